@@ -1,1 +1,6 @@
-//! Placeholder.
+//! Tessera's data: RESP, the keyspace table and the rules of one shard, without I/O, threads or clock.
+
+pub mod glob;
+pub mod number;
+pub mod resp;
+pub mod slot;
