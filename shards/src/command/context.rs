@@ -1,0 +1,30 @@
+//! What a command's function works with on the owner.
+
+use tessera_core::resp::Reply;
+
+use crate::shard::Shard;
+
+/// Work that a command leaves behind because it would hold the shard too long; a slice runs per turn.
+pub trait Task {
+    /// Does a bounded piece of work. Returns true when the whole reply has been written to `reply`, which is the same buffer each time.
+    fn step(&mut self, shard: &mut Shard, reply: &mut Vec<u8>) -> bool;
+}
+
+/// The context of one command on its owner.
+pub struct Cx<'a> {
+    /// The keys, counters, clock and random numbers of the owner.
+    pub shard: &'a mut Shard,
+    /// The connection's database.
+    pub db: usize,
+    /// Where the reply goes, in the protocol of the connection.
+    pub reply: Reply<'a>,
+    /// Set by a command that goes on in slices; its reply then comes from the task, and nothing may be written to `reply`.
+    pub task: Option<Box<dyn Task>>,
+}
+
+impl Cx<'_> {
+    /// Replies with an error, its code included: `ERR syntax error`.
+    pub fn error(&mut self, text: impl AsRef<[u8]>) {
+        self.reply.error(text);
+    }
+}

@@ -1,0 +1,11 @@
+//! Commands as data: what the tables say of them, how they run, how they are found by name.
+
+mod context;
+mod registry;
+mod run;
+pub mod spec;
+
+pub use context::{Cx, Task};
+pub use registry::{Command, Registry};
+pub use run::{KeyspaceRow, Merge, Op, Run, Spread};
+pub use spec::Spec;

@@ -1,0 +1,31 @@
+//! The configuration values that matter to a shard, as it last received them.
+
+/// What CONFIG SET sends to every shard. Small and copied whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// `proto-max-bulk-len`, bytes: also the longest string a command may build.
+    pub bulk_bytes_max: u64,
+    /// Whether `maxmemory-policy` is one of the LFU policies: OBJECT FREQ answers and accesses are counted.
+    pub is_lfu: bool,
+    /// `lfu-log-factor`.
+    pub lfu_log_factor: u32,
+    /// `lfu-decay-time`, minutes.
+    pub lfu_decay_minutes: u32,
+    /// `active-expire-effort`, 1 to 10.
+    pub expire_effort: u32,
+    /// Whether the active expiry cycle runs (DEBUG SET-ACTIVE-EXPIRE).
+    pub active_expire: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            bulk_bytes_max: 512 * 1024 * 1024,
+            is_lfu: false,
+            lfu_log_factor: 10,
+            lfu_decay_minutes: 1,
+            expire_effort: 1,
+            active_expire: true,
+        }
+    }
+}
