@@ -1,9 +1,13 @@
-//! RESP, the Redis serialization protocol, versions 2 and 3: requests in, replies out, replies back in.
+//! RESP, the Redis serialization protocol, versions 2 and 3: requests in, replies out, and replies back in.
 
 mod inline;
 mod parser;
 mod reply;
+mod skip;
+mod value;
 
 pub use inline::{Unbalanced, split_args};
 pub use parser::{Limits, MULTIBULK_MAX, Parsed, Parser, ProtocolError, TERMINATOR_WITHIN_BYTES};
 pub use reply::{DeferredLen, OK, Proto, Reply, ZERO, write_command};
+pub use skip::{ReplyError, Skipper, aggregate_header, skip_reply};
+pub use value::{DEPTH_MAX, Value, parse_reply};

@@ -87,9 +87,9 @@ impl<'a> Reply<'a> {
 
     /// `+text`. `text` must not hold an end of line.
     #[inline]
-    pub fn simple(&mut self, text: &str) {
-        debug_assert!(!text.contains(['\r', '\n']));
-        self.line(b'+', text.as_bytes());
+    pub fn simple(&mut self, text: impl AsRef<[u8]>) {
+        debug_assert!(!text.as_ref().iter().any(|b| matches!(b, b'\r' | b'\n')));
+        self.line(b'+', text.as_ref());
     }
 
     /// `-text`, where `text` starts with its code (`ERR ...`). Ends of line inside it become spaces, as in Redis:
@@ -204,10 +204,10 @@ impl<'a> Reply<'a> {
     }
 
     /// `(digits`: an integer of any size, whose text the caller vouches for; a bulk in RESP2.
-    pub fn big_number(&mut self, digits: &str) {
+    pub fn big_number(&mut self, digits: impl AsRef<[u8]>) {
         match self.proto {
-            Proto::Resp2 => self.bulk(digits.as_bytes()),
-            Proto::Resp3 => self.line(b'(', digits.as_bytes()),
+            Proto::Resp2 => self.bulk(digits.as_ref()),
+            Proto::Resp3 => self.line(b'(', digits.as_ref()),
         }
     }
 
