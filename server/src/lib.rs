@@ -1,1 +1,6 @@
-//! Server.
+//! Tessera's server as a library, so that tests and the simulator can run its parts in-process.
+
+pub mod config;
+pub mod front;
+pub mod session;
+pub mod shared;

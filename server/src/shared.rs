@@ -1,0 +1,103 @@
+//! What all shards of a node share: tables fixed at start, the configuration's latest version, the inboxes.
+//!
+//! Of this, only the registry and the inboxes are on the path of a command.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tessera_shards::command::Registry;
+use tessera_shards::mesh::Mesh;
+use tessera_shards::shard::Stats;
+
+use crate::config::Config;
+use crate::front::Front;
+use crate::session::SessionFn;
+
+/// What a front counts besides its shard's `Stats`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Commands carried out for this shard's connections.
+    pub commands: u64,
+    /// Commands answered with an error.
+    pub errors: u64,
+    /// Connections accepted.
+    pub connections_received: u64,
+    /// Connections refused because of `maxclients`.
+    pub rejected_connections: u64,
+    /// Bytes received.
+    pub net_in_bytes: u64,
+    /// Bytes sent.
+    pub net_out_bytes: u64,
+    /// Commands sent to other shards.
+    pub hops: u64,
+    /// Batches appended to other shards' inboxes.
+    pub batches: u64,
+    /// Wake-ups of other shards.
+    pub wakes: u64,
+    /// Turns of the loop.
+    pub turns: u64,
+    /// Longest turn without the wait, microseconds.
+    pub turn_us_max: u64,
+}
+
+/// Keys and TTLs of one database on one shard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DbFigures {
+    /// Keys.
+    pub keys: u64,
+    /// Keys with a TTL.
+    pub ttls: u64,
+}
+
+/// One shard's figures, as it gives them when INFO asks all shards.
+#[derive(Clone, Debug, Default)]
+pub struct Figures {
+    /// The shard's counters.
+    pub stats: Stats,
+    /// The front's counters.
+    pub counters: Counters,
+    /// Connected clients.
+    pub clients: u64,
+    /// Bytes of entries and tables.
+    pub mem_bytes: u64,
+    /// Per database.
+    pub dbs: Vec<DbFigures>,
+}
+
+/// Shared by all shards of a node.
+pub struct Shared {
+    /// Every command by name.
+    pub registry: Registry<SessionFn>,
+    /// The latest configuration; each front holds the version that it was sent.
+    pub config: Mutex<Arc<Config>>,
+    /// Where the configuration came from, for CONFIG REWRITE.
+    pub config_file: Option<std::path::PathBuf>,
+    /// The inboxes.
+    pub mesh: Mesh<Front>,
+    /// Set by SHUTDOWN and signals: every driver leaves its loop.
+    pub shutdown: AtomicBool,
+    /// Next CLIENT ID.
+    pub next_client_id: AtomicU64,
+    /// Connections of all shards, for `maxclients`.
+    pub connected: AtomicUsize,
+    /// 40 hex digits, new at each start.
+    pub run_id: String,
+    /// Wall clock at start, microseconds since the Unix epoch.
+    pub started_us: u64,
+    /// The reactor in use, for INFO: `io_uring` or `epoll`.
+    pub backend: &'static str,
+}
+
+impl Shared {
+    /// The latest configuration.
+    #[must_use]
+    pub fn latest_config(&self) -> Arc<Config> {
+        Arc::clone(&self.config.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether the node is to end.
+    #[must_use]
+    pub fn is_shutting_down(&self) -> bool {
+        self.shutdown.load(Ordering::Acquire)
+    }
+}
