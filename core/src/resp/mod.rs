@@ -7,7 +7,9 @@ mod skip;
 mod value;
 
 pub use inline::{Unbalanced, split_args};
-pub use parser::{Limits, MULTIBULK_MAX, Parsed, Parser, ProtocolError, TERMINATOR_WITHIN_BYTES};
+pub use parser::{
+    ARGS_INLINE, Limits, MULTIBULK_MAX, Parsed, Parser, ProtocolError, TERMINATOR_WITHIN_BYTES,
+};
 pub use reply::{DeferredLen, OK, Proto, Reply, ZERO, write_command};
 pub use skip::{ReplyError, Skipper, aggregate_header, skip_reply};
 pub use value::{DEPTH_MAX, Value, parse_reply};

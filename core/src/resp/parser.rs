@@ -36,6 +36,9 @@ const UNAUTHENTICATED_BULK_MAX: i64 = 16_384;
 const KEPT_ARGS_MAX: usize = 1024;
 const KEPT_INLINE_BYTES_MAX: usize = 16 * 1024;
 
+/// Arguments that [`Parser::args`] returns without allocating.
+pub const ARGS_INLINE: usize = 8;
+
 /// Digits the fast scan takes on: more than any length that [`MULTIBULK_MAX`] and the default bulk limit allow.
 const FAST_DIGITS_MAX: usize = 10;
 
@@ -228,55 +231,40 @@ impl Parser {
     /// The bulks of a frame whose first header is known.
     #[inline]
     fn parse_bulks(&mut self, buf: &[u8], limits: &Limits) -> Result<Parsed, ProtocolError> {
+        let unsuspicious_max = limits.bulk_bytes_max.min(UNAUTHENTICATED_BULK_MAX);
         let mut pos = self.pos;
-        let mut resumed = match self.state {
-            State::Bulk(length) => Some(length),
-            _ => None,
-        };
-        while self.remaining > 0 {
-            let length = match resumed.take() {
-                Some(length) => length,
-                None => {
-                    let fast = if buf.get(pos) == Some(&b'$') {
-                        fast_header(buf, pos + 1)
-                    } else {
-                        None
-                    };
-                    let (announced, next) = match fast {
-                        Some(header) => header,
-                        None => {
-                            self.reach(pos);
-                            match self.slow_header(buf) {
-                                Header::Partial => return Ok(Parsed::Incomplete),
-                                Header::TooLong => return Err(ProtocolError::TooBigBulkCount),
-                                Header::Whole(..) if buf[pos] != b'$' => {
-                                    return Err(ProtocolError::ExpectedDollar(buf[pos]));
-                                }
-                                Header::Whole(None, _) => {
-                                    return Err(ProtocolError::InvalidBulkLength);
-                                }
-                                Header::Whole(Some(number), next) => (number, next),
-                            }
-                        }
-                    };
-                    if announced < 0 || announced > limits.bulk_bytes_max {
-                        return Err(ProtocolError::InvalidBulkLength);
-                    }
-                    if announced > UNAUTHENTICATED_BULK_MAX && !limits.authenticated {
-                        return Err(ProtocolError::UnauthenticatedBulkLength);
-                    }
-                    pos = next;
-                    announced as usize
-                }
-            };
+        let mut remaining = self.remaining;
+        if let State::Bulk(length) = self.state {
             if buf.len().saturating_sub(pos) < length + 2 {
-                self.state = State::Bulk(length);
-                self.pos = pos;
                 return Ok(Parsed::Incomplete);
             }
             self.args.push((pos, pos + length));
             pos += length + 2;
-            self.remaining -= 1;
+            remaining -= 1;
+        }
+        while remaining > 0 {
+            let (length, start) = match fast_bulk_header(buf, pos) {
+                Some(header) => header,
+                None => {
+                    self.reach(pos, remaining);
+                    match self.slow_bulk_header(buf)? {
+                        Some(header) => header,
+                        None => return Ok(Parsed::Incomplete),
+                    }
+                }
+            };
+            if length > unsuspicious_max || length < 0 {
+                check_bulk_length(length, limits)?;
+            }
+            let length = length as usize;
+            if buf.len() - start < length + 2 {
+                self.reach(start, remaining);
+                self.state = State::Bulk(length);
+                return Ok(Parsed::Incomplete);
+            }
+            self.args.push((start, start + length));
+            pos = start + length + 2;
+            remaining -= 1;
         }
         self.state = State::Start;
         self.scanned = 0;
@@ -284,9 +272,24 @@ impl Parser {
         Ok(Parsed::Complete { consumed: pos })
     }
 
-    /// Notes that the header at `pos` comes next; what was scanned of it before stays known.
-    fn reach(&mut self, pos: usize) {
+    /// A bulk's header by the letter; `None` if it is not whole.
+    #[cold]
+    fn slow_bulk_header(&mut self, buf: &[u8]) -> Result<Option<(i64, usize)>, ProtocolError> {
+        let first = buf.get(self.pos).copied();
+        match (self.slow_header(buf), first) {
+            (Header::Partial, _) => Ok(None),
+            (Header::TooLong, _) => Err(ProtocolError::TooBigBulkCount),
+            (Header::Whole(Some(number), next), Some(b'$')) => Ok(Some((number, next))),
+            (Header::Whole(None, _), Some(b'$')) => Err(ProtocolError::InvalidBulkLength),
+            (Header::Whole(..), other) => Err(ProtocolError::ExpectedDollar(other.unwrap_or(0))),
+        }
+    }
+
+    /// Notes that `remaining` bulks are left and the header of the next is at `pos`; what was scanned of it before
+    /// stays known.
+    fn reach(&mut self, pos: usize, remaining: usize) {
         self.state = State::Header;
+        self.remaining = remaining;
         self.pos = pos;
         self.scanned = self.scanned.max(pos);
     }
@@ -394,15 +397,60 @@ impl Parser {
     }
 
     /// The arguments of the complete frame in `buf`, the slice last given to `parse` (or its first `consumed`
-    /// bytes). Valid until the next `parse`. Allocates for more than 8 arguments only.
+    /// bytes). Valid until the next `parse`. Allocates for more than [`ARGS_INLINE`] arguments only.
     #[inline]
-    pub fn args<'a>(&'a self, buf: &'a [u8]) -> SmallVec<[&'a [u8]; 8]> {
+    pub fn args<'a>(&'a self, buf: &'a [u8]) -> SmallVec<[&'a [u8]; ARGS_INLINE]> {
         let bytes = if self.is_inline { &self.inline } else { buf };
+        if self.args.len() <= ARGS_INLINE {
+            // One array on the stack, without the checks of growing.
+            let mut args: [&[u8]; ARGS_INLINE] = [&[]; ARGS_INLINE];
+            for (arg, &(start, end)) in args.iter_mut().zip(&self.args) {
+                *arg = bytes.get(start..end).unwrap_or_default();
+            }
+            return SmallVec::from_buf_and_len(args, self.args.len());
+        }
         self.args
             .iter()
             .map(|&(start, end)| bytes.get(start..end).unwrap_or_default())
             .collect()
     }
+}
+
+/// A bulk length that is more than the strictest limit, or negative.
+#[cold]
+fn check_bulk_length(length: i64, limits: &Limits) -> Result<(), ProtocolError> {
+    if length < 0 || length > limits.bulk_bytes_max {
+        return Err(ProtocolError::InvalidBulkLength);
+    }
+    if length > UNAUTHENTICATED_BULK_MAX && !limits.authenticated {
+        return Err(ProtocolError::UnauthenticatedBulkLength);
+    }
+    Ok(())
+}
+
+/// The length of the bulk whose header starts at `pos`, and the position of its first byte, if the header is whole and
+/// plain. Up to three digits, nearly all there are, take no loop.
+#[inline(always)]
+fn fast_bulk_header(buf: &[u8], pos: usize) -> Option<(i64, usize)> {
+    let rest = buf.get(pos..)?;
+    let [dollar, a, b, c] = *rest.first_chunk::<4>()?;
+    if dollar != b'$' {
+        return None;
+    }
+    let (first, second) = (a.wrapping_sub(b'0'), b.wrapping_sub(b'0'));
+    if b == b'\r' && first <= 9 {
+        return Some((i64::from(first), pos + 4));
+    }
+    let is_long = (1..=9).contains(&first) && second <= 9;
+    if is_long && c == b'\r' && rest.len() >= 5 {
+        return Some((i64::from(first * 10 + second), pos + 5));
+    }
+    if let (true, third @ 0..=9, [_, _, _, _, b'\r', _, ..]) = (is_long, c.wrapping_sub(b'0'), rest)
+    {
+        let number = i64::from(first) * 100 + i64::from(second * 10 + third);
+        return Some((number, pos + 6));
+    }
+    fast_header(buf, pos + 1)
 }
 
 /// The number at `at` and the position after its terminator, if the line is whole and its digits are plain: at
