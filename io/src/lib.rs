@@ -3,6 +3,7 @@
 
 mod disk;
 mod env;
+pub mod sim;
 
 pub use disk::{Disk, FileId};
 pub use env::{CloseMode, ConnId, Env, Event, Hangup, Peer, Wait};
