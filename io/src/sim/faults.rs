@@ -36,8 +36,8 @@ pub struct Faults {
     pub slow_ns: Bounds,
     /// How long a wake-up is on its way.
     pub wake_delay_ns: Bounds,
-    /// How far the clock moves with every `poll`.
-    pub turn_ns: Bounds,
+    /// How far the clock moves with every step of a shard, and with every `poll`.
+    pub step_ns: Bounds,
     /// Bytes which one direction of a connection holds before its sender must wait.
     pub socket_bytes: Bounds,
     /// That a write is cut into fragments which arrive one by one.
@@ -124,7 +124,7 @@ impl Faults {
             slow_ppm: 0,
             slow_ns: Bounds::new(0, 0),
             wake_delay_ns: Bounds::new(2_000, 2_000),
-            turn_ns: Bounds::new(1_000, 1_000),
+            step_ns: Bounds::new(1_000, 1_000),
             socket_bytes: Bounds::new(256 * 1024, 256 * 1024),
             fragment_ppm: 0,
             fragment_bytes: Bounds::new(1, 16 * 1024),
@@ -162,7 +162,7 @@ impl Faults {
             slow_ppm: sometimes(prng, 50_000),
             slow_ns: Bounds::new(delay_max, delay_max * 50),
             wake_delay_ns: Bounds::new(0, wake_max),
-            turn_ns: Bounds::new(0, 10_u64.pow(2 + prng.below(3) as u32)),
+            step_ns: Bounds::new(0, 10_u64.pow(2 + prng.below(3) as u32)),
             socket_bytes: Bounds::new(1 + socket_max / 8, socket_max),
             fragment_ppm: sometimes(prng, 500_000),
             fragment_bytes: Bounds::new(1, fragment_max),

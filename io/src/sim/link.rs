@@ -3,10 +3,11 @@
 //! The client's end belongs to the test and is as simple as can be; the server's end keeps the
 //! contract of `Env`: `Accepted` once, then `Received` and `Drained`, then at most one `Closed`, and
 //! nothing after `close`. Bytes leave the server only inside its `poll`, as they do with a ring.
-//! Called by `reactor` for the server, by `client` for the client.
+//! Called by `reactor`; the client's calls are in `client_end`.
 
 use std::collections::VecDeque;
 
+use super::client_end::ClientEnd;
 use super::pipe::{Medium, Pipe};
 use super::trace::{TraceKind, hash_bytes};
 use crate::env::{CloseMode, ConnId, Hangup, Peer};
@@ -62,26 +63,38 @@ struct ServerEnd {
     alert: bool,
 }
 
-/// The client's end.
-#[derive(Debug)]
-struct ClientEnd {
-    outbox: VecDeque<u8>,
-    reading: bool,
-    /// An end of file follows the last byte of `outbox`.
-    ending: bool,
-    /// Closed or reset by the test.
-    done: bool,
+impl ServerEnd {
+    /// The end of a connection that can be accepted from this time.
+    fn arriving(at: u64) -> Self {
+        Self {
+            stage: Stage::Arriving(at),
+            conn: ConnId {
+                index: 0,
+                generation: 0,
+            },
+            outbox: VecDeque::new(),
+            offset: 0,
+            backlog: 0,
+            owes_drained: false,
+            send_at: 0,
+            paused: false,
+            leak: 0,
+            alert: false,
+        }
+    }
 }
 
 /// One connection.
 #[derive(Debug)]
 pub(super) struct Link {
-    id: u64,
+    pub(super) id: u64,
     peer: Peer,
-    up: Pipe,
-    down: Pipe,
+    /// From the client to the server.
+    pub(super) up: Pipe,
+    /// From the server to the client.
+    pub(super) down: Pipe,
     server: ServerEnd,
-    client: ClientEnd,
+    pub(super) client: ClientEnd,
 }
 
 impl Link {
@@ -104,27 +117,8 @@ impl Link {
             up.reset(at);
             down.reset(at + medium.prng.within(medium.faults.delay_ns));
         }
-        let server = ServerEnd {
-            stage: Stage::Arriving(medium.arrival()),
-            conn: ConnId {
-                index: 0,
-                generation: 0,
-            },
-            outbox: VecDeque::new(),
-            offset: 0,
-            backlog: 0,
-            owes_drained: false,
-            send_at: 0,
-            paused: false,
-            leak: 0,
-            alert: false,
-        };
-        let client = ClientEnd {
-            outbox: VecDeque::new(),
-            reading: true,
-            ending: false,
-            done: false,
-        };
+        let server = ServerEnd::arriving(medium.arrival());
+        let client = ClientEnd::new();
         Self {
             id,
             peer,
@@ -138,16 +132,21 @@ impl Link {
     // ---- both ends -------------------------------------------------------------------------
 
     /// The network fails: both ends find a reset, and what is on its way may arrive before it.
-    fn sever(&mut self, medium: &mut Medium<'_>) {
+    pub(super) fn sever(&mut self, medium: &mut Medium<'_>) {
         let last = medium.arrival().max(self.up.last_at());
         self.up
             .reset(last + medium.prng.within(medium.faults.delay_ns));
         self.down.reset(medium.arrival());
     }
 
-    /// Whether neither end will ever see anything of this link again.
-    pub(super) fn is_over(&self, now: u64) -> bool {
-        self.server.stage == Stage::Gone && (self.client.done || self.down.hangup(now).is_some())
+    /// Whether neither end will ever see anything of this link again; gives its memory back then.
+    pub(super) fn is_over(&mut self, now: u64) -> bool {
+        let heard = self.client.is_done() || self.down.hangup(now).is_some();
+        let over = heard && self.server.stage == Stage::Gone;
+        if over {
+            self.down.discard();
+        }
+        over
     }
 
     // ---- the server's end ------------------------------------------------------------------
@@ -296,7 +295,7 @@ impl Link {
             };
             let part = &first[self.server.offset..];
             let part = &part[..part.len().min(count)];
-            let taken = if self.client.done {
+            let taken = if self.client.is_done() {
                 // A socket that is closed answers bytes with a reset.
                 self.up
                     .reset(medium.arrival() + medium.prng.within(medium.faults.delay_ns));
@@ -395,135 +394,19 @@ impl Link {
         self.server.stage = Stage::Gone;
         self.drop_outbox();
         self.up.discard();
-        self.client.outbox = VecDeque::new();
+        self.client.discard();
+    }
+
+    /// The client has read when there was no room: the server's kernel hears of it one way later.
+    pub(super) fn open_window(&mut self, medium: &mut Medium<'_>) {
+        if self.server.backlog > 0 {
+            self.server.send_at = self.server.send_at.max(medium.arrival());
+        }
     }
 
     fn drop_outbox(&mut self) {
         self.server.outbox = VecDeque::new();
         self.server.offset = 0;
         self.server.backlog = 0;
-    }
-
-    // ---- the client's end ------------------------------------------------------------------
-
-    /// Whether the client takes no part any more: it closed, or found the end.
-    pub(super) fn client_hangup(&self, now: u64) -> Option<Hangup> {
-        self.down.hangup(now)
-    }
-
-    /// Whether the test closed the client.
-    pub(super) fn is_client_done(&self) -> bool {
-        self.client.done
-    }
-
-    /// Queues bytes of the client and sends what the network takes.
-    pub(super) fn client_send(&mut self, bytes: &[u8], medium: &mut Medium<'_>) {
-        let deaf = self.client.ending || self.client.done || self.server.stage == Stage::Gone;
-        if deaf || self.down.is_reset(medium.now) {
-            return;
-        }
-        self.client.outbox.extend(bytes);
-        self.feed(medium);
-    }
-
-    /// Sends what the client has queued as far as there is room.
-    fn feed(&mut self, medium: &mut Medium<'_>) {
-        while !self.client.outbox.is_empty() && self.up.room(medium.now) > 0 {
-            let taken = self.up.push(self.client.outbox.as_slices().0, medium);
-            self.client.outbox.drain(..taken);
-            if self.up.is_exhausted() {
-                self.client.outbox.clear();
-                self.sever(medium);
-                return;
-            }
-        }
-        if self.client.ending && self.client.outbox.is_empty() {
-            self.up.end(medium);
-        }
-    }
-
-    /// Bytes which the client has queued and the network has not taken.
-    pub(super) fn unsent(&self) -> usize {
-        self.client.outbox.len()
-    }
-
-    /// How many bytes the client could read now.
-    pub(super) fn readable(&self, now: u64) -> usize {
-        if self.client.reading && !self.client.done {
-            self.down.arrived(now, usize::MAX)
-        } else {
-            0
-        }
-    }
-
-    /// Reads what has arrived at the client.
-    pub(super) fn client_receive(&mut self, out: &mut Vec<u8>, medium: &mut Medium<'_>) -> usize {
-        let count = self.readable(medium.now);
-        if count > 0 {
-            let start = out.len();
-            let full = self.down.room(medium.now) == 0;
-            self.down.take(count, out);
-            let hash = hash_bytes(&out[start..]);
-            medium
-                .trace
-                .note(TraceKind::ClientRead, self.id, count as u64, hash);
-            if full && self.server.backlog > 0 {
-                // The server's kernel hears of the room one way later.
-                self.server.send_at = self.server.send_at.max(medium.arrival());
-            }
-        }
-        count
-    }
-
-    /// Stops or starts reading at the client.
-    pub(super) fn set_reading(&mut self, reading: bool) {
-        self.client.reading = reading;
-    }
-
-    /// The client sends no more, but reads on.
-    pub(super) fn client_shutdown(&mut self, medium: &mut Medium<'_>) {
-        if !self.client.done {
-            self.client.ending = true;
-            self.feed(medium);
-        }
-    }
-
-    /// The client closes: an end of file follows what the network has taken; a reset does when
-    /// replies have arrived unread, as in Linux.
-    pub(super) fn client_close(&mut self, medium: &mut Medium<'_>) {
-        if self.client.done {
-            return;
-        }
-        if self.down.arrived(medium.now, 1) > 0 {
-            self.client_reset(medium);
-            return;
-        }
-        self.client.outbox = VecDeque::new();
-        self.up.end(medium);
-        self.leave();
-    }
-
-    /// The client resets: what is on its way may be lost.
-    pub(super) fn client_reset(&mut self, medium: &mut Medium<'_>) {
-        if !self.client.done {
-            self.client.outbox = VecDeque::new();
-            self.up.reset(medium.arrival());
-            self.leave();
-        }
-    }
-
-    fn leave(&mut self) {
-        self.client.done = true;
-        // Nobody reads any more: bytes on their way must not hold up the sender.
-        self.down.discard();
-    }
-
-    /// When something next arrives at the client, read or not, after `now`.
-    pub(super) fn client_next_after(&self, now: u64) -> Option<u64> {
-        if self.client.done {
-            None
-        } else {
-            self.down.next_after(now)
-        }
     }
 }

@@ -27,9 +27,10 @@ pub(super) struct Medium<'a> {
 impl Medium<'_> {
     /// When something that leaves now arrives.
     pub(super) fn arrival(&mut self) -> u64 {
-        let mut at = self.now + self.prng.within(self.faults.delay_ns).max(1);
+        let delay_ns = self.prng.within(self.faults.delay_ns).max(1);
+        let mut at = self.now.saturating_add(delay_ns);
         if self.prng.chance(self.faults.slow_ppm) {
-            at += self.prng.within(self.faults.slow_ns);
+            at = at.saturating_add(self.prng.within(self.faults.slow_ns));
         }
         at
     }

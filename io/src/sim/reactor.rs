@@ -37,8 +37,8 @@ impl State {
     /// One `poll` of a shard.
     pub(super) fn poll(&mut self, shard: usize, wait: Wait, events: &mut Vec<Event<SimChunk>>) {
         self.stats.polls += 1;
-        let turn_ns = self.prng.within(self.faults.turn_ns);
-        self.move_clock(self.now + turn_ns);
+        let step_ns = self.prng.within(self.faults.step_ns);
+        self.move_clock(self.now.saturating_add(step_ns));
         let before = events.len();
 
         // Whether sends or receives complete first is the kernel's affair.
@@ -227,14 +227,19 @@ impl State {
     ) {
         match self.shards[shard].find(conn) {
             Some(id) => self.with_link(id, act),
-            None => self.stats.ignored_calls += 1,
+            None => self.count_ignored(shard, conn),
         }
+    }
+
+    fn count_ignored(&mut self, shard: usize, conn: ConnId) {
+        self.stats.ignored_calls += 1;
+        self.stats.unknown_names += u64::from(!self.shards[shard].has_given(conn));
     }
 
     /// `Env::close`.
     pub(super) fn close(&mut self, shard: usize, conn: ConnId, mode: CloseMode) {
         let Some(id) = self.shards[shard].unname(conn) else {
-            self.stats.ignored_calls += 1;
+            self.count_ignored(shard, conn);
             return;
         };
         let abort = u64::from(mode == CloseMode::Abort);

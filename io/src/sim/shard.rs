@@ -71,6 +71,8 @@ pub(super) struct Shard {
     pub(super) held_until: u64,
     /// How far `Env::sleep` has put this shard's own clock ahead of the world's.
     pub(super) clock_at: u64,
+    /// Generations start here, so that the names of one shard or process mean nothing to another.
+    first_generation: u32,
     slots: Vec<Slot>,
     free: Vec<u32>,
     asleep: Option<Sleep>,
@@ -89,6 +91,7 @@ impl Shard {
             prng,
             held_until: 0,
             clock_at: 0,
+            first_generation: 1,
             slots: Vec::new(),
             free: Vec::new(),
             asleep: None,
@@ -99,6 +102,7 @@ impl Shard {
     /// Starts a new reactor, awake, without connections.
     pub(super) fn start(&mut self) {
         self.epoch += 1;
+        self.first_generation = 1 + self.prng.below(1 << 30) as u32;
         self.alive = true;
         self.listening = true;
         self.chunks = Rc::default();
@@ -125,13 +129,13 @@ impl Shard {
     pub(super) fn name(&mut self, link: u32) -> ConnId {
         let index = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot {
-                generation: 0,
+                generation: self.first_generation - 1,
                 link: None,
             });
             (self.slots.len() - 1) as u32
         });
         let slot = &mut self.slots[index as usize];
-        slot.generation = slot.generation.wrapping_add(1);
+        slot.generation += 1;
         slot.link = Some(link);
         ConnId {
             index,
@@ -143,6 +147,14 @@ impl Shard {
     pub(super) fn find(&self, conn: ConnId) -> Option<u32> {
         let slot = self.slots.get(conn.index as usize)?;
         slot.link.filter(|_| slot.generation == conn.generation)
+    }
+
+    /// Whether this reactor ever gave this name.
+    pub(super) fn has_given(&self, conn: ConnId) -> bool {
+        let slot = self.slots.get(conn.index as usize);
+        slot.is_some_and(|slot| {
+            (self.first_generation..=slot.generation).contains(&conn.generation)
+        })
     }
 
     /// Frees a name and says which connection had it.
@@ -229,6 +241,7 @@ mod tests {
     #[test]
     fn a_place_is_reused_under_another_name() {
         let mut shard = Shard::new(Prng::new(1));
+        shard.start();
         let first = shard.name(10);
         assert_eq!(Some(10), shard.find(first));
         assert_eq!(Some(10), shard.unname(first));

@@ -106,6 +106,8 @@ pub struct Stats {
     pub stalls: u64,
     /// Calls ignored because they named a connection that is no more.
     pub ignored_calls: u64,
+    /// Those of them whose name this shard's reactor never gave: always a fault of the caller.
+    pub unknown_names: u64,
 }
 
 #[derive(Default)]

@@ -125,7 +125,7 @@ impl State {
     /// Moves the clock to the next moment; false when there is none.
     fn advance(&mut self) -> bool {
         let now = self.now;
-        let links = &self.links;
+        let links = &mut self.links;
         self.current.retain(|&id| !links[id as usize].is_over(now));
         let Some(next) = self.next_moment() else {
             return false;

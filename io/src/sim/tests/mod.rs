@@ -2,5 +2,6 @@
 
 mod crash;
 mod echo;
+mod grammar;
 mod network;
 mod relay;
