@@ -1,9 +1,28 @@
 //! Tessera's reactor and the kernel: clock, network, disk and randomness behind one trait.
 #![allow(unsafe_code)] // the one crate besides core's table that talks to the kernel and raw memory
 
+mod clock;
 mod disk;
 mod env;
+mod epoll;
+mod fsdisk;
+mod lingering;
+mod listener;
+mod outgoing;
+mod peer;
+mod pool;
+mod probe;
+mod real;
 pub mod sim;
+mod slab;
+mod uring;
+mod wake;
 
 pub use disk::{Disk, FileId};
 pub use env::{CloseMode, ConnId, Env, Event, Hangup, Peer, Wait};
+pub use fsdisk::FsDisk;
+pub use listener::{Listen, ListenError};
+pub use pool::Chunk;
+pub use probe::{Backend, Report};
+pub use real::{BackendChoice, Options, Reactor, ReactorGroup, ReactorSeed, StartError};
+pub use wake::Waker;
