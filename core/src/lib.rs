@@ -1,6 +1,8 @@
 //! Tessera's data: RESP, the keyspace table and the rules of one shard, without I/O, threads or clock.
 
+pub mod entry;
 pub mod glob;
 pub mod number;
 pub mod resp;
 pub mod slot;
+pub mod table;

@@ -1,0 +1,266 @@
+//! The owning handle of one blob.
+//!
+//! Owns [`Entry`]: allocation, reading, the access bits, the key, and release. Invariants: the low 48 bits of the
+//! handle are the address of a live blob that nobody else owns; the upper 16 bits belong to the table (a slot of a
+//! bucket is an entry with a tag in them) and mean nothing here, but survive every change of the blob. Called by the
+//! table and by code that carries entries between tables, shards and files.
+#![allow(unsafe_code)]
+
+use std::fmt;
+use std::mem;
+use std::ptr::NonNull;
+
+use super::blob::{self, BIG, Blob, INT, RAW, STR, TTL};
+use super::{StrValue, ValueRef, size_class, string};
+
+/// Bits of a handle that are an address. User space has 47 on x86-64 and at most 48 on the other 64-bit machines
+/// unless a program asks for more, which an allocator does not.
+pub(crate) const PTR_BITS: u32 = 48;
+/// Mask of the address bits.
+const PTR_MASK: usize = (1 << PTR_BITS) - 1;
+
+const _: () = assert!(
+    usize::BITS == 64,
+    "handles carry 16 bits beside a 48-bit address"
+);
+
+/// A key with its value, its expiry time and its access bits: one pointer, one heap block.
+///
+/// An entry may be moved between tables and threads; the blob stays where it is.
+#[repr(transparent)]
+pub struct Entry(NonNull<u8>);
+
+// SAFETY: an entry owns its blob and buffer alone; nothing in them refers to a thread.
+unsafe impl Send for Entry {}
+// SAFETY: through `&Entry` only the access word is written, and that atomically.
+unsafe impl Sync for Entry {}
+
+impl Entry {
+    /// Allocates an entry. `expire_at` is in milliseconds since the Unix epoch. One allocation, a second one for
+    /// values above [`super::INLINE_MAX`] bytes. O(key + value).
+    ///
+    /// # Panics
+    /// If the key is longer than `u32::MAX` bytes.
+    #[must_use]
+    pub fn new(key: &[u8], value: StrValue<'_>, expire_at: Option<u64>) -> Self {
+        assert!(
+            u32::try_from(key.len()).is_ok(),
+            "a key has at most u32::MAX bytes"
+        );
+        let (value_flags, section) = string::shape(value);
+        let flags =
+            value_flags | blob::key_flag(key.len()) | if expire_at.is_some() { TTL } else { 0 };
+        let (entry, value_at) = Self::with_head(key, flags, expire_at, section, 0);
+        string::write_section(entry.blob(), value_at, value);
+        entry
+    }
+
+    /// Allocates a blob and writes all but its value section, whose offset is returned too.
+    #[inline]
+    fn with_head(
+        key: &[u8],
+        flags: u32,
+        expire_at: Option<u64>,
+        section: usize,
+        access: u32,
+    ) -> (Self, usize) {
+        let body_at = blob::body_at(flags);
+        let key_at = body_at + blob::key_width(flags);
+        let value_at = key_at + key.len();
+        let blob = Blob::allocate(value_at + section);
+        blob.init_word(access, flags);
+        // SAFETY: all four fields lie below `value_at`, inside the new allocation; the key is elsewhere.
+        unsafe {
+            if let Some(at_ms) = expire_at {
+                blob.write(4, at_ms);
+            }
+            if flags & blob::LONG_KEY == 0 {
+                blob.write(body_at, key.len() as u8);
+            } else {
+                blob.write(body_at, key.len() as u32);
+            }
+            blob.at(key_at)
+                .copy_from_nonoverlapping(key.as_ptr(), key.len());
+        }
+        (Self(blob.0), value_at)
+    }
+
+    /// The blob, without the bits a table keeps in the handle.
+    #[inline]
+    pub(super) fn blob(&self) -> Blob {
+        let ptr = self.0.as_ptr().map_addr(|addr| addr & PTR_MASK);
+        // SAFETY: the address bits of a handle are those of a live blob, hence not null.
+        Blob(unsafe { NonNull::new_unchecked(ptr) })
+    }
+
+    /// Points the handle at another blob, keeping the table's bits.
+    #[inline]
+    pub(super) fn set_blob(&mut self, blob: Blob) {
+        let bits = self.0.as_ptr().addr() & !PTR_MASK;
+        debug_assert_eq!(
+            blob.0.as_ptr().addr() & !PTR_MASK,
+            0,
+            "address above 48 bits"
+        );
+        let ptr = blob.0.as_ptr().map_addr(|addr| addr | bits);
+        // SAFETY: the blob's address is not null and bits were only added to it.
+        self.0 = unsafe { NonNull::new_unchecked(ptr) };
+    }
+
+    /// The handle's pointer without the table's bits, given up by the handle.
+    #[inline]
+    pub(crate) fn into_ptr(self) -> NonNull<u8> {
+        let ptr = self.blob().0;
+        mem::forget(self);
+        ptr
+    }
+
+    /// Takes a blob back.
+    ///
+    /// # Safety
+    /// The address bits of `ptr` came from `into_ptr`, and this is the only handle made from it.
+    #[inline]
+    pub(crate) unsafe fn from_ptr(ptr: NonNull<u8>) -> Self {
+        let ptr = ptr.as_ptr().map_addr(|addr| addr & PTR_MASK);
+        // SAFETY: see above; the address of a live blob is not null.
+        Self(unsafe { NonNull::new_unchecked(ptr) })
+    }
+
+    /// The key. Touches the blob's first line.
+    #[inline]
+    #[must_use]
+    pub fn key(&self) -> &[u8] {
+        let blob = self.blob();
+        let (at, len) = blob.key_span(blob.flags());
+        // SAFETY: the key's bytes are initialised and do not change while `self` is borrowed.
+        unsafe { std::slice::from_raw_parts(blob.at(at), len) }
+    }
+
+    /// The value. A value above [`super::INLINE_MAX`] bytes lies in a buffer of its own: one cache miss more.
+    #[inline]
+    #[must_use]
+    pub fn value(&self) -> ValueRef<'_> {
+        let blob = self.blob();
+        let flags = blob.flags();
+        let value_at = blob.value_at(flags);
+        // SAFETY: by the kind, the section is an i64, a length with its bytes, or a buffer whose first `len` bytes
+        // are initialised; none of them changes while `self` is borrowed.
+        unsafe {
+            match blob::kind(flags) {
+                INT => ValueRef::Int(blob.read(value_at)),
+                STR => {
+                    let (at, len) = blob.str_span(flags, value_at);
+                    ValueRef::Bytes(std::slice::from_raw_parts(blob.at(at), len))
+                }
+                _ => {
+                    let big = blob.big(value_at);
+                    ValueRef::Bytes(std::slice::from_raw_parts(big.ptr.as_ptr(), big.len))
+                }
+            }
+        }
+    }
+
+    /// Whether the value was modified in place by something like APPEND or SETRANGE since it was set, which is what
+    /// OBJECT ENCODING calls "raw" whatever its length.
+    #[inline]
+    #[must_use]
+    pub fn is_raw(&self) -> bool {
+        self.blob().flags() & RAW != 0
+    }
+
+    /// The expiry time in milliseconds since the Unix epoch, if the key has one.
+    #[inline]
+    #[must_use]
+    pub fn expire_at(&self) -> Option<u64> {
+        let blob = self.blob();
+        if blob.flags() & TTL == 0 {
+            return None;
+        }
+        // SAFETY: the flag says that the field is there.
+        Some(unsafe { blob.read(4) })
+    }
+
+    /// The 24 access bits (LRU clock or LFU counter).
+    #[inline]
+    #[must_use]
+    pub fn access(&self) -> u32 {
+        self.blob().access()
+    }
+
+    /// Sets the access bits to the low 24 bits of `access`. No snapshot sees access bits, so this is no change of
+    /// the entry.
+    #[inline]
+    pub fn set_access(&self, access: u32) {
+        self.blob().set_access(access);
+    }
+
+    /// The same value, expiry, access bits and rawness under another key. Rebuilds the blob, moves a large value's
+    /// buffer without copying it. O(key + inline value).
+    ///
+    /// # Panics
+    /// If the key is longer than `u32::MAX` bytes.
+    #[must_use]
+    pub fn with_key(self, key: &[u8]) -> Self {
+        assert!(
+            u32::try_from(key.len()).is_ok(),
+            "a key has at most u32::MAX bytes"
+        );
+        let old = self.blob();
+        let old_flags = old.flags();
+        let old_value_at = old.value_at(old_flags);
+        let section = old.value_bytes(old_flags, old_value_at);
+        let flags = old_flags & !blob::LONG_KEY | blob::key_flag(key.len());
+        let (entry, value_at) =
+            Self::with_head(key, flags, self.expire_at(), section, old.access());
+        // SAFETY: both sections have `section` bytes; the old handle is forgotten, so a buffer has one owner, and
+        // the old blob is freed once, with its size.
+        unsafe {
+            entry
+                .blob()
+                .at(value_at)
+                .copy_from_nonoverlapping(old.at(old_value_at), section);
+            mem::forget(self);
+            old.free(old_value_at + section);
+        }
+        entry
+    }
+
+    /// Bytes this entry takes from the allocator: the size class of its blob and of its buffer. O(1).
+    #[inline]
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        let blob = self.blob();
+        let flags = blob.flags();
+        let value_at = blob.value_at(flags);
+        let own = size_class(value_at + blob.value_bytes(flags, value_at));
+        if blob::kind(flags) == BIG {
+            own + blob.big(value_at).cap
+        } else {
+            own
+        }
+    }
+}
+
+impl Drop for Entry {
+    #[inline]
+    fn drop(&mut self) {
+        let blob = self.blob();
+        let flags = blob.flags();
+        let value_at = blob.value_at(flags);
+        if blob::kind(flags) == BIG {
+            string::free_buffer(blob.big(value_at));
+        }
+        // SAFETY: the handle owned the blob and ends here.
+        unsafe { blob.free(value_at + blob.value_bytes(flags, value_at)) }
+    }
+}
+
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entry")
+            .field("key", &self.key().escape_ascii().to_string())
+            .field("value", &self.value())
+            .field("expire_at", &self.expire_at())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,181 @@
+//! Slots and the two kinds of bucket: one cache line each.
+//!
+//! ```text
+//!  slot         bits 0..48 blob address, 48 has a TTL, 49..64 tag; zero = empty
+//!  home bucket  version u32 | filter u16 | displaced u8 | stashed u8 | 7 slots
+//!  stash bucket homes: 7 x 6 bits, then 22 bits of the segment's own data | 7 slots
+//! ```
+//!
+//! Invariants: a slot that is not empty owns its entry. Bit `i` of `displaced` says that slot `i` holds an entry whose
+//! home is the previous bucket. `stashed` counts the entries of this home in the segment's stash. For every entry of
+//! this home that lies elsewhere (next bucket, stash, overflow) bit `tag % 16` of `filter` is set; a set bit may be
+//! stale only while the segment has overflow entries. Called by the segment only, slots also by the overflow.
+#![allow(unsafe_code)]
+
+use std::ptr::{self, NonNull};
+
+use crate::entry::{Entry, PTR_BITS};
+
+/// Slots of a bucket.
+pub(super) const SLOT_COUNT: usize = 7;
+
+const TTL_BIT: usize = 1 << PTR_BITS;
+const TAG_SHIFT: u32 = PTR_BITS + 1;
+
+/// A place for one entry. Plain data: whoever copies a slot forgets the other copy.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub(super) struct Slot(*mut u8);
+
+impl Slot {
+    pub(super) const EMPTY: Self = Self(ptr::null_mut());
+
+    /// Takes an entry into a slot.
+    #[inline]
+    pub(super) fn new(entry: Entry, tag: u16) -> Self {
+        let ttl = if entry.expire_at().is_some() {
+            TTL_BIT
+        } else {
+            0
+        };
+        let bits = (tag as usize) << TAG_SHIFT | ttl;
+        Self(entry.into_ptr().as_ptr().map_addr(|addr| addr | bits))
+    }
+
+    #[inline]
+    pub(super) fn is_empty(self) -> bool {
+        self.0.is_null()
+    }
+
+    /// The tag; zero for an empty slot.
+    #[inline]
+    pub(super) fn tag(self) -> u16 {
+        (self.0.addr() >> TAG_SHIFT) as u16
+    }
+
+    /// Whether the slot holds an entry with an expiry time. No dereference.
+    #[inline]
+    pub(super) fn has_ttl(self) -> bool {
+        self.0.addr() & TTL_BIT != 0
+    }
+
+    #[inline]
+    pub(super) fn set_ttl(&mut self, ttl: bool) {
+        let bit = if ttl { TTL_BIT } else { 0 };
+        self.0 = self.0.map_addr(|addr| addr & !TTL_BIT | bit);
+    }
+
+    /// The address of the blob, for prefetching; null if empty.
+    #[inline]
+    pub(super) fn address(self) -> *const u8 {
+        self.0.map_addr(|addr| addr & (TTL_BIT - 1))
+    }
+
+    /// The entry in the slot.
+    #[inline]
+    pub(super) fn entry(&self) -> Option<&Entry> {
+        if self.is_empty() {
+            return None;
+        }
+        // SAFETY: `Entry` is a transparent non-null pointer whose upper bits it ignores; this one is not null and
+        // owns a live blob.
+        Some(unsafe { &*ptr::from_ref(self).cast::<Entry>() })
+    }
+
+    /// The entry in the slot, to be changed but not to be replaced: the tag is in the handle's upper bits.
+    #[inline]
+    pub(super) fn entry_mut(&mut self) -> Option<&mut Entry> {
+        if self.is_empty() {
+            return None;
+        }
+        // SAFETY: as in `entry`.
+        Some(unsafe { &mut *ptr::from_mut(self).cast::<Entry>() })
+    }
+
+    /// Empties the slot.
+    #[inline]
+    pub(super) fn take(&mut self) -> Option<Entry> {
+        let ptr = NonNull::new(std::mem::replace(self, Self::EMPTY).0)?;
+        // SAFETY: the slot owned the blob and is empty now.
+        Some(unsafe { Entry::from_ptr(ptr) })
+    }
+}
+
+/// A bucket that keys hash to.
+#[derive(Clone)]
+#[repr(C, align(64))]
+pub(super) struct HomeBucket {
+    /// The newest walk this home bucket was emitted to.
+    pub(super) version: u32,
+    pub(super) filter: u16,
+    pub(super) displaced: u8,
+    pub(super) stashed: u8,
+    pub(super) slots: [Slot; SLOT_COUNT],
+}
+
+/// A bucket for entries whose home and next bucket are full.
+#[derive(Clone)]
+#[repr(C, align(64))]
+pub(super) struct StashBucket {
+    header: u64,
+    pub(super) slots: [Slot; SLOT_COUNT],
+}
+
+/// Where the segment's own 22 bits start.
+const META_SHIFT: u32 = 42;
+
+impl StashBucket {
+    /// The home of the entry in slot `i`.
+    #[inline]
+    pub(super) fn home(&self, i: usize) -> usize {
+        (self.header >> (6 * i)) as usize & 63
+    }
+
+    #[inline]
+    pub(super) fn set_home(&mut self, i: usize, home: usize) {
+        self.header = self.header & !(63 << (6 * i)) | (home as u64) << (6 * i);
+    }
+
+    /// 22 bits for the segment.
+    #[inline]
+    pub(super) fn meta(&self) -> u32 {
+        (self.header >> META_SHIFT) as u32
+    }
+
+    #[inline]
+    pub(super) fn set_meta(&mut self, meta: u32) {
+        self.header = self.header & ((1 << META_SHIFT) - 1) | u64::from(meta) << META_SHIFT;
+    }
+}
+
+/// The bit of `filter` for this tag.
+#[inline]
+pub(super) const fn filter_bit(tag: u16) -> u16 {
+    1 << (tag & 15)
+}
+
+/// Bit `i` is set where slot `i` carries the tag. Seven compares without a branch.
+#[inline]
+pub(super) fn match_tag(slots: &[Slot; SLOT_COUNT], tag: u16) -> u8 {
+    let mut mask = 0;
+    for (i, slot) in slots.iter().enumerate() {
+        mask |= u8::from(slot.tag() == tag) << i;
+    }
+    mask
+}
+
+/// The first empty slot.
+#[inline]
+pub(super) fn free_slot(slots: &[Slot; SLOT_COUNT]) -> Option<usize> {
+    slots.iter().position(|slot| slot.is_empty())
+}
+
+/// Indexes of the set bits, ascending.
+#[inline]
+pub(super) fn bits(mut mask: u8) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let i = mask.trailing_zeros();
+        mask &= mask.wrapping_sub(1);
+        (i < 8).then_some(i as usize)
+    })
+}

@@ -1,0 +1,55 @@
+//! Fetching lines before they are needed.
+//!
+//! A shard that has several commands at hand calls [`Table::prefetch`] for each, then [`Table::prefetch_entry`] for
+//! each, then runs them: the misses of different commands overlap. No invariants: a prefetch changes nothing.
+#![allow(unsafe_code)]
+
+use super::bucket::match_tag;
+use super::hash::{home_of, tag_of};
+use super::keyspace::Table;
+
+/// Asks for a cache line. Any address is allowed.
+#[inline]
+pub(super) fn prefetch_line(address: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: SSE is part of x86-64, and a prefetch of any address is harmless.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(address.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = address;
+}
+
+impl Table {
+    /// Fetches the line of the home bucket of a hash. Waits for the directory's line at most.
+    #[inline]
+    pub fn prefetch(&self, hash: u64) {
+        if let Some(segment) = self.directory.segment(hash) {
+            prefetch_line(segment.home_line(home_of(hash)));
+        }
+    }
+
+    /// Fetches the blob that a lookup of this hash will most likely read: those in the home bucket with its tag, if
+    /// none the next bucket's line. Reads the home bucket's line.
+    #[inline]
+    pub fn prefetch_entry(&self, hash: u64) {
+        let Some(segment) = self.directory.segment(hash) else {
+            return;
+        };
+        let (home, tag) = (home_of(hash), tag_of(hash));
+        let slots = segment.slots(home);
+        let found = match_tag(slots, tag);
+        if found != 0 {
+            prefetch_line(slots[found.trailing_zeros() as usize].address());
+        } else if segment.may_be_away(home, tag) {
+            prefetch_line(
+                segment.home_line(if home + 1 == super::segment::HOME_COUNT {
+                    0
+                } else {
+                    home + 1
+                }),
+            );
+        }
+    }
+}

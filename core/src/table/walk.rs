@@ -1,0 +1,240 @@
+//! Walks: the table as it was at one moment, without a copy.
+//!
+//! Owns the active walks and the write-before-change hook. A walk begins at a version v, one more than any before it.
+//!
+//! Invariant: for every active walk w and every home bucket b, w has been given b's entries exactly if
+//! `version(b) >= w.version`; and b has not changed between w's begin and that moment.
+//!
+//! It holds because (1) at the begin no bucket has so high a version; (2) whoever is about to change a home bucket's
+//! set of entries, or one of them, calls `before_change`, which gives the bucket to every walk that is newer than the
+//! bucket and then sets its version to the newest version of all, so that several walks need one version per bucket;
+//! (3) a step does the same for the bucket it stands at; (4) a split gives both children the parent's version, and
+//! they partition its entries; (5) moves between buckets change no home bucket's set; (6) nothing is merged while a
+//! walk is active. A step goes segment by segment and skips what has the walk's version already. Called by the
+//! table's mutations and by KEYS and snapshots.
+
+use super::drop_slices::DropSlices;
+use super::hash::{DEPTH_MAX, prefix_after};
+use super::keyspace::Table;
+use super::overflow::Overflow;
+use super::scan::each_of_home;
+use super::segment::{HOME_COUNT, OwnedSegment, Segment};
+use crate::entry::Entry;
+
+/// Takes what a walk finds.
+pub trait WalkSink {
+    /// An entry as it was when the walk began, in no particular order, once each. Called from within changes of the
+    /// table, so it has to be quick, and it cannot reach the table.
+    fn entry(&mut self, entry: &Entry);
+
+    /// Everything has been given. Called once, unless the walk is abandoned.
+    fn finish(&mut self) {}
+}
+
+impl<F: FnMut(&Entry)> WalkSink for F {
+    fn entry(&mut self, entry: &Entry) {
+        self(entry);
+    }
+}
+
+/// Names a walk of one table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WalkId(u32);
+
+struct Walk {
+    version: u32,
+    /// Where the next step goes on: hash prefix and home bucket.
+    prefix: u64,
+    home: usize,
+    sink: Box<dyn WalkSink>,
+}
+
+/// The walks of one table.
+pub(super) struct Walks {
+    /// The version of the newest active walk; 0 if there is none. What the hot path compares with.
+    newest: u32,
+    /// The version of the newest walk ever.
+    version: u32,
+    active: Vec<Walk>,
+}
+
+impl Walks {
+    pub(super) const fn new() -> Self {
+        Self {
+            newest: 0,
+            version: 0,
+            active: Vec::new(),
+        }
+    }
+
+    /// The walks for a table that takes the place of this one: none, but ids go on.
+    pub(super) fn successor(&self) -> Self {
+        Self {
+            version: self.version,
+            ..Self::new()
+        }
+    }
+
+    /// Whether any walk is active.
+    #[inline]
+    pub(super) fn any(&self) -> bool {
+        self.newest != 0
+    }
+
+    /// Must be called before the entries of a home bucket, or one of them, change. One compare if no walk is active.
+    #[inline]
+    pub(super) fn before_change(
+        &mut self,
+        segment: &mut Segment,
+        overflow: &Overflow,
+        hash: u64,
+        home: usize,
+    ) {
+        if segment.version(home) < self.newest {
+            self.emit(segment, overflow, hash, home);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn emit(&mut self, segment: &mut Segment, overflow: &Overflow, hash: u64, home: usize) {
+        let version = segment.version(home);
+        for walk in self.active.iter_mut().filter(|walk| walk.version > version) {
+            each_of_home(segment, overflow, hash, home, &mut |entry| {
+                walk.sink.entry(entry)
+            });
+        }
+        segment.set_version(home, self.version);
+    }
+
+    /// Shows all home buckets of a segment that is about to be dropped.
+    pub(super) fn before_drop(
+        &mut self,
+        segment: &mut OwnedSegment,
+        overflow: &Overflow,
+        hash: u64,
+    ) {
+        if self.any() {
+            for home in 0..HOME_COUNT {
+                self.before_change(segment.as_mut(), overflow, hash, home);
+            }
+        }
+    }
+
+    /// Ends all walks of a table that has been dropped to the last entry.
+    pub(super) fn finish_all(&mut self) {
+        self.newest = 0;
+        self.active
+            .drain(..)
+            .for_each(|mut walk| walk.sink.finish());
+    }
+
+    fn remove(&mut self, index: usize) -> Walk {
+        let walk = self.active.remove(index);
+        self.newest = self.active.last().map_or(0, |walk| walk.version);
+        walk
+    }
+}
+
+impl Table {
+    /// Begins a walk: `sink` will be given exactly the entries (key, value, expiry) that the table has now. O(1), but
+    /// once in 2^32 walks O(table).
+    pub fn begin_walk(&mut self, sink: Box<dyn WalkSink>) -> WalkId {
+        if self.walks.version == u32::MAX {
+            self.restart_versions();
+        }
+        self.walks.version += 1;
+        let version = self.walks.version;
+        self.walks.newest = version;
+        self.walks.active.push(Walk {
+            version,
+            prefix: 0,
+            home: 0,
+            sink,
+        });
+        WalkId(version)
+    }
+
+    /// Goes on with a walk for at most `budget` home buckets and says whether it is done. A walk that is done is
+    /// forgotten; an unknown one counts as done.
+    pub fn step_walk(&mut self, id: WalkId, budget: usize) -> bool {
+        let Some(index) = self
+            .walks
+            .active
+            .iter()
+            .position(|walk| walk.version == id.0)
+        else {
+            return true;
+        };
+        let Walk {
+            mut prefix,
+            mut home,
+            ..
+        } = self.walks.active[index];
+        for _ in 0..budget {
+            let hash = prefix << 32;
+            let Some(segment) = self
+                .directory
+                .segment_mut(hash)
+                .filter(|_| prefix >> DEPTH_MAX == 0)
+            else {
+                self.walks.remove(index).sink.finish();
+                return true;
+            };
+            if segment.version(home) < id.0 {
+                self.walks.emit(segment, &self.overflow, hash, home);
+            }
+            home += 1;
+            if home == HOME_COUNT {
+                home = 0;
+                prefix = prefix_after(prefix as u32, segment.depth());
+            }
+        }
+        let walk = &mut self.walks.active[index];
+        (walk.prefix, walk.home) = (prefix, home);
+        false
+    }
+
+    /// Abandons a walk; its sink is dropped without `finish`.
+    pub fn end_walk(&mut self, id: WalkId) {
+        if let Some(index) = self
+            .walks
+            .active
+            .iter()
+            .position(|walk| walk.version == id.0)
+        {
+            self.walks.remove(index);
+        }
+    }
+
+    /// Number of active walks.
+    #[must_use]
+    pub fn walks(&self) -> usize {
+        self.walks.active.len()
+    }
+
+    /// Completes all walks and sets all versions back to 0.
+    #[cold]
+    fn restart_versions(&mut self) {
+        while let Some(walk) = self.walks.active.last() {
+            let id = WalkId(walk.version);
+            while !self.step_walk(id, usize::MAX) {}
+        }
+        let mut prefix = 0;
+        while let Some(segment) = self
+            .directory
+            .segment_mut(prefix << 32)
+            .filter(|_| prefix >> DEPTH_MAX == 0)
+        {
+            (0..HOME_COUNT).for_each(|home| segment.set_version(home, 0));
+            prefix = prefix_after(prefix as u32, segment.depth());
+        }
+        self.walks.version = 0;
+    }
+}
+
+impl From<Table> for DropSlices {
+    fn from(table: Table) -> Self {
+        Self::new(table)
+    }
+}
