@@ -140,3 +140,6 @@ fn write_general(out: &mut Vec<u8>, digits: &[u8; DIGITS], exponent: i32) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
