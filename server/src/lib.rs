@@ -1,6 +1,7 @@
 //! Tessera's server as a library, so that tests and the simulator can run its parts in-process.
 
 pub mod config;
+pub mod driver;
 pub mod front;
 pub mod session;
 pub mod shared;

@@ -95,6 +95,11 @@ impl Shared {
         Arc::clone(&self.config.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Ends the node: every driver leaves its loop when it next wakes. Whoever calls this from outside a shard's thread wakes the shards.
+    pub fn begin_shutdown(&self) {
+        self.shutdown.store(true, Ordering::Release);
+    }
+
     /// Whether the node is to end.
     #[must_use]
     pub fn is_shutting_down(&self) -> bool {

@@ -8,6 +8,14 @@ use std::collections::VecDeque;
 use tessera_core::resp::{Parser, Proto};
 use tessera_io::{ConnId, Peer};
 
+/// Reply bytes not yet handed to the kernel above which a client's next command waits.
+pub(crate) const OUTPUT_BYTES_MAX: usize = 1 << 20;
+/// Unanswered commands above which a client's next command waits.
+pub(crate) const IN_FLIGHT_MAX: usize = 1024;
+/// What a client keeps of its buffers when it is idle.
+const SIDE_BYTES_KEPT: usize = 4096;
+const SLOTS_KEPT: usize = 64;
+
 /// CLIENT REPLY.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum ReplyMode {
@@ -74,12 +82,18 @@ pub struct Client {
     pub net_out_bytes: u64,
     /// No further command is taken; the connection ends when all replies have left.
     pub(crate) closing: bool,
+    /// It sent its last byte: the connection ends when all replies have left.
+    pub(crate) half_closed: bool,
     /// Not read, because it does not read its replies.
     pub(crate) paused: bool,
+    /// Whole frames wait in `query` until replies have left.
+    pub(crate) stalled: bool,
     /// In the list of clients with output of this turn.
     pub(crate) dirty: bool,
     /// Turn in which a command of this client last went into a batch.
     pub(crate) batched_turn: u64,
+    /// The target of that command.
+    pub(crate) batched_target: usize,
     /// Sequence number of the first slot.
     pub(crate) first_seq: u32,
     /// Replies owed.
@@ -117,9 +131,12 @@ impl Client {
             net_in_bytes: 0,
             net_out_bytes: 0,
             closing: false,
+            half_closed: false,
             paused: false,
+            stalled: false,
             dirty: false,
             batched_turn: 0,
+            batched_target: 0,
             first_seq: 0,
             slots: VecDeque::new(),
             side: Vec::new(),
@@ -127,6 +144,68 @@ impl Client {
             query: Vec::new(),
             parser: Parser::new(),
         }
+    }
+
+    /// Sequence number of the next slot.
+    #[inline]
+    pub(crate) fn next_seq(&self) -> u32 {
+        self.first_seq.wrapping_add(self.slots.len() as u32)
+    }
+
+    /// Whether the client may have another command carried out now: its replies are not piling up.
+    #[inline]
+    pub(crate) fn may_run(&self) -> bool {
+        self.out.len() + self.side.len() <= OUTPUT_BYTES_MAX && self.slots.len() < IN_FLIGHT_MAX
+    }
+
+    /// Whether nothing more will come for this client, so that the connection can end once `out` has left.
+    pub(crate) fn is_finished(&self) -> bool {
+        (self.closing || self.half_closed && !self.stalled) && self.slots.is_empty()
+    }
+
+    /// A reply that is known now but may have to wait for earlier ones. Empty bytes are no reply.
+    pub(crate) fn reply_now(&mut self, bytes: &[u8]) {
+        if bytes.is_empty() {
+        } else if self.slots.is_empty() {
+            self.out.extend_from_slice(bytes);
+        } else {
+            self.slots.push_back(Slot::Ready { start: self.side.len(), len: bytes.len() });
+            self.side.extend_from_slice(bytes);
+        }
+    }
+
+    /// The reply to the command with this sequence number has come. Moves all replies whose turn it is to `out`.
+    pub(crate) fn fill(&mut self, seq: u32, bytes: &[u8]) {
+        let place = seq.wrapping_sub(self.first_seq) as usize;
+        let Some(slot) = self.slots.get_mut(place) else { return };
+        if place > 0 {
+            let len = if matches!(slot, Slot::Muted) { 0 } else { bytes.len() };
+            *slot = Slot::Ready { start: self.side.len(), len };
+            self.side.extend_from_slice(&bytes[..len]);
+            return;
+        }
+        if !matches!(slot, Slot::Muted) {
+            self.out.extend_from_slice(bytes);
+        }
+        self.pop_slot();
+        while let Some(Slot::Ready { start, len }) = self.slots.front().copied() {
+            self.out.extend_from_slice(&self.side[start..start + len]);
+            self.pop_slot();
+        }
+        if self.slots.is_empty() {
+            self.side.clear();
+            if self.side.capacity() > SIDE_BYTES_KEPT {
+                self.side = Vec::new();
+            }
+            if self.slots.capacity() > SLOTS_KEPT {
+                self.slots = VecDeque::new();
+            }
+        }
+    }
+
+    fn pop_slot(&mut self) {
+        self.slots.pop_front();
+        self.first_seq = self.first_seq.wrapping_add(1);
     }
 
     /// Bytes of received input that wait for the rest of their frame.
@@ -146,5 +225,43 @@ impl Client {
     pub fn memory_bytes(&self) -> usize {
         size_of::<Self>() + self.query.capacity() + self.out.capacity() + self.side.capacity()
             + self.slots.capacity() * size_of::<Slot>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client() -> Client {
+        Client::new(1, ConnId { index: 0, generation: 0 }, Peer::Unix { path: String::new() }, 0, true)
+    }
+
+    #[test]
+    fn replies_keep_the_order_of_their_commands() {
+        let mut client = client();
+        client.reply_now(b"a");
+        let second = client.next_seq();
+        client.slots.push_back(Slot::Waiting);
+        client.reply_now(b"c");
+        let fourth = client.next_seq();
+        client.slots.push_back(Slot::Waiting);
+        let fifth = client.next_seq();
+        client.slots.push_back(Slot::Muted);
+        client.reply_now(b"f");
+        assert_eq!(client.out, b"a");
+        client.fill(fourth, b"d");
+        client.fill(fifth, b"e");
+        assert_eq!(client.out, b"a");
+        client.fill(second, b"b");
+        assert_eq!(client.out, b"abcdf");
+        assert!(client.slots.is_empty());
+        assert_eq!(client.next_seq(), 5);
+    }
+
+    #[test]
+    fn a_late_reply_to_nobody_is_dropped() {
+        let mut client = client();
+        client.fill(3, b"x");
+        assert!(client.out.is_empty());
     }
 }

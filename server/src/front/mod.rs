@@ -1,12 +1,25 @@
 //! The front end of one shard: its clients, and the path of a request from received bytes to reply bytes.
+//!
+//! The driver calls the phases of a turn in order (docs/design/transactions.md): `begin`, `drain`, `received` and its kin, `flush`,
+//! `background`, `settle`. Nothing here knows the reactor; what only it can do is left in lists that the driver empties.
 
+mod accept;
 mod client;
 mod clients;
+mod deliver;
+mod dispatch;
+mod serve;
+mod turn;
 
 use std::sync::Arc;
 
+use tessera_core::resp::Parser;
+use tessera_io::ConnId;
 use tessera_shards::coordinator::Engine;
+use tessera_shards::mesh::Batch;
+use tessera_shards::shard::{Settings, Shard};
 
+pub use accept::{Verdict, MAXCLIENTS_ERROR, PROTECTED_ERROR};
 pub use client::{Client, ReplyMode};
 pub use clients::Clients;
 
@@ -25,14 +38,67 @@ pub struct Front {
     pub clients: Clients,
     /// The configuration as this shard last received it.
     pub config: Arc<Config>,
-    /// What this front counts; published once a turn.
+    /// What this front counts.
     pub counters: Counters,
     /// Monotonic clock of this turn, nanoseconds.
     pub now_ns: u64,
     /// Wall clock of this turn, microseconds since the Unix epoch.
     pub unix_us: u64,
     /// Connections to end in this turn (CLIENT KILL), with their replies so far.
-    pub doomed: Vec<tessera_io::ConnId>,
+    pub doomed: Vec<ConnId>,
     /// Time for which the thread must stand still (DEBUG SLEEP), microseconds.
     pub sleep_us: u64,
+    /// Number of this turn, from 1.
+    pub(crate) turn: u64,
+    /// When the next tick of periodic work is due, on the clock of `now_ns`.
+    pub(crate) next_tick_ns: u64,
+    /// Clients with replies to send.
+    pub(crate) dirty: Vec<ConnId>,
+    /// Clients to look at again in the next turn: stalled ones, and those that were sent much.
+    pub(crate) held: Vec<ConnId>,
+    /// Shards to wake.
+    pub(crate) wakes: Vec<usize>,
+    /// Empty buffers for replies, from the reactor.
+    pub(crate) buffers: Vec<Vec<u8>>,
+    /// Empty buffers of batches.
+    batch_buffers: Vec<Vec<u8>>,
+    /// Batches taken from the inbox; empty between phases.
+    mail: Vec<Batch<Front>>,
+    /// Parses chunks that hold whole frames; at the start of a frame between chunks.
+    parser: Parser,
+    /// Replies that cannot go straight to the client.
+    scratch: Vec<u8>,
+}
+
+impl Front {
+    /// The front end of shard `id`, with an empty shard and no clients.
+    #[must_use]
+    pub fn new(id: usize, shared: Arc<Shared>, hash_seed: u64, rng_seed: u64) -> Self {
+        let config = shared.latest_config();
+        let mut shard = Shard::new(id, config.databases, hash_seed, rng_seed);
+        shard.settings = config.shard_settings(Settings::default());
+        let engine = Engine::new(shard, shared.mesh.shards(), tessera_shards::commands::FAMILIES);
+        Front {
+            id,
+            shared,
+            engine,
+            clients: Clients::default(),
+            config,
+            counters: Counters::default(),
+            now_ns: 0,
+            unix_us: 0,
+            doomed: Vec::new(),
+            sleep_us: 0,
+            turn: 0,
+            next_tick_ns: 0,
+            dirty: Vec::new(),
+            held: Vec::new(),
+            wakes: Vec::new(),
+            buffers: Vec::new(),
+            batch_buffers: Vec::new(),
+            mail: Vec::new(),
+            parser: Parser::new(),
+            scratch: Vec::new(),
+        }
+    }
 }

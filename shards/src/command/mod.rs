@@ -1,11 +1,13 @@
 //! Commands as data: what the tables say of them, how they run, how they are found by name.
 
 mod context;
+mod keys;
 mod registry;
 mod run;
 pub mod spec;
 
 pub use context::{Cx, Task};
+pub use keys::KeyPlaces;
 pub use registry::{Command, Registry};
 pub use run::{KeyspaceRow, Merge, Op, Run, Spread};
 pub use spec::Spec;

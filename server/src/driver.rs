@@ -1,0 +1,174 @@
+//! The loop of one shard's thread: the front end's phases, and what only the reactor can do between them.
+//!
+//! `run` is what a shard thread does; the simulator calls the phases one by one, so that those of different shards interleave.
+
+use std::io;
+use std::time::Duration;
+
+use tessera_io::{CloseMode, ConnId, Env, Event, Hangup, Wait};
+
+use crate::front::{Front, Verdict};
+
+/// Bytes that the kernel has not taken above which a client is not read any more.
+const BACKLOG_BYTES_MAX: usize = 1 << 20;
+/// A reply this long makes the driver look at the backlog in the next turn.
+const LARGE_OUTPUT_BYTES: usize = 1 << 16;
+/// Reply buffers at hand per turn.
+const BUFFERS_AT_HAND: usize = 64;
+
+/// A shard's front end with its reactor.
+pub struct Driver<E: Env> {
+    /// The front end.
+    pub front: Front,
+    /// The world.
+    pub env: E,
+    events: Vec<Event<E::Chunk>>,
+    work_began_ns: u64,
+}
+
+impl<E: Env> Driver<E> {
+    /// Puts the two together.
+    pub fn new(front: Front, env: E) -> Self {
+        Driver { front, env, events: Vec::new(), work_began_ns: 0 }
+    }
+
+    /// Serves until the node ends.
+    ///
+    /// # Errors
+    /// When the reactor fails for good.
+    pub fn run(mut self) -> io::Result<()> {
+        while !self.front.shared.is_shutting_down() {
+            self.poll()?;
+            self.drain();
+            self.serve();
+            self.flush();
+            self.settle();
+        }
+        self.env.stop_listening();
+        self.env.poll(Wait::Never, &mut self.events)
+    }
+
+    /// First phase: submits, waits, reaps.
+    ///
+    /// # Errors
+    /// When the reactor fails for good.
+    pub fn poll(&mut self) -> io::Result<()> {
+        let wait = self.front.wait();
+        self.env.poll(wait, &mut self.events)?;
+        self.front.shared.mesh.rouse(self.front.id);
+        self.work_began_ns = self.env.now();
+        self.front.begin(self.work_began_ns, self.env.unix_us());
+        Ok(())
+    }
+
+    /// Second phase: the inbox.
+    pub fn drain(&mut self) {
+        self.front.drain();
+    }
+
+    /// Third phase: what clients sent.
+    pub fn serve(&mut self) {
+        while self.front.buffers.len() < BUFFERS_AT_HAND {
+            let buffer = self.env.buffer();
+            self.front.buffers.push(buffer);
+        }
+        self.look_at_held();
+        let mut events = std::mem::take(&mut self.events);
+        for event in events.drain(..) {
+            match event {
+                Event::Received { conn, chunk } => self.front.received(conn, &chunk),
+                Event::Accepted { conn, peer } => {
+                    if let Verdict::Refused(reply) = self.front.accept(conn, peer) {
+                        self.env.send(conn, reply.to_vec());
+                        self.env.close(conn, CloseMode::Flush);
+                    }
+                }
+                Event::Drained { conn } => self.front.held.push(conn),
+                Event::Closed { conn, hangup: Hangup::Eof } if self.front.clients.get(conn).is_some() => {
+                    self.front.half_closed(conn);
+                }
+                Event::Closed { conn, .. } => self.end(conn, CloseMode::Abort),
+            }
+        }
+        self.events = events;
+    }
+
+    /// Fourth phase: this turn's batches get their position.
+    pub fn flush(&mut self) {
+        self.front.flush();
+        self.front.background();
+    }
+
+    /// Last phase: replies leave.
+    pub fn settle(&mut self) {
+        self.front.settle();
+        for shard in self.front.wakes.drain(..) {
+            self.env.wake(shard);
+        }
+        self.send_replies();
+        while let Some(conn) = self.front.doomed.pop() {
+            self.end(conn, CloseMode::Flush);
+        }
+        let worked_us = self.env.now().saturating_sub(self.work_began_ns) / 1000;
+        self.front.counters.turn_us_max = self.front.counters.turn_us_max.max(worked_us);
+        if self.front.sleep_us > 0 {
+            let time = Duration::from_micros(std::mem::take(&mut self.front.sleep_us));
+            self.env.sleep(time);
+        }
+    }
+
+    fn send_replies(&mut self) {
+        let mut dirty = std::mem::take(&mut self.front.dirty);
+        for conn in dirty.drain(..) {
+            let Some(client) = self.front.clients.get_mut(conn) else { continue };
+            client.dirty = false;
+            if !client.out.is_empty() {
+                let bytes = std::mem::take(&mut client.out);
+                client.net_out_bytes += bytes.len() as u64;
+                self.front.counters.net_out_bytes += bytes.len() as u64;
+                if bytes.len() >= LARGE_OUTPUT_BYTES {
+                    self.front.held.push(conn);
+                }
+                self.env.send(conn, bytes);
+            }
+            if client.is_finished() {
+                self.end(conn, CloseMode::Flush);
+            }
+        }
+        self.front.dirty = dirty;
+    }
+
+    /// Clients whose replies piled up: stops reading those whose backlog stays, goes on with the others.
+    fn look_at_held(&mut self) {
+        for conn in std::mem::take(&mut self.front.held) {
+            let backlog = self.env.backlog(conn);
+            let Some(client) = self.front.clients.get_mut(conn) else { continue };
+            if backlog > BACKLOG_BYTES_MAX {
+                if !client.paused {
+                    client.paused = true;
+                    self.env.pause(conn);
+                }
+                continue;
+            }
+            if client.paused && backlog == 0 {
+                client.paused = false;
+                self.env.resume(conn);
+            }
+            if client.stalled && !client.paused && client.may_run() {
+                self.front.run_query(conn);
+            }
+        }
+    }
+
+    fn end(&mut self, conn: ConnId, mode: CloseMode) {
+        if let Some(client) = self.front.clients.get_mut(conn)
+            && mode == CloseMode::Flush
+            && !client.out.is_empty()
+        {
+            let bytes = std::mem::take(&mut client.out);
+            self.env.send(conn, bytes);
+        }
+        self.env.close(conn, mode);
+        self.front.forget(conn);
+    }
+}

@@ -1,0 +1,193 @@
+//! From a parsed command to its function: look-up, arity, authentication, and where the reply goes.
+
+use tessera_core::resp::Reply;
+use tessera_io::ConnId;
+use tessera_shards::command::spec::flag;
+use tessera_shards::command::{Command, Run};
+use tessera_shards::coordinator::{Asker, Submitted};
+
+use crate::front::client::Slot;
+use crate::front::{Client, Front, ReplyMode};
+use crate::session::{Session, SessionFn, Then};
+
+/// Bytes of arguments that the error for an unknown command quotes.
+const QUOTED_BYTES_MAX: usize = 128;
+
+impl Front {
+    /// Carries out one command of a client, or sends it where it is carried out.
+    #[inline]
+    pub(super) fn dispatch(&mut self, conn: ConnId, args: &[&[u8]]) {
+        let Some(client) = self.clients.get_mut(conn) else { return };
+        let Some(command) = self.shared.registry.find(args[0]) else {
+            return self.refuse(conn, &unknown_command(args));
+        };
+        if !command.spec.accepts(args.len()) {
+            let text = format!("ERR wrong number of arguments for '{}' command", command.spec.name);
+            return self.refuse(conn, text.as_bytes());
+        }
+        if !client.authenticated && !command.spec.has(flag::NO_AUTH) {
+            return self.refuse(conn, b"NOAUTH Authentication required.");
+        }
+        self.counters.commands += 1;
+        client.last_command = Some((command.number, None));
+        match command.run {
+            Run::Keyspace { .. } => {
+                let asker = Asker {
+                    conn,
+                    seq: client.next_seq(),
+                    db: client.db,
+                    proto: client.proto,
+                    batched: (client.batched_turn == self.turn).then_some(client.batched_target),
+                };
+                if !client.slots.is_empty() || client.reply_mode != ReplyMode::On {
+                    let number = command.number;
+                    return self.dispatch_aside(number, &asker, args);
+                }
+                if client.out.capacity() == 0 {
+                    client.out = self.buffers.pop().unwrap_or_default();
+                }
+                let start = client.out.len();
+                match self.engine.submit(command.number, &asker, args, &mut client.out) {
+                    Submitted::Done => {
+                        self.counters.errors += u64::from(client.out.get(start) == Some(&b'-'));
+                        if !client.dirty {
+                            client.dirty = true;
+                            self.dirty.push(conn);
+                        }
+                    }
+                    submitted => await_reply(client, submitted, self.turn, false),
+                }
+            }
+            Run::Session(run) => {
+                let command = *command;
+                self.dispatch_session(conn, &command, run, args);
+            }
+        }
+    }
+
+    /// A keyspace command whose reply has to wait for earlier ones, or is not wanted.
+    fn dispatch_aside(&mut self, number: u16, asker: &Asker, args: &[&[u8]]) {
+        let mut bytes = std::mem::take(&mut self.scratch);
+        bytes.clear();
+        let submitted = self.engine.submit(number, asker, args, &mut bytes);
+        if let Some(client) = self.clients.get_mut(asker.conn) {
+            let is_muted = mute(client);
+            if submitted != Submitted::Done {
+                await_reply(client, submitted, self.turn, is_muted);
+            } else {
+                self.counters.errors += u64::from(bytes.first() == Some(&b'-'));
+                if !is_muted {
+                    client.reply_now(&bytes);
+                }
+                self.mark_dirty(asker.conn);
+            }
+        }
+        self.keep_scratch(bytes);
+    }
+
+    fn dispatch_session(&mut self, conn: ConnId, command: &Command<SessionFn>, run: SessionFn, args: &[&[u8]]) {
+        let Some(client) = self.clients.get_mut(conn) else { return };
+        let was_skipping = client.reply_mode == ReplyMode::SkipNext;
+        if was_skipping {
+            client.reply_mode = ReplyMode::On;
+        }
+        if !command.spec.subcommands.is_empty() && args.len() > 1 {
+            let named = |sub: &tessera_shards::command::Spec| sub.name.as_bytes().eq_ignore_ascii_case(args[1]);
+            let sub = command.spec.subcommands.iter().position(named);
+            client.last_command = Some((command.number, sub.map(|index| index as u16)));
+        }
+        let proto = client.proto;
+        let mut bytes = std::mem::take(&mut self.scratch);
+        bytes.clear();
+        let mut session = Session { front: self, conn, reply: Reply::new(&mut bytes, proto), then: Then::Reply };
+        run(&mut session, args);
+        let then = session.then;
+        let Some(client) = self.clients.get_mut(conn) else { return };
+        let is_muted = was_skipping || client.reply_mode != ReplyMode::On;
+        match then {
+            Then::AskAll(call, merge) => {
+                let asker = Asker { conn, seq: client.next_seq(), db: client.db, proto: client.proto, batched: None };
+                await_reply(client, Submitted::Batched(self.id), self.turn, is_muted);
+                self.engine.ask_all(&asker, &call, merge);
+            }
+            then => {
+                self.counters.errors += u64::from(bytes.first() == Some(&b'-'));
+                if !is_muted {
+                    client.reply_now(&bytes);
+                }
+                match then {
+                    Then::Close => client.closing = true,
+                    Then::Shutdown => self.shared.begin_shutdown(),
+                    Then::Reply | Then::AskAll(..) => {}
+                }
+                self.mark_dirty(conn);
+            }
+        }
+        self.keep_scratch(bytes);
+    }
+
+    /// Replies with an error to a command that is not carried out.
+    #[cold]
+    pub(super) fn refuse(&mut self, conn: ConnId, text: &[u8]) {
+        self.counters.errors += 1;
+        let Some(client) = self.clients.get_mut(conn) else { return };
+        if !mute(client) {
+            let mut bytes = Vec::new();
+            Reply::new(&mut bytes, client.proto).error(text);
+            client.reply_now(&bytes);
+        }
+        self.mark_dirty(conn);
+    }
+
+    /// The client has something to send, or to be looked at, at the end of the turn.
+    pub(super) fn mark_dirty(&mut self, conn: ConnId) {
+        if let Some(client) = self.clients.get_mut(conn)
+            && !client.dirty
+        {
+            client.dirty = true;
+            self.dirty.push(conn);
+        }
+    }
+
+    fn keep_scratch(&mut self, bytes: Vec<u8>) {
+        if bytes.capacity() <= 1 << 16 {
+            self.scratch = bytes;
+        }
+    }
+}
+
+/// Whether this command's reply is to be dropped, by CLIENT REPLY.
+fn mute(client: &mut Client) -> bool {
+    let mode = client.reply_mode;
+    if mode == ReplyMode::SkipNext {
+        client.reply_mode = ReplyMode::On;
+    }
+    mode != ReplyMode::On
+}
+
+fn await_reply(client: &mut Client, submitted: Submitted, turn: u64, is_muted: bool) {
+    client.slots.push_back(if is_muted { Slot::Muted } else { Slot::Waiting });
+    if let Submitted::Batched(target) = submitted {
+        client.batched_turn = turn;
+        client.batched_target = target;
+    }
+}
+
+/// Redis's words for a command that does not exist.
+fn unknown_command(args: &[&[u8]]) -> Vec<u8> {
+    let mut text = b"ERR unknown command '".to_vec();
+    text.extend_from_slice(&args[0][..args[0].len().min(QUOTED_BYTES_MAX)]);
+    text.extend_from_slice(b"', with args beginning with: ");
+    let mut quoted = 0;
+    for arg in &args[1..] {
+        if quoted >= QUOTED_BYTES_MAX {
+            break;
+        }
+        let shown = &arg[..arg.len().min(QUOTED_BYTES_MAX - quoted)];
+        text.push(b'\'');
+        text.extend_from_slice(shown);
+        text.extend_from_slice(b"' ");
+        quoted += shown.len() + 3;
+    }
+    text
+}

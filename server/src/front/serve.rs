@@ -1,0 +1,110 @@
+//! Received bytes: frames are parsed where they lie and carried out one by one.
+//!
+//! A chunk that holds whole frames is never copied. What is left of an unfinished frame, and frames of a client whose replies
+//! pile up, wait in the client's `query`.
+
+use tessera_core::resp::{Limits, Parsed, Parser};
+use tessera_io::ConnId;
+
+use crate::front::Front;
+
+impl Front {
+    /// Bytes of a client have come.
+    pub fn received(&mut self, conn: ConnId, chunk: &[u8]) {
+        let now_ms = self.unix_us / 1000;
+        let Some(client) = self.clients.get_mut(conn) else { return };
+        client.last_ms = now_ms;
+        client.net_in_bytes += chunk.len() as u64;
+        self.counters.net_in_bytes += chunk.len() as u64;
+        if client.closing {
+            return;
+        }
+        if client.query.is_empty() {
+            let mut parser = std::mem::take(&mut self.parser);
+            let used = self.run_frames(conn, chunk, &mut parser);
+            self.keep_rest(conn, &chunk[used..], parser);
+            return;
+        }
+        client.query.extend_from_slice(chunk);
+        if client.query.len() as u64 > self.config.query_buffer_bytes_max {
+            client.closing = true;
+            client.query = Vec::new();
+            self.mark_dirty(conn);
+        } else if !client.stalled {
+            self.run_query(conn);
+        }
+    }
+
+    /// The client's whole input has come (it closed its side).
+    pub fn half_closed(&mut self, conn: ConnId) {
+        if let Some(client) = self.clients.get_mut(conn) {
+            client.half_closed = true;
+            self.mark_dirty(conn);
+        }
+    }
+
+    /// Carries out what waits in the client's `query`.
+    pub(crate) fn run_query(&mut self, conn: ConnId) {
+        let Some(client) = self.clients.get_mut(conn) else { return };
+        client.stalled = false;
+        let query = std::mem::take(&mut client.query);
+        let mut parser = std::mem::take(&mut client.parser);
+        let used = self.run_frames(conn, &query, &mut parser);
+        if used == 0 {
+            if let Some(client) = self.clients.get_mut(conn) {
+                client.query = query;
+                client.parser = parser;
+            }
+        } else {
+            self.keep_rest(conn, &query[used..], parser);
+        }
+        self.mark_dirty(conn);
+    }
+
+    /// Keeps an unfinished frame, with the parser that knows how far it got; without one, the parser serves the next chunk.
+    fn keep_rest(&mut self, conn: ConnId, rest: &[u8], parser: Parser) {
+        if !rest.is_empty()
+            && let Some(client) = self.clients.get_mut(conn)
+        {
+            client.query.extend_from_slice(rest);
+            client.parser = parser;
+        } else {
+            self.parser = parser;
+        }
+    }
+
+    /// Carries out the frames at the start of `bytes`. Returns how many bytes they took.
+    fn run_frames(&mut self, conn: ConnId, bytes: &[u8], parser: &mut Parser) -> usize {
+        let mut used = 0;
+        while used < bytes.len() {
+            let Some(client) = self.clients.get_mut(conn) else { return bytes.len() };
+            if client.closing {
+                return bytes.len();
+            }
+            if !client.may_run() {
+                client.stalled = true;
+                self.held.push(conn);
+                break;
+            }
+            let limits = Limits { bulk_bytes_max: self.config.bulk_bytes_max as i64, authenticated: client.authenticated };
+            match parser.parse(&bytes[used..], &limits) {
+                Ok(Parsed::Complete { consumed }) => {
+                    let args = parser.args(&bytes[used..]);
+                    self.dispatch(conn, &args);
+                    used += consumed;
+                }
+                Ok(Parsed::Empty { consumed }) => used += consumed,
+                Ok(Parsed::Incomplete) => break,
+                Err(error) => {
+                    *parser = Parser::new();
+                    self.refuse(conn, &error.text());
+                    if let Some(client) = self.clients.get_mut(conn) {
+                        client.closing = true;
+                    }
+                    return bytes.len();
+                }
+            }
+        }
+        used
+    }
+}

@@ -1,0 +1,141 @@
+//! The phases of a turn that do not depend on the reactor. docs/design/transactions.md says why in this order.
+
+use smallvec::SmallVec;
+use tessera_io::Wait;
+
+use crate::front::Front;
+
+/// Period of expiry and time-outs.
+const TICK_NS: u64 = 100_000_000;
+
+impl Front {
+    /// Starts a turn: what the clocks say.
+    pub fn begin(&mut self, now_ns: u64, unix_us: u64) {
+        self.turn += 1;
+        self.counters.turns += 1;
+        self.now_ns = now_ns;
+        self.unix_us = unix_us;
+        self.engine.shard.now_ms = unix_us / 1000;
+    }
+
+    /// Takes the inbox and carries it out.
+    pub fn drain(&mut self) {
+        if self.shared.mesh.has_mail(self.id) {
+            self.shared.mesh.take(self.id, &mut self.mail);
+            self.carry_out_mail();
+        }
+    }
+
+    fn carry_out_mail(&mut self) {
+        let mut mail = std::mem::take(&mut self.mail);
+        for batch in mail.drain(..) {
+            self.carry_out(batch);
+        }
+        self.mail = mail;
+        self.deliver_local();
+    }
+
+    /// Gives this turn's batches their position and carries out the own one.
+    pub fn flush(&mut self) {
+        let must_be_together = self.engine.take_spans();
+        let own = self.take_batch(self.id);
+        if must_be_together {
+            let mut batches = SmallVec::new();
+            for target in 0..self.shared.mesh.shards() {
+                if target != self.id
+                    && let Some(batch) = self.take_batch(target)
+                {
+                    batches.push((target, batch));
+                }
+            }
+            let targets: SmallVec<[usize; 8]> = batches.iter().map(|(target, _)| *target).collect();
+            self.shared.mesh.append_together(self.id, batches, &mut self.mail);
+            targets.into_iter().for_each(|target| self.after_append(target));
+        } else {
+            self.append_batches();
+            if own.is_some() {
+                self.shared.mesh.take(self.id, &mut self.mail);
+            }
+        }
+        self.carry_out_mail();
+        if let Some(own) = own {
+            self.carry_out(own);
+            self.deliver_local();
+        }
+    }
+
+    fn append_batches(&mut self) {
+        for target in 0..self.shared.mesh.shards() {
+            if target != self.id
+                && let Some(batch) = self.take_batch(target)
+            {
+                self.shared.mesh.append(target, batch);
+                self.after_append(target);
+            }
+        }
+    }
+
+    fn after_append(&mut self, target: usize) {
+        self.counters.batches += 1;
+        if self.shared.mesh.must_wake(target) {
+            self.counters.wakes += 1;
+            self.wakes.push(target);
+        }
+    }
+
+    /// Slices of long commands, of freeing and of expiry.
+    pub fn background(&mut self) {
+        if self.engine.has_work() {
+            self.engine.run_tasks();
+            self.deliver_local();
+        }
+        self.engine.shard.collect_garbage();
+        let is_tick = self.now_ns >= self.next_tick_ns;
+        if is_tick {
+            self.next_tick_ns = self.now_ns + TICK_NS;
+            self.end_idle_clients();
+        }
+        if self.engine.shard.wants_expiry() && (is_tick || self.engine.shard.expiry_is_busy()) {
+            self.engine.shard.expire_slice();
+        }
+    }
+
+    /// Sends what is owed to other shards.
+    pub fn settle(&mut self) {
+        self.append_batches();
+        while let Some(own) = self.take_batch(self.id) {
+            self.carry_out(own);
+            self.deliver_local();
+            self.append_batches();
+        }
+    }
+
+    /// How long the next poll may wait. `Forever` and `Until` announce to the other shards that this one sleeps.
+    #[must_use]
+    pub fn wait(&mut self) -> Wait {
+        let shard = &self.engine.shard;
+        if !self.held.is_empty() || self.engine.has_work() || shard.has_garbage() || shard.expiry_is_busy() {
+            return Wait::Never;
+        }
+        if !self.shared.mesh.doze(self.id) {
+            return Wait::Never;
+        }
+        if shard.wants_expiry() || (self.config.idle_timeout_s > 0 && !self.clients.is_empty()) {
+            Wait::Until(self.next_tick_ns)
+        } else {
+            Wait::Forever
+        }
+    }
+
+    /// Ends clients that have been idle for longer than `timeout`.
+    fn end_idle_clients(&mut self) {
+        let timeout_ms = u64::from(self.config.idle_timeout_s) * 1000;
+        if timeout_ms == 0 {
+            return;
+        }
+        let now_ms = self.unix_us / 1000;
+        let idle = |client: &&crate::front::Client| client.slots.is_empty() && now_ms.saturating_sub(client.last_ms) > timeout_ms;
+        let idle: Vec<_> = self.clients.iter().filter(idle).map(|client| client.conn).collect();
+        self.doomed.extend(idle);
+    }
+}

@@ -1,0 +1,118 @@
+//! Which arguments of a request are keys, by the rules of its row: for the router, COMMAND GETKEYS and ACL.
+
+use smallvec::SmallVec;
+use tessera_core::number::parse_i64;
+
+use crate::command::spec::{Begin, Find, KeySpec, Spec, access};
+
+/// Indices of the arguments that are keys, each with the `access` bits of its rule.
+pub type KeyPlaces = SmallVec<[(usize, u32); 8]>;
+
+impl Spec {
+    /// The row that describes this request: the subcommand's, if this is a container and the request names one.
+    #[must_use]
+    pub fn resolve(&self, args: &[&[u8]]) -> &Spec {
+        let Some(name) = args.get(1) else { return self };
+        self.subcommands.iter().find(|sub| sub.name.as_bytes().eq_ignore_ascii_case(name)).unwrap_or(self)
+    }
+
+    /// The keys of a request. Arguments that do not fit the rules (a count that is no number, more keys than arguments) give none:
+    /// the command itself will refuse them.
+    #[must_use]
+    pub fn keys_of(&self, args: &[&[u8]]) -> KeyPlaces {
+        let mut places = KeyPlaces::new();
+        for rule in self.resolve(args).keys {
+            if rule.access & access::NOT_KEY == 0 {
+                rule.collect(args, &mut places);
+            }
+        }
+        places
+    }
+}
+
+impl KeySpec {
+    fn collect(&self, args: &[&[u8]], places: &mut KeyPlaces) {
+        let argc = args.len() as i64;
+        let Some(begin) = self.first(args) else { return };
+        match self.find {
+            Find::Range { last, step, limit } => {
+                let mut end = if last >= 0 { begin + i64::from(last) } else { argc + i64::from(last) };
+                if last < 0 && limit > 1 {
+                    end = begin + (argc - begin) / i64::from(limit) + i64::from(last);
+                }
+                let mut at = begin;
+                while at <= end && at < argc {
+                    places.push((at as usize, self.access));
+                    at += i64::from(step.max(1));
+                }
+            }
+            Find::KeyNum { index, first, step } => {
+                let Some(count) = args.get((begin + i64::from(index)) as usize).and_then(|text| parse_i64(text)) else { return };
+                let from = begin + i64::from(first);
+                if count < 1 || count > argc || from + (count - 1) * i64::from(step) >= argc {
+                    return;
+                }
+                places.extend((0..count).map(|i| ((from + i * i64::from(step)) as usize, self.access)));
+            }
+            Find::Unknown => {}
+        }
+    }
+
+    fn first(&self, args: &[&[u8]]) -> Option<i64> {
+        let argc = args.len() as i64;
+        match self.begin {
+            Begin::Index(index) => Some(i64::from(index)),
+            Begin::Keyword(word, from) => {
+                let is_word = |at: &i64| args[*at as usize].eq_ignore_ascii_case(word.as_bytes());
+                let found = if from >= 0 {
+                    (i64::from(from)..argc).find(is_word)
+                } else {
+                    (1..=(argc + i64::from(from)).max(0)).rev().find(is_word)
+                };
+                found.map(|at| at + 1)
+            }
+            Begin::Unknown => None,
+        }
+        .filter(|at| (1..argc).contains(at))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn places(keys: &'static [KeySpec], line: &str) -> Vec<usize> {
+        let spec = Spec { keys, ..Spec::NONE };
+        let args: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
+        spec.keys_of(&args).iter().map(|(at, _)| *at).collect()
+    }
+
+    #[test]
+    fn ranges_counts_and_keywords() {
+        const ALL: &[KeySpec] = &[KeySpec::range(access::RO, 1, -1, 1)];
+        const PAIRS: &[KeySpec] = &[KeySpec::range(access::OW, 1, -1, 2)];
+        const COUNT: &[KeySpec] =
+            &[KeySpec { access: 0, notes: "", begin: Begin::Index(1), find: Find::KeyNum { index: 0, first: 1, step: 1 } }];
+        const STORE: &[KeySpec] = &[KeySpec {
+            access: 0,
+            notes: "",
+            begin: Begin::Keyword("STORE", 1),
+            find: Find::Range { last: 0, step: 1, limit: 0 },
+        }];
+        const HALF: &[KeySpec] = &[KeySpec {
+            access: 0,
+            notes: "",
+            begin: Begin::Keyword("STREAMS", 1),
+            find: Find::Range { last: -1, step: 1, limit: 2 },
+        }];
+        assert_eq!(places(ALL, "DEL a b c"), [1, 2, 3]);
+        assert_eq!(places(PAIRS, "MSET a 1 b 2"), [1, 3]);
+        assert_eq!(places(COUNT, "LMPOP 2 a b LEFT"), [2, 3]);
+        assert_eq!(places(COUNT, "LMPOP 9 a b LEFT"), [0usize; 0]);
+        assert_eq!(places(COUNT, "LMPOP x a b"), [0usize; 0]);
+        assert_eq!(places(STORE, "SORT k store d"), [3]);
+        assert_eq!(places(STORE, "SORT k"), [0usize; 0]);
+        assert_eq!(places(HALF, "XREAD STREAMS a b 0 0"), [2, 3]);
+        assert_eq!(places(ALL, "DEL"), [0usize; 0]);
+    }
+}

@@ -1,0 +1,386 @@
+//! The engine of one shard: takes commands of its own clients and messages of other shards, and carries them out.
+//!
+//! The front end calls `submit` for a client's command, hands the messages of its inbox to `request`, `part` and `parcel`, and at the end of the turn
+//! empties `out` into the other shards' inboxes. The rules are those of docs/design/transactions.md. Replies to clients
+//! of this shard that could not be written at once are in `local`.
+
+use slab::Slab;
+use tessera_core::resp::{Proto, Reply};
+use tessera_io::ConnId;
+
+use crate::command::{Cx, KeyspaceRow, Merge, Spread, Task};
+use crate::coordinator::borrow::Borrow;
+use crate::coordinator::gather::Gather;
+use crate::coordinator::locks::Locks;
+use crate::coordinator::route::{KeyPlan, Places, owner};
+use crate::coordinator::work::{Parked, Work};
+use crate::mesh::{Batch, Origin, Parcel, RequestHead, Route};
+use crate::shard::Shard;
+
+/// The client that asks, as far as the engine needs it.
+#[derive(Clone, Copy, Debug)]
+pub struct Asker {
+    /// Its connection.
+    pub conn: ConnId,
+    /// Sequence number of the reply's slot, if one is needed.
+    pub seq: u32,
+    /// Its database.
+    pub db: usize,
+    /// Its protocol.
+    pub proto: Proto,
+    /// The target of its last command that went into a batch in this turn.
+    pub batched: Option<usize>,
+}
+
+/// What became of a submitted command.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Submitted {
+    /// It ran; the reply has been written.
+    Done,
+    /// It is in the batch to this shard (one of them, if there are several); the reply comes to the slot.
+    Batched(usize),
+    /// It waits on this shard, for a lock or as a task; the reply comes to the slot.
+    Waiting,
+}
+
+/// A keyspace command with what routing precomputed.
+pub(super) struct Row {
+    pub(super) row: KeyspaceRow,
+    pub(super) plan: KeyPlan,
+}
+
+/// A command that goes on in slices.
+struct Running {
+    origin: Origin,
+    task: Box<dyn Task>,
+    reply: Vec<u8>,
+}
+
+/// See the head of this file.
+pub struct Engine<X> {
+    /// The data.
+    pub shard: Shard,
+    /// Commands sent to other shards since the start.
+    pub hops: u64,
+    pub(super) id: usize,
+    pub(super) shards: usize,
+    pub(super) rows: Box<[Row]>,
+    pub(super) out: Vec<Batch<X>>,
+    pub(super) local: Batch<X>,
+    /// Whether somebody could compare the positions of this turn's batches (rule 3).
+    pub(super) spans: bool,
+    pub(super) locks: Locks<X>,
+    pub(super) gathers: Slab<Gather>,
+    pub(super) borrows: Slab<Borrow>,
+    running: Vec<Running>,
+}
+
+impl<X> Engine<X> {
+    /// An engine for one of `shards` shards. `families` are the tables of keyspace commands in the order of the registry.
+    #[must_use]
+    pub fn new(shard: Shard, shards: usize, families: &[&[KeyspaceRow]]) -> Self {
+        let rows = families.iter().copied().flatten().map(|row| Row { row: *row, plan: KeyPlan::of(&row.spec) });
+        Engine {
+            id: shard.id,
+            shard,
+            hops: 0,
+            shards,
+            rows: rows.collect(),
+            out: (0..shards).map(|_| Batch::default()).collect(),
+            local: Batch::default(),
+            spans: false,
+            locks: Locks::default(),
+            gathers: Slab::new(),
+            borrows: Slab::new(),
+            running: Vec::new(),
+        }
+    }
+
+    /// Takes up a client's command, whose arity is right. `command` is its number in the registry.
+    #[inline]
+    pub fn submit(&mut self, command: u16, asker: &Asker, args: &[&[u8]], out: &mut Vec<u8>) -> Submitted {
+        let row = &self.rows[usize::from(command)];
+        let (plan, spread) = (row.plan, row.row.spread);
+        if self.shards == 1 && asker.batched.is_none() && !matches!(spread, Spread::Everywhere { merge: Merge::Weighted }) {
+            return self.run_here(command, asker, args, out);
+        }
+        match plan {
+            KeyPlan::First => {
+                let target = owner(args[1], self.shards);
+                self.submit_to(target, command, asker, args, out)
+            }
+            KeyPlan::Rules => self.submit_by_rules(command, asker, args, out),
+            KeyPlan::None => match spread {
+                Spread::Everywhere { merge } => self.submit_everywhere(command, asker, args, merge),
+                Spread::Cursor => self.submit_scan(command, asker, args, out),
+                Spread::One | Spread::Split { .. } | Spread::Borrow => self.run_here(command, asker, args, out),
+            },
+        }
+    }
+
+    fn submit_by_rules(&mut self, command: u16, asker: &Asker, args: &[&[u8]], out: &mut Vec<u8>) -> Submitted {
+        let row = &self.rows[usize::from(command)].row;
+        let places = Places::of(&row.spec, args, self.shards);
+        if places.keys.is_empty() {
+            return self.run_here(command, asker, args, out);
+        }
+        if let Some(target) = places.single_owner() {
+            return self.submit_to(target, command, asker, args, out);
+        }
+        self.spans = true;
+        match row.spread {
+            Spread::Split { stride, merge } => {
+                // Arguments that do not divide by the stride (MSET a 1 b) get their error from the command itself.
+                if (args.len() - 1) % stride != 0 {
+                    return self.run_here(command, asker, args, out);
+                }
+                self.submit_split(command, asker, args, &places, stride, merge)
+            }
+            _ => self.submit_borrow(command, asker, args, &places),
+        }
+    }
+
+    /// A command whose keys all belong to `target`.
+    #[inline]
+    fn submit_to(&mut self, target: usize, command: u16, asker: &Asker, args: &[&[u8]], out: &mut Vec<u8>) -> Submitted {
+        if target == self.id && asker.batched.is_none() {
+            return self.run_here(command, asker, args, out);
+        }
+        self.spans |= asker.batched.is_some_and(|before| before != target);
+        self.hops += u64::from(target != self.id);
+        self.out[target].request(&self.head(command, asker), args);
+        Submitted::Batched(target)
+    }
+
+    pub(super) fn head(&self, command: u16, asker: &Asker) -> RequestHead {
+        let origin = Origin { shard: self.id, route: Route::Client(asker.conn, asker.seq) };
+        RequestHead { origin, command, db: asker.db, proto: asker.proto }
+    }
+
+    /// Runs a client's command at once, unless a lock is in its way.
+    #[inline]
+    pub(super) fn run_here(&mut self, command: u16, asker: &Asker, args: &[&[u8]], out: &mut Vec<u8>) -> Submitted {
+        let head = self.head(command, asker);
+        if !self.locks.is_quiet() && self.is_blocked(&head, args) {
+            self.park(Parked::new(&head, args));
+            return Submitted::Waiting;
+        }
+        match execute(&self.rows, &mut self.shard, &head, args, out) {
+            None => Submitted::Done,
+            Some(task) => {
+                self.running.push(Running { origin: head.origin, task, reply: Vec::new() });
+                Submitted::Waiting
+            }
+        }
+    }
+
+    /// Carries out a request of another shard, or one of this shard that was put into its own batch.
+    #[inline]
+    pub fn request(&mut self, head: &RequestHead, args: &[&[u8]]) {
+        if !self.locks.is_quiet() && self.is_blocked(head, args) {
+            self.park(Parked::new(head, args));
+        } else {
+            self.run_and_answer(head, args);
+        }
+    }
+
+    fn run_and_answer(&mut self, head: &RequestHead, args: &[&[u8]]) {
+        let Engine { rows, shard, out, local, running, id, .. } = self;
+        let batch = if head.origin.shard == *id { local } else { &mut out[head.origin.shard] };
+        batch.reply(head.origin.route, |bytes| match execute(rows, shard, head, args, bytes) {
+            None => true,
+            Some(task) => {
+                running.push(Running { origin: head.origin, task, reply: Vec::new() });
+                false
+            }
+        });
+    }
+
+    /// Sends a finished reply to whoever waits for it.
+    pub(super) fn answer(&mut self, origin: Origin, reply: &[u8]) {
+        let batch = if origin.shard == self.id { &mut self.local } else { &mut self.out[origin.shard] };
+        batch.reply(origin.route, |bytes| {
+            bytes.extend_from_slice(reply);
+            true
+        });
+    }
+
+    fn is_whole_shard(&self, command: u16) -> bool {
+        matches!(self.rows[usize::from(command)].row.spread, Spread::Everywhere { .. } | Spread::Cursor)
+    }
+
+    fn is_blocked(&self, head: &RequestHead, args: &[&[u8]]) -> bool {
+        if !self.locks.gate.is_empty() {
+            return true;
+        }
+        if self.is_whole_shard(head.command) {
+            return !self.locks.is_free();
+        }
+        let keys = self.rows[usize::from(head.command)].row.spec.keys_of(args);
+        self.locks.is_locked(keys.iter().map(|(at, _)| args[*at]))
+    }
+
+    /// Puts a blocked command where it waits: at the gate, or in the queues of its keys.
+    fn park(&mut self, parked: Parked) {
+        if !self.locks.gate.is_empty() || self.is_whole_shard(parked.head.command) {
+            self.locks.gate.push_back(Work::Command(parked));
+        } else {
+            self.enter(Work::Command(parked));
+        }
+    }
+
+    fn enter(&mut self, work: Work<X>) {
+        let mut keys = match &work {
+            Work::Command(parked) => {
+                let args = parked.args();
+                let spec = &self.rows[usize::from(parked.head.command)].row.spec;
+                spec.keys_of(&args).iter().map(|(at, _)| parked.args[*at].clone()).collect()
+            }
+            Work::Take(Parcel::Take { keys, .. }) => keys.clone(),
+            Work::Take(_) => Vec::new(),
+        };
+        keys.sort_unstable();
+        keys.dedup();
+        let (number, granted) = self.locks.enter(keys, work);
+        if let Some(work) = granted {
+            self.grant(vec![(number, work)]);
+        }
+    }
+
+    /// A take: locks the keys, now or when those before it are done.
+    pub(super) fn take(&mut self, parcel: Parcel<X>) {
+        if self.locks.gate.is_empty() {
+            self.enter(Work::Take(parcel));
+        } else {
+            self.locks.gate.push_back(Work::Take(parcel));
+        }
+    }
+
+    /// Does what was granted, and what that grants in turn.
+    fn grant(&mut self, mut granted: Vec<(u32, Work<X>)>) {
+        while !granted.is_empty() {
+            let mut next = Vec::new();
+            for (number, work) in granted {
+                match work {
+                    Work::Command(parked) => {
+                        self.run_and_answer(&parked.head, &parked.args());
+                        next.extend(self.locks.release(number));
+                    }
+                    Work::Take(parcel) => self.hand_over(number, parcel),
+                }
+            }
+            granted = next;
+        }
+    }
+
+    /// Releases a lock: those who waited for it go on, then those at the gate.
+    pub(super) fn release(&mut self, lock: u32) {
+        let granted = self.locks.release(lock);
+        self.grant(granted);
+        self.open_gate();
+    }
+
+    /// Lets pass who stands at the gate, up to the next whole-shard command that has to wait for locks.
+    fn open_gate(&mut self) {
+        loop {
+            let is_stopped = match self.locks.gate.front() {
+                None => return,
+                Some(Work::Command(parked)) => self.is_whole_shard(parked.head.command) && !self.locks.is_free(),
+                Some(Work::Take(_)) => false,
+            };
+            if is_stopped {
+                return;
+            }
+            if let Some(work) = self.locks.gate.pop_front() {
+                self.pass_gate(work);
+            }
+        }
+    }
+
+    fn pass_gate(&mut self, work: Work<X>) {
+        match work {
+            Work::Command(parked) => {
+                let args = parked.args();
+                let keys = self.rows[usize::from(parked.head.command)].row.spec.keys_of(&args);
+                if self.locks.is_locked(keys.iter().map(|(at, _)| args[*at])) {
+                    drop(args);
+                    self.enter(Work::Command(parked));
+                } else {
+                    self.run_and_answer(&parked.head, &args);
+                }
+            }
+            take @ Work::Take(_) => self.enter(take),
+        }
+    }
+
+    /// Whether a turn without messages or requests would still find work.
+    #[must_use]
+    pub fn has_work(&self) -> bool {
+        !self.running.is_empty()
+    }
+
+    /// Gives each running task one slice.
+    pub fn run_tasks(&mut self) {
+        let mut index = 0;
+        while index < self.running.len() {
+            let Running { task, reply, .. } = &mut self.running[index];
+            if task.step(&mut self.shard, reply) {
+                let done = self.running.swap_remove(index);
+                self.answer(done.origin, &done.reply);
+            } else {
+                index += 1;
+            }
+        }
+    }
+
+    /// A command run by the coordinator itself over keys that it borrowed.
+    pub(super) fn run_borrowed(&mut self, head: &RequestHead, args: &[&[u8]]) {
+        self.run_and_answer(head, args);
+    }
+
+    /// The batch of replies for this shard's own clients and gathers, emptied.
+    #[must_use]
+    pub fn take_local(&mut self, buffer: Vec<u8>) -> Option<Batch<X>> {
+        if self.local.is_empty() { None } else { Some(std::mem::replace(&mut self.local, Batch::with_buffer(buffer))) }
+    }
+
+    /// The batch to a shard, emptied; `None` if there is nothing in it.
+    #[must_use]
+    pub fn take_batch(&mut self, target: usize, buffer: Vec<u8>) -> Option<Batch<X>> {
+        let batch = &mut self.out[target];
+        if batch.is_empty() { None } else { Some(std::mem::replace(batch, Batch::with_buffer(buffer))) }
+    }
+
+    /// Whether there is anything for this shard.
+    #[must_use]
+    pub fn has_batch(&self, target: usize) -> bool {
+        !self.out[target].is_empty()
+    }
+
+    /// Whether this turn's batches must be appended together; asked once per turn.
+    pub fn take_spans(&mut self) -> bool {
+        std::mem::take(&mut self.spans)
+    }
+}
+
+/// Runs a command on the keys of this shard. `None`: the reply has been written.
+#[inline]
+fn execute(
+    rows: &[Row],
+    shard: &mut Shard,
+    head: &RequestHead,
+    args: &[&[u8]],
+    out: &mut Vec<u8>,
+) -> Option<Box<dyn Task>> {
+    let mut cx = Cx { shard, db: head.db, reply: Reply::new(out, head.proto), task: None };
+    (rows[usize::from(head.command)].row.op)(&mut cx, args);
+    cx.task
+}
+
+/// Copies of keys, each once, in order.
+pub(super) fn distinct(keys: impl Iterator<Item = Box<[u8]>>) -> Vec<Box<[u8]>> {
+    let mut keys: Vec<_> = keys.collect();
+    keys.sort_unstable();
+    keys.dedup();
+    keys
+}

@@ -1,0 +1,232 @@
+//! Gathers: commands whose reply is made of several shards' replies.
+//!
+//! A gather waits on the coordinator until each part has come, then merges them and answers the client. Parts are numbered by shard.
+
+use tessera_core::resp::{Proto, Reply, skip_reply};
+
+use crate::command::Merge;
+use crate::coordinator::engine::{Asker, Engine, Submitted};
+use crate::coordinator::route::Places;
+use crate::coordinator::scan::ScanState;
+use crate::mesh::{CallFn, Origin, Parcel, RequestHead, Route};
+use crate::shard::Rng;
+
+/// Makes one reply of what the shards said.
+pub type MergeFn = Box<dyn FnOnce(Vec<Vec<u8>>, &mut Reply<'_>)>;
+
+/// How the parts become a reply.
+pub(super) enum Merging {
+    /// As the command's row says; for `Interleave` with the shard of each key.
+    Rows(Merge, Vec<u16>),
+    /// By a function.
+    Calls(MergeFn),
+    /// Not at all: SCAN goes from part to part.
+    Scan(ScanState),
+}
+
+/// A command in progress on several shards.
+pub(super) struct Gather {
+    pub(super) asker: Asker,
+    pub(super) waiting: usize,
+    pub(super) parts: Vec<Vec<u8>>,
+    pub(super) merging: Merging,
+}
+
+impl<X> Engine<X> {
+    fn open_gather(&mut self, asker: &Asker, waiting: usize, merging: Merging) -> u32 {
+        let parts = vec![Vec::new(); self.shards];
+        self.gathers.insert(Gather { asker: *asker, waiting, parts, merging }) as u32
+    }
+
+    fn part_head(&self, command: u16, asker: &Asker, gather: u32, part: usize) -> RequestHead {
+        let origin = Origin { shard: self.id, route: Route::Gather(gather, part as u32) };
+        RequestHead { origin, command, db: asker.db, proto: asker.proto }
+    }
+
+    /// Each owner gets its share of the keys.
+    pub(super) fn submit_split(
+        &mut self,
+        command: u16,
+        asker: &Asker,
+        args: &[&[u8]],
+        places: &Places,
+        stride: usize,
+        merge: Merge,
+    ) -> Submitted {
+        let mut counts = vec![0usize; self.shards];
+        for (_, owner) in &places.keys {
+            counts[*owner] += 1;
+        }
+        let order = match merge {
+            Merge::Interleave => places.keys.iter().map(|(_, owner)| *owner as u16).collect(),
+            _ => Vec::new(),
+        };
+        let waiting = counts.iter().filter(|count| **count > 0).count();
+        let gather = self.open_gather(asker, waiting, Merging::Rows(merge, order));
+        for target in 0..self.shards {
+            if counts[target] > 0 {
+                let head = self.part_head(command, asker, gather, target);
+                self.hops += u64::from(target != self.id);
+                self.out[target].begin_request(&head, 1 + counts[target] * stride);
+                self.out[target].arg(args[0]);
+            }
+        }
+        for (at, owner) in &places.keys {
+            for arg in &args[*at..*at + stride] {
+                self.out[*owner].arg(arg);
+            }
+        }
+        Submitted::Batched(self.id)
+    }
+
+    /// Every shard gets the whole command.
+    pub(super) fn submit_everywhere(&mut self, command: u16, asker: &Asker, args: &[&[u8]], merge: Merge) -> Submitted {
+        let gather = self.open_gather(asker, self.shards, Merging::Rows(merge, Vec::new()));
+        self.spans = true;
+        for target in 0..self.shards {
+            let head = self.part_head(command, asker, gather, target);
+            self.out[target].request(&head, args);
+        }
+        Submitted::Batched(self.id)
+    }
+
+    /// Opens the gather of a SCAN, whose parts are sent one by one.
+    pub(super) fn open_scan(&mut self, asker: &Asker, state: ScanState) -> u32 {
+        self.open_gather(asker, 1, Merging::Scan(state))
+    }
+
+    /// Sends one part of a SCAN.
+    pub(super) fn send_part(&mut self, command: u16, asker: &Asker, gather: u32, target: usize, args: &[&[u8]]) {
+        let head = self.part_head(command, asker, gather, target);
+        self.hops += u64::from(target != self.id);
+        self.out[target].request(&head, args);
+    }
+
+    /// Runs `call` on the front end of every shard, in one position, and answers the client with what `merge` makes of it.
+    pub fn ask_all(&mut self, asker: &Asker, call: &CallFn<X>, merge: MergeFn) {
+        let gather = self.open_gather(asker, self.shards, Merging::Calls(merge));
+        self.spans = true;
+        for target in 0..self.shards {
+            let origin = Origin { shard: self.id, route: Route::Gather(gather, target as u32) };
+            self.out[target].parcel(Parcel::Call { origin, call: call.clone() });
+        }
+    }
+
+    /// Sends what a call said to the shard that asked.
+    pub fn answer_call(&mut self, origin: Origin, said: &[u8]) {
+        self.answer(origin, said);
+    }
+
+    /// A part has come. Answers the client if it was the last.
+    pub fn part(&mut self, gather: u32, part: u32, reply: &[u8]) {
+        let Some(open) = self.gathers.get_mut(gather as usize) else { return };
+        if matches!(open.merging, Merging::Scan(_)) {
+            self.scan_part(gather, part as usize, reply);
+            return;
+        }
+        open.parts[part as usize].extend_from_slice(reply);
+        open.waiting -= 1;
+        if open.waiting > 0 {
+            return;
+        }
+        let done = self.gathers.remove(gather as usize);
+        let mut bytes = Vec::new();
+        match done.merging {
+            Merging::Rows(merge, order) => {
+                merge_parts(merge, &order, &done.parts, done.asker.proto, &mut self.shard.rng, &mut bytes);
+            }
+            Merging::Calls(merge) => merge(done.parts, &mut Reply::new(&mut bytes, done.asker.proto)),
+            Merging::Scan(_) => {}
+        }
+        self.answer(Origin { shard: self.id, route: Route::Client(done.asker.conn, done.asker.seq) }, &bytes);
+    }
+}
+
+/// Reads `:123\r\n` or `*123\r\n` or `~123\r\n`: the number and the rest.
+pub(super) fn split_number(reply: &[u8]) -> (i64, &[u8]) {
+    let end = memchr_cr(reply);
+    let number = tessera_core::number::parse_i64(&reply[1..end]).unwrap_or(0);
+    (number, &reply[(end + 2).min(reply.len())..])
+}
+
+fn memchr_cr(bytes: &[u8]) -> usize {
+    bytes.iter().position(|byte| *byte == b'\r').unwrap_or(bytes.len())
+}
+
+/// The first reply in `bytes`, and what follows it.
+fn split_reply(bytes: &[u8]) -> (&[u8], &[u8]) {
+    let len = skip_reply(bytes).ok().flatten().unwrap_or(bytes.len());
+    bytes.split_at(len)
+}
+
+fn merge_parts(merge: Merge, order: &[u16], parts: &[Vec<u8>], proto: Proto, rng: &mut Rng, out: &mut Vec<u8>) {
+    let mut present = parts.iter().filter(|part| !part.is_empty());
+    if let Some(error) = present.clone().find(|part| part.first() == Some(&b'-')) {
+        out.extend_from_slice(error);
+        return;
+    }
+    let mut reply = Reply::new(out, proto);
+    match merge {
+        Merge::Sum => reply.integer(present.map(|part| split_number(part).0).sum()),
+        Merge::Same => reply.raw(present.next().map_or(b"+OK\r\n", |part| part)),
+        Merge::Interleave => {
+            let mut rests: Vec<&[u8]> = parts.iter().map(|part| if part.is_empty() { &[][..] } else { split_number(part).1 }).collect();
+            reply.array(order.len());
+            for owner in order {
+                let (element, rest) = split_reply(rests[usize::from(*owner)]);
+                reply.raw(element);
+                rests[usize::from(*owner)] = rest;
+            }
+        }
+        Merge::Concat => {
+            let pieces: Vec<(i64, &[u8])> = present.map(|part| split_number(part)).collect();
+            reply.array(pieces.iter().map(|(count, _)| *count as usize).sum());
+            for (_, elements) in pieces {
+                reply.raw(elements);
+            }
+        }
+        Merge::Weighted => {
+            let pieces: Vec<(u64, &[u8])> = present
+                .map(|part| {
+                    let (weight, value) = split_number(split_number(part).1);
+                    (weight.max(0) as u64, value)
+                })
+                .collect();
+            let mut at = rng.below(pieces.iter().map(|(weight, _)| weight).sum());
+            for (weight, value) in pieces {
+                if at < weight {
+                    reply.raw(value);
+                    return;
+                }
+                at -= weight;
+            }
+            reply.null();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn merged(merge: Merge, order: &[u16], parts: &[&str]) -> String {
+        let parts: Vec<Vec<u8>> = parts.iter().map(|part| part.as_bytes().to_vec()).collect();
+        let mut out = Vec::new();
+        merge_parts(merge, order, &parts, Proto::Resp2, &mut Rng::new(1), &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn each_merge() {
+        assert_eq!(merged(Merge::Sum, &[], &[":2\r\n", "", ":40\r\n"]), ":42\r\n");
+        assert_eq!(merged(Merge::Same, &[], &["", "+OK\r\n", "+OK\r\n"]), "+OK\r\n");
+        assert_eq!(merged(Merge::Sum, &[], &[":2\r\n", "-ERR x\r\n"]), "-ERR x\r\n");
+        assert_eq!(
+            merged(Merge::Interleave, &[1, 0, 1], &["*1\r\n$-1\r\n", "*2\r\n$1\r\na\r\n$0\r\n\r\n"]),
+            "*3\r\n$1\r\na\r\n$-1\r\n$0\r\n\r\n"
+        );
+        assert_eq!(merged(Merge::Concat, &[], &["*0\r\n", "*1\r\n$1\r\na\r\n"]), "*1\r\n$1\r\na\r\n");
+        assert_eq!(merged(Merge::Weighted, &[], &["*2\r\n:0\r\n$-1\r\n", "*2\r\n:5\r\n$1\r\nk\r\n"]), "$1\r\nk\r\n");
+        assert_eq!(merged(Merge::Weighted, &[], &["*2\r\n:0\r\n$-1\r\n"]), "$-1\r\n");
+    }
+}

@@ -1,0 +1,122 @@
+//! Key locks of one shard: first come, first served, per key.
+//!
+//! There are locks only while keys are borrowed; otherwise the table is quiet and a command pays one look at two lengths. A key's queue
+//! starts with the lock that holds it. A lock that wants several keys enters all their queues at once and is granted when it
+//! stands first in each; since all shards see takes in the same order, nobody waits in a circle. Keys are locked
+//! whatever the database: a borrow may touch two, and the same name in two databases rarely meets.
+
+use std::collections::{HashMap, VecDeque};
+
+use crate::coordinator::work::Work;
+
+struct Holder<X> {
+    /// Queues in which it does not stand first yet.
+    missing: usize,
+    keys: Vec<Box<[u8]>>,
+    /// What to do when granted; taken out then.
+    work: Option<Work<X>>,
+}
+
+/// The locks.
+pub(super) struct Locks<X> {
+    queues: HashMap<Box<[u8]>, VecDeque<u32>>,
+    holders: HashMap<u32, Holder<X>>,
+    next: u32,
+    /// Whole-shard commands that wait for locks, and all that came after them.
+    pub(super) gate: VecDeque<Work<X>>,
+}
+
+impl<X> Default for Locks<X> {
+    fn default() -> Self {
+        Locks { queues: HashMap::new(), holders: HashMap::new(), next: 0, gate: VecDeque::new() }
+    }
+}
+
+impl<X> Locks<X> {
+    /// Whether nobody holds or waits for anything.
+    #[inline]
+    pub(super) fn is_quiet(&self) -> bool {
+        self.queues.is_empty() && self.gate.is_empty()
+    }
+
+    /// Whether no key is locked.
+    pub(super) fn is_free(&self) -> bool {
+        self.queues.is_empty()
+    }
+
+    /// Whether any of the keys is locked.
+    pub(super) fn is_locked<'k>(&self, mut keys: impl Iterator<Item = &'k [u8]>) -> bool {
+        keys.any(|key| self.queues.contains_key(key))
+    }
+
+    /// Queues for the keys (each once). Returns the lock's number, and the work at once if it is granted now.
+    pub(super) fn enter(&mut self, keys: Vec<Box<[u8]>>, work: Work<X>) -> (u32, Option<Work<X>>) {
+        let number = self.next;
+        self.next = self.next.wrapping_add(1);
+        let mut missing = 0;
+        for key in &keys {
+            let queue = self.queues.entry(key.clone()).or_default();
+            missing += usize::from(!queue.is_empty());
+            queue.push_back(number);
+        }
+        let mut holder = Holder { missing, keys, work: Some(work) };
+        let granted = if missing == 0 { holder.work.take() } else { None };
+        self.holders.insert(number, holder);
+        (number, granted)
+    }
+
+    /// Releases a granted lock. Returns the numbers and works that are granted thereby, in the order in which they had come.
+    pub(super) fn release(&mut self, number: u32) -> Vec<(u32, Work<X>)> {
+        let mut granted = Vec::new();
+        let Some(holder) = self.holders.remove(&number) else { return granted };
+        for key in holder.keys {
+            let Some(queue) = self.queues.get_mut(&key) else { continue };
+            debug_assert_eq!(queue.front(), Some(&number), "only a granted lock is released");
+            queue.pop_front();
+            let Some(next) = queue.front().copied() else {
+                self.queues.remove(&key);
+                continue;
+            };
+            let waiting = self.holders.get_mut(&next).expect("a queued lock has a holder");
+            waiting.missing -= 1;
+            if waiting.missing == 0 {
+                granted.push((next, waiting.work.take().expect("a lock is granted once")));
+            }
+        }
+        granted.sort_by_key(|(number, _)| *number);
+        granted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mesh::Parcel;
+
+    fn work() -> Work<()> {
+        Work::Take(Parcel::Return { lock: 0, keys: Vec::new() })
+    }
+
+    fn keys(names: &str) -> Vec<Box<[u8]>> {
+        names.split(' ').map(|name| Box::from(name.as_bytes())).collect()
+    }
+
+    #[test]
+    fn first_come_first_served_per_key() {
+        let mut locks: Locks<()> = Locks::default();
+        let (first, granted) = locks.enter(keys("a b"), work());
+        assert!(granted.is_some());
+        let (second, granted) = locks.enter(keys("b c"), work());
+        assert!(granted.is_none());
+        let (third, granted) = locks.enter(keys("c"), work());
+        assert!(granted.is_none(), "c is promised to the second");
+        assert!(locks.is_locked([&b"zz"[..], b"c"].into_iter()));
+        assert!(!locks.is_locked([&b"zz"[..]].into_iter()));
+        let next: Vec<u32> = locks.release(first).into_iter().map(|(number, _)| number).collect();
+        assert_eq!(next, [second]);
+        let next: Vec<u32> = locks.release(second).into_iter().map(|(number, _)| number).collect();
+        assert_eq!(next, [third]);
+        assert!(locks.release(third).is_empty());
+        assert!(locks.is_quiet());
+    }
+}

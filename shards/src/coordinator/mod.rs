@@ -1,0 +1,15 @@
+//! The coordinator: from a parsed command of a client to its reply, over however many shards.
+//!
+//! `engine` takes commands up and carries them out; `route` decides where; `locks` keeps first come, first served per key; `gather` puts
+//! the parts of split commands together; `borrow` brings keys to one place; `scan` leads SCAN through the shards.
+
+mod borrow;
+mod engine;
+mod gather;
+mod locks;
+mod route;
+mod scan;
+mod work;
+
+pub use engine::{Asker, Engine, Submitted};
+pub use gather::MergeFn;

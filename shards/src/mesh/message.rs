@@ -1,0 +1,222 @@
+//! Messages between shards: requests, replies, and parcels.
+//!
+//! Requests and replies are bytes, one after the other in a batch's buffer, little endian:
+//!
+//! ```text
+//! request  u8 1, u8 proto, u16 db, u16 command, u16 sender, origin, u32 argc, then per argument u32 length and its bytes
+//! reply    u8 2, origin, u32 length, RESP bytes
+//! parcel   u8 3; the parcel itself is the next of the batch's list
+//! origin   u8 0 client or 1 gather, then u32 index, u32 generation or part, u32 sequence number
+//! ```
+//!
+//! Whatever is no bytes (entries that change hands, calls) is a parcel.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+use tessera_core::entry::Entry;
+use tessera_core::resp::Proto;
+use tessera_io::ConnId;
+
+/// Who waits for a reply, on the shard that sent the request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Route {
+    /// A client: the connection and the sequence number of its slot.
+    Client(ConnId, u32),
+    /// A gather of the coordinator: its number there and which part this is.
+    Gather(u32, u32),
+}
+
+/// Who waits for a reply, and where.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Origin {
+    /// The shard that asked.
+    pub shard: usize,
+    /// Who on that shard.
+    pub route: Route,
+}
+
+/// Everything of a request but its arguments.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RequestHead {
+    /// Who waits for the reply.
+    pub origin: Origin,
+    /// Number of the command among the keyspace commands.
+    pub command: u16,
+    /// Database of the connection.
+    pub db: usize,
+    /// Protocol of the connection.
+    pub proto: Proto,
+}
+
+/// A key under lock and what was under it, if anything.
+#[derive(Debug)]
+pub struct TakenKey {
+    /// Database.
+    pub db: usize,
+    /// The key.
+    pub key: Box<[u8]>,
+    /// Its entry.
+    pub entry: Option<Entry>,
+}
+
+/// Runs on the front end (of type `X`) of a shard and writes what it has to say.
+pub type CallFn<X> = Arc<dyn Fn(&mut X, &mut Vec<u8>) + Send + Sync>;
+
+/// A message that is more than bytes.
+pub enum Parcel<X> {
+    /// Lock these keys and send their entries.
+    Take {
+        /// The coordinator.
+        sender: usize,
+        /// Number of the borrow there.
+        borrow: u32,
+        /// In which databases.
+        dbs: SmallVec<[usize; 2]>,
+        /// The keys, each once.
+        keys: Vec<Box<[u8]>>,
+    },
+    /// The keys of a borrow that this owner has, locked.
+    Taken {
+        /// Number of the borrow at the coordinator.
+        borrow: u32,
+        /// The owner.
+        owner: usize,
+        /// Number of the lock there.
+        lock: u32,
+        /// What was asked for.
+        keys: Vec<TakenKey>,
+    },
+    /// Put these back and release the lock.
+    Return {
+        /// Number of the lock at the owner.
+        lock: u32,
+        /// What is under the keys now.
+        keys: Vec<TakenKey>,
+    },
+    /// Run this on the front end.
+    Call {
+        /// Who gathers the answers.
+        origin: Origin,
+        /// What to run.
+        call: CallFn<X>,
+    },
+}
+
+/// One message of a batch, as read.
+pub enum Item<'a, X> {
+    /// Carry out a command.
+    Request(RequestHead, SmallVec<[&'a [u8]; 8]>),
+    /// Hand over a reply.
+    Reply(Route, &'a [u8]),
+    /// See the parcel.
+    Parcel(Parcel<X>),
+}
+
+pub(super) const REQUEST: u8 = 1;
+pub(super) const REPLY: u8 = 2;
+pub(super) const PARCEL: u8 = 3;
+
+const ROUTE_BYTES: usize = 13;
+
+fn put_route(out: &mut Vec<u8>, route: Route) {
+    let (tag, a, b, c) = match route {
+        Route::Client(conn, seq) => (0, conn.index, conn.generation, seq),
+        Route::Gather(gather, part) => (1, gather, part, 0),
+    };
+    let mut bytes = [0u8; ROUTE_BYTES];
+    bytes[0] = tag;
+    bytes[1..5].copy_from_slice(&a.to_le_bytes());
+    bytes[5..9].copy_from_slice(&b.to_le_bytes());
+    bytes[9..13].copy_from_slice(&c.to_le_bytes());
+    out.extend_from_slice(&bytes);
+}
+
+/// Reads back what this file wrote, in this process: malformed bytes cannot occur, so running short is a bug.
+pub(super) struct Reader<'a> {
+    pub(super) bytes: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, len: usize) -> &'a [u8] {
+        let (head, tail) = self.bytes.split_at(len);
+        self.bytes = tail;
+        head
+    }
+
+    pub(super) fn u8(&mut self) -> u8 {
+        self.take(1)[0]
+    }
+
+    fn u16(&mut self) -> u16 {
+        u16::from_le_bytes(self.take(2).try_into().expect("took two bytes"))
+    }
+
+    fn u32(&mut self) -> u32 {
+        u32::from_le_bytes(self.take(4).try_into().expect("took four bytes"))
+    }
+
+    fn route(&mut self) -> Route {
+        let tag = self.u8();
+        let (a, b, c) = (self.u32(), self.u32(), self.u32());
+        if tag == 0 { Route::Client(ConnId { index: a, generation: b }, c) } else { Route::Gather(a, b) }
+    }
+
+    pub(super) fn request(&mut self) -> (RequestHead, SmallVec<[&'a [u8]; 8]>) {
+        let proto = if self.u8() == 3 { Proto::Resp3 } else { Proto::Resp2 };
+        let db = usize::from(self.u16());
+        let command = self.u16();
+        let shard = usize::from(self.u16());
+        let route = self.route();
+        let argc = self.u32();
+        let mut args = SmallVec::new();
+        for _ in 0..argc {
+            let len = self.u32() as usize;
+            args.push(self.take(len));
+        }
+        (RequestHead { origin: Origin { shard, route }, command, db, proto }, args)
+    }
+
+    pub(super) fn reply(&mut self) -> (Route, &'a [u8]) {
+        let route = self.route();
+        let len = self.u32() as usize;
+        (route, self.take(len))
+    }
+}
+
+/// Starts a request of `argc` arguments; they follow by `put_arg`.
+pub(super) fn put_request(out: &mut Vec<u8>, head: &RequestHead, argc: usize) {
+    let mut bytes = [0u8; 8];
+    bytes[0] = REQUEST;
+    bytes[1] = if head.proto == Proto::Resp3 { 3 } else { 2 };
+    bytes[2..4].copy_from_slice(&(head.db as u16).to_le_bytes());
+    bytes[4..6].copy_from_slice(&head.command.to_le_bytes());
+    bytes[6..8].copy_from_slice(&(head.origin.shard as u16).to_le_bytes());
+    out.extend_from_slice(&bytes);
+    put_route(out, head.origin.route);
+    out.extend_from_slice(&(argc as u32).to_le_bytes());
+}
+
+pub(super) fn put_arg(out: &mut Vec<u8>, arg: &[u8]) {
+    out.extend_from_slice(&(arg.len() as u32).to_le_bytes());
+    out.extend_from_slice(arg);
+}
+
+/// Starts a reply whose bytes follow; returns the place for `end_reply`.
+pub(super) fn begin_reply(out: &mut Vec<u8>, route: Route) -> usize {
+    out.push(REPLY);
+    put_route(out, route);
+    out.extend_from_slice(&[0; 4]);
+    out.len()
+}
+
+/// Ends the reply that began at `start`.
+pub(super) fn end_reply(out: &mut [u8], start: usize) {
+    let len = (out.len() - start) as u32;
+    out[start - 4..start].copy_from_slice(&len.to_le_bytes());
+}
+
+/// Takes back a reply that began at `start` and got no bytes: it will come later.
+pub(super) fn drop_reply(out: &mut Vec<u8>, start: usize) {
+    out.truncate(start - 4 - ROUTE_BYTES - 1);
+}

@@ -1,0 +1,9 @@
+//! How shards talk: messages, batches of them, and one inbox per shard.
+
+mod batch;
+mod inbox;
+mod message;
+
+pub use batch::Batch;
+pub use inbox::Mesh;
+pub use message::{CallFn, Item, Origin, Parcel, RequestHead, Route, TakenKey};
