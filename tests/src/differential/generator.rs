@@ -1,0 +1,167 @@
+//! The stream: families by weight, and mutations that make a good command a wrong one. The same seed
+//! gives the same stream on every machine.
+
+use super::draw::Draw;
+use super::step::{Command, Judge, Step};
+use super::{connection, database, expiry, generic, strings};
+
+/// An endless stream of steps.
+#[derive(Debug, Clone)]
+pub struct Generator {
+    draw: Draw,
+    protocol: u8,
+    ahead: std::collections::VecDeque<Step>,
+}
+
+impl Generator {
+    /// The stream of `seed`, on connections that speak `protocol`.
+    #[must_use]
+    pub fn new(seed: u64, protocol: u8) -> Self {
+        Self {
+            draw: Draw::new(seed),
+            protocol,
+            ahead: std::collections::VecDeque::new(),
+        }
+    }
+
+    /// How many of the next steps go into one pipeline.
+    pub fn pipeline_length(&mut self) -> usize {
+        if self.draw.rng.one_in(6) {
+            1
+        } else {
+            self.draw.rng.between(2, 60)
+        }
+    }
+
+    fn refill(&mut self) {
+        let draw = &mut self.draw;
+        let mut steps = match draw.rng.below(100) {
+            0..=51 => strings::draw(draw),
+            52..=66 => expiry::draw(draw),
+            67..=84 => generic::draw(draw),
+            85..=90 => database::draw(draw),
+            91..=97 => connection::draw(draw, self.protocol),
+            _ => vec![nonsense(draw)],
+        };
+        if let Some(first) = steps.first_mut()
+            && draw.rng.one_in(16)
+        {
+            mutate(draw, first);
+        }
+        for step in &mut steps {
+            let short = step.command.iter().map(Vec::len).sum::<usize>() < 2000;
+            step.inline =
+                short && step.is_single() && !step.command.is_empty() && draw.rng.one_in(40);
+        }
+        self.ahead.extend(steps);
+    }
+}
+
+impl Iterator for Generator {
+    type Item = Step;
+
+    fn next(&mut self) -> Option<Step> {
+        while self.ahead.is_empty() {
+            self.refill();
+        }
+        self.ahead.pop_front()
+    }
+}
+
+/// A command with keys, for COMMAND GETKEYS.
+pub fn any_keyed(draw: &mut Draw) -> Command {
+    let mut steps = match draw.rng.below(3) {
+        0 => strings::draw(draw),
+        1 => expiry::draw(draw),
+        _ => generic::draw(draw),
+    };
+    steps.swap_remove(0).command
+}
+
+/// A command that no server has.
+fn nonsense(draw: &mut Draw) -> Step {
+    let mut command = vec![match draw.rng.below(5) {
+        0 => draw.odd_word(),
+        1 => b"GETT".to_vec(),
+        2 => b"foo|bar".to_vec(),
+        3 => b"object|encoding".to_vec(),
+        _ => b"NoSuch\r\nCommand".to_vec(),
+    }];
+    for _ in 0..draw.rng.below(5) {
+        command.push(draw.value());
+    }
+    Step::exact(command)
+}
+
+/// Drops, adds, doubles or replaces a word. The judge stays: a mutated command that is refused is an
+/// error, and errors are compared exactly.
+fn mutate(draw: &mut Draw, step: &mut Step) {
+    let may_change = !matches!(step.judge, Judge::Walk | Judge::Vanish | Judge::Hello)
+        && step.silent.is_empty()
+        && !matches!(
+            step.name().as_str(),
+            "SHUTDOWN" | "DEBUG" | "QUIT" | "CONFIG" | "CLIENT" | "RESET"
+        );
+    if !may_change {
+        return;
+    }
+    let command = &mut step.command;
+    // A bare COMMAND, or INFO or DOCS without names, lists what each server has.
+    if step.judge != Judge::Exact && command[0].eq_ignore_ascii_case(b"COMMAND") {
+        return;
+    }
+    match draw.rng.below(5) {
+        0 if command[0].eq_ignore_ascii_case(b"COMMAND") => command.push(draw.odd_word()),
+        0 => {
+            command.truncate(1);
+        }
+        1 if command.len() > 1 => {
+            command.pop();
+        }
+        2 => command.push(draw.odd_word()),
+        3 if command.len() > 1 => {
+            let at = draw.rng.between(1, command.len() - 1);
+            command[at] = draw.odd_word();
+        }
+        _ => {
+            let at = draw.rng.below(command.len());
+            let word = command[at].clone();
+            command.push(word);
+        }
+    }
+    // What is left of the command may be another valid one, but not one that waits or asks twice.
+    if step.judge == Judge::Member {
+        step.judge = Judge::Kind;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::differential::scope;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn a_seed_is_a_stream() {
+        let shown = |seed| -> Vec<String> {
+            Generator::new(seed, 2)
+                .take(3000)
+                .map(|step| step.show())
+                .collect()
+        };
+        assert_eq!(shown(7), shown(7));
+        assert_ne!(shown(7), shown(8));
+    }
+
+    #[test]
+    fn every_command_in_scope_is_drawn() {
+        let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+        for step in Generator::new(1, 3).take(50_000) {
+            *seen.entry(step.name()).or_default() += 1;
+        }
+        for name in scope::COMMANDS {
+            let count = seen.get(*name).copied().unwrap_or_default();
+            assert!(count >= 10, "{name} was drawn {count} times in 50,000");
+        }
+    }
+}
