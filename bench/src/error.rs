@@ -1,0 +1,61 @@
+//! What can keep the load generator from running, as one enum. What goes wrong during a run (error replies,
+//! lost connections) is not here: it belongs to the results.
+
+use std::fmt;
+use std::io;
+
+/// Why there is no result.
+#[derive(Debug)]
+pub enum BenchError {
+    /// The flags do not make a load.
+    Usage(String),
+    /// No connection to the server.
+    Connect {
+        /// The server.
+        address: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The server answered a command of ours (HELLO, AUTH, SELECT, INFO, PING) with an error.
+    Refused {
+        /// The command.
+        command: String,
+        /// The server's text.
+        reply: String,
+    },
+    /// The system refused something.
+    System {
+        /// What was tried.
+        action: String,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+impl BenchError {
+    /// For `map_err` at a system call.
+    pub fn system(action: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        let action = action.into();
+        move |source| Self::System { action, source }
+    }
+}
+
+impl fmt::Display for BenchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Usage(text) => f.write_str(text),
+            Self::Connect { address, source } => write!(f, "cannot connect to {address}: {source}"),
+            Self::Refused { command, reply } => write!(f, "the server refused {command}: {reply}"),
+            Self::System { action, source } => write!(f, "{action}: {source}"),
+        }
+    }
+}
+
+impl std::error::Error for BenchError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Connect { source, .. } | Self::System { source, .. } => Some(source),
+            Self::Usage(_) | Self::Refused { .. } => None,
+        }
+    }
+}
