@@ -148,7 +148,8 @@ impl<X> Engine<X> {
         }
         self.spans |= asker.batched.is_some_and(|before| before != target);
         self.hops += u64::from(target != self.id);
-        self.out[target].request(&self.head(command, asker), args);
+        let head = self.head(command, asker);
+        self.out[target].request(&head, args);
         Submitted::Batched(target)
     }
 
