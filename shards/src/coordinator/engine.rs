@@ -131,7 +131,7 @@ impl<X> Engine<X> {
         match row.spread {
             Spread::Split { stride, merge } => {
                 // Arguments that do not divide by the stride (MSET a 1 b) get their error from the command itself.
-                if (args.len() - 1) % stride != 0 {
+                if !(args.len() - 1).is_multiple_of(stride) {
                     return self.run_here(command, asker, args, out);
                 }
                 self.submit_split(command, asker, args, &places, stride, merge)

@@ -63,13 +63,11 @@ impl<X> Engine<X> {
         };
         let waiting = counts.iter().filter(|count| **count > 0).count();
         let gather = self.open_gather(asker, waiting, Merging::Rows(merge, order));
-        for target in 0..self.shards {
-            if counts[target] > 0 {
-                let head = self.part_head(command, asker, gather, target);
-                self.hops += u64::from(target != self.id);
-                self.out[target].begin_request(&head, 1 + counts[target] * stride);
-                self.out[target].arg(args[0]);
-            }
+        for (target, count) in counts.into_iter().enumerate().filter(|(_, count)| *count > 0) {
+            let head = self.part_head(command, asker, gather, target);
+            self.hops += u64::from(target != self.id);
+            self.out[target].begin_request(&head, 1 + count * stride);
+            self.out[target].arg(args[0]);
         }
         for (at, owner) in &places.keys {
             for arg in &args[*at..*at + stride] {
