@@ -1,6 +1,11 @@
 //! The command families: a table of rows and the functions beside it, one file or folder each.
 
+mod args;
+mod container;
 pub mod generic;
+mod lifetime;
+#[cfg(test)]
+mod rig;
 pub mod strings;
 
 use crate::command::KeyspaceRow;

@@ -16,8 +16,10 @@ pub struct ExpiryCycle {
     busy: bool,
 }
 
-/// Buckets per slice and unit of `active-expire-effort`.
-const BUCKETS_PER_EFFORT: usize = 256;
+/// Chunks per slice and unit of `active-expire-effort`.
+const CHUNKS_PER_EFFORT: usize = 16;
+/// Buckets looked at in one go; a table without TTLs costs one chunk.
+const CHUNK_BUCKETS: usize = 16;
 /// Above one due key in this many, the cycle goes on.
 const DUE_ONE_IN: usize = 10;
 
@@ -37,30 +39,29 @@ impl Shard {
     /// Runs one slice.
     pub fn expire_slice(&mut self) {
         let databases = self.databases();
-        let mut budget = BUCKETS_PER_EFFORT * self.settings.expire_effort as usize;
+        let Some(due_ms) = self.now_ms.checked_sub(1) else { return };
         let mut cycle = self.expiry;
-        let now_ms = self.now_ms;
-        let (mut examined, mut expired) = (0, 0);
-        for _ in 0..=databases {
-            if budget == 0 {
-                break;
-            }
+        let (mut examined, mut expired, mut wrapped) = (0, 0, 0);
+        let mut gone = Vec::new();
+        for _ in 0..CHUNKS_PER_EFFORT * self.settings.expire_effort as usize {
             let table = self.table_mut(cycle.db);
             if table.ttl_len() > 0 {
-                let seen = table.expire_step(&mut cycle.cursor, now_ms, budget, &mut |entry| drop(entry));
+                let seen = table.expire_step(&mut cycle.cursor, due_ms, CHUNK_BUCKETS, &mut |entry| gone.push(entry));
                 examined += seen.examined;
                 expired += seen.expired;
-                budget = budget.saturating_sub(seen.buckets);
+                gone.drain(..).for_each(|entry| self.expired(cycle.db, entry.key()));
                 if !seen.wrapped {
-                    break;
+                    continue;
                 }
             }
             cycle.cursor = 0;
             cycle.db = (cycle.db + 1) % databases;
+            wrapped += 1;
+            if wrapped == databases {
+                break;
+            }
         }
-        self.stats.expired_keys += expired as u64;
-        self.stats.changes += expired as u64;
-        cycle.busy = examined > 0 && expired * DUE_ONE_IN > examined;
+        cycle.busy = expired * DUE_ONE_IN > examined;
         self.stats.expired_time_cap_reached += u64::from(cycle.busy);
         self.expiry = cycle;
     }

@@ -4,35 +4,10 @@
 //! Owned by one thread and passed as `&mut Shard`; has no clock (`now_ms` is set once per turn) and no I/O.
 
 use tessera_core::entry::{Entry, StrValue};
-use tessera_core::table::{DropSlices, EntryMut, ExpireChange, Table, hash_key};
+use tessera_core::table::{EntryMut, ExpireChange, Table, hash_key};
 
-use crate::shard::{ExpiryCycle, Settings, Stats, access};
-
-/// A small random number generator (splitmix64, Steele et al. 2014), seeded from `Env::random`.
-#[derive(Clone, Debug)]
-pub struct Rng(u64);
-
-impl Rng {
-    /// A generator that repeats itself for the same seed.
-    #[must_use]
-    pub const fn new(seed: u64) -> Self {
-        Rng(seed)
-    }
-
-    /// 64 random bits.
-    pub const fn next_u64(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    /// A number below `bound`; 0 if the bound is 0.
-    pub const fn below(&mut self, bound: u64) -> u64 {
-        ((self.next_u64() as u128 * bound as u128) >> 64) as u64
-    }
-}
+use super::databases::{Database, Detached};
+use crate::shard::{ExpiryCycle, Rng, Settings, Stats, access};
 
 /// The data of one shard.
 pub struct Shard {
@@ -49,18 +24,21 @@ pub struct Shard {
     /// Active expiry.
     pub(crate) expiry: ExpiryCycle,
     hash_seed: u64,
-    dbs: Vec<Table>,
-    /// Emptied tables that are freed a slice per turn.
-    garbage: Vec<DropSlices>,
+    pub(super) dbs: Vec<Database>,
+    pub(super) detached: Detached,
 }
 
-/// Table segments freed per slice: a few thousand entries.
-const GARBAGE_SEGMENTS_PER_SLICE: usize = 8;
+/// Whether the entry's time has come: from the millisecond after its expiry time on, as in Redis.
+#[inline]
+fn is_due(entry: &Entry, now_ms: u64) -> bool {
+    entry.expire_at().is_some_and(|at_ms| at_ms < now_ms)
+}
 
 impl Shard {
     /// A shard without keys. All shards of a node share `hash_seed`, so that entries move between them unhashed.
     #[must_use]
     pub fn new(id: usize, databases: usize, hash_seed: u64, rng_seed: u64) -> Self {
+        let mut detached = Detached::default();
         Shard {
             id,
             now_ms: 0,
@@ -69,8 +47,8 @@ impl Shard {
             rng: Rng::new(rng_seed),
             expiry: ExpiryCycle::default(),
             hash_seed,
-            dbs: (0..databases).map(|_| Table::new()).collect(),
-            garbage: Vec::new(),
+            dbs: (0..databases).map(|_| Database::new(hash_seed, detached.next_identity())).collect(),
+            detached,
         }
     }
 
@@ -90,38 +68,36 @@ impl Shard {
     /// The table of a database, expired keys included.
     #[must_use]
     pub fn table(&self, db: usize) -> &Table {
-        &self.dbs[db]
+        &self.dbs[db].table
     }
 
     /// The table of a database, to walk it.
     pub fn table_mut(&mut self, db: usize) -> &mut Table {
-        &mut self.dbs[db]
+        &mut self.dbs[db].table
     }
 
-    /// Bytes of all entries and tables.
+    /// Bytes of all entries and tables, those included that wait to be freed.
     #[must_use]
     pub fn mem_bytes(&self) -> usize {
-        self.dbs.iter().map(Table::mem_bytes).sum()
+        self.dbs.iter().map(|database| database.table.mem_bytes()).sum::<usize>() + self.detached.mem_bytes()
     }
 
     /// Starts loading the cache lines that a lookup of this key will need.
     #[inline]
     pub fn prefetch(&self, db: usize, key: &[u8]) {
-        self.dbs[db].prefetch(self.hash(key));
+        self.dbs[db].table.prefetch(self.hash(key));
     }
 
     /// Removes the key if its time has come. One probe, and none at all in a database without TTLs.
     #[inline]
     fn expire_if_due(&mut self, db: usize, hash: u64, key: &[u8]) {
-        let table = &mut self.dbs[db];
+        let table = &mut self.dbs[db].table;
         if table.ttl_len() == 0 {
             return;
         }
-        let due = table.get(hash, key).is_some_and(|entry| entry.expire_at().is_some_and(|at| at <= self.now_ms));
-        if due {
+        if table.get(hash, key).is_some_and(|entry| is_due(entry, self.now_ms)) {
             table.remove(hash, key);
-            self.stats.expired_keys += 1;
-            self.stats.changes += 1;
+            self.expired(db, key);
         }
     }
 
@@ -130,25 +106,20 @@ impl Shard {
     pub fn read(&mut self, db: usize, key: &[u8]) -> Option<&Entry> {
         let hash = self.hash(key);
         self.expire_if_due(db, hash, key);
-        match self.dbs[db].get(hash, key) {
-            Some(entry) => {
-                self.stats.keyspace_hits += 1;
-                let bits = access::touched(entry.access(), &self.settings, self.now_ms, &mut self.rng);
-                entry.set_access(bits);
-                Some(entry)
-            }
-            None => {
-                self.stats.keyspace_misses += 1;
-                None
-            }
-        }
+        let Some(entry) = self.dbs[db].table.get(hash, key) else {
+            self.stats.keyspace_misses += 1;
+            return None;
+        };
+        self.stats.keyspace_hits += 1;
+        access::touch(entry, &self.settings, self.now_ms, &mut self.rng);
+        Some(entry)
     }
 
     /// The entry, for a command that looks without using it (TTL, TYPE, OBJECT): counts a hit or a miss, but no access.
     pub fn peek(&mut self, db: usize, key: &[u8]) -> Option<&Entry> {
         let hash = self.hash(key);
         self.expire_if_due(db, hash, key);
-        let found = self.dbs[db].get(hash, key);
+        let found = self.dbs[db].table.get(hash, key);
         match found {
             Some(_) => self.stats.keyspace_hits += 1,
             None => self.stats.keyspace_misses += 1,
@@ -160,7 +131,7 @@ impl Shard {
     pub fn exists(&mut self, db: usize, key: &[u8]) -> bool {
         let hash = self.hash(key);
         self.expire_if_due(db, hash, key);
-        self.dbs[db].get(hash, key).is_some()
+        self.dbs[db].table.contains(hash, key)
     }
 
     /// The entry, to change it: counts an access. The caller reports the change with `changed`.
@@ -168,9 +139,8 @@ impl Shard {
     pub fn write(&mut self, db: usize, key: &[u8]) -> Option<EntryMut<'_>> {
         let hash = self.hash(key);
         self.expire_if_due(db, hash, key);
-        let entry = self.dbs[db].get_mut(hash, key)?;
-        let bits = access::touched(entry.entry().access(), &self.settings, self.now_ms, &mut self.rng);
-        entry.entry().set_access(bits);
+        let entry = self.dbs[db].table.get_mut(hash, key)?;
+        access::touch(&entry, &self.settings, self.now_ms, &mut self.rng);
         Some(entry)
     }
 
@@ -178,63 +148,85 @@ impl Shard {
     #[inline]
     pub fn set(&mut self, db: usize, key: &[u8], value: StrValue<'_>, expire: ExpireChange) -> bool {
         let hash = self.hash(key);
-        if matches!(expire, ExpireChange::Keep) {
-            self.expire_if_due(db, hash, key);
+        let table = &mut self.dbs[db].table;
+        let mut existed = false;
+        if let Some(mut entry) = table.get_mut(hash, key) {
+            existed = !is_due(&entry, self.now_ms);
+            let kept = if existed { entry.expire_at() } else { None };
+            entry.set(value, expire_at(expire, kept));
+            access::touch(&entry, &self.settings, self.now_ms, &mut self.rng);
+            self.stats.expired_keys += u64::from(!existed);
+        } else {
+            let entry = Entry::new(key, value, expire_at(expire, None));
+            entry.set_access(access::fresh(&self.settings, self.now_ms));
+            table.insert(hash, entry);
         }
-        self.stats.changes += 1;
-        let bits = access::fresh(&self.settings, self.now_ms);
-        self.dbs[db].set(hash, key, value, expire, bits)
+        self.changed(db, key);
+        existed
     }
 
     /// Puts an entry in place of whatever was under its key. Counts nothing.
     pub fn insert(&mut self, db: usize, entry: Entry) {
         let hash = self.hash(entry.key());
-        self.dbs[db].insert(hash, entry);
+        self.dbs[db].table.insert(hash, entry);
+    }
+
+    /// Puts a newly made entry in place of whatever was under its key. Counts one change.
+    pub fn add(&mut self, db: usize, entry: Entry) {
+        let hash = self.hash(entry.key());
+        entry.set_access(access::fresh(&self.settings, self.now_ms));
+        self.changed(db, entry.key());
+        self.dbs[db].table.insert(hash, entry);
     }
 
     /// Takes the entry out. Counts nothing; an expired one is gone, and counted as expired.
+    #[inline]
     pub fn take(&mut self, db: usize, key: &[u8]) -> Option<Entry> {
         let hash = self.hash(key);
-        self.expire_if_due(db, hash, key);
-        self.dbs[db].remove(hash, key)
+        let entry = self.dbs[db].table.remove(hash, key)?;
+        if is_due(&entry, self.now_ms) {
+            self.expired(db, key);
+            return None;
+        }
+        Some(entry)
     }
 
     /// Removes the key and counts one change if it was there.
+    #[inline]
     pub fn remove(&mut self, db: usize, key: &[u8]) -> bool {
         let found = self.take(db, key).is_some();
-        self.stats.changes += u64::from(found);
+        if found {
+            self.changed(db, key);
+        }
         found
     }
 
-    /// Reports a change made through `write`: one place for whoever must know of changes.
+    /// Takes the key's expiry time away and counts one change if it had one.
+    pub fn persist(&mut self, db: usize, key: &[u8]) -> bool {
+        let Some(mut entry) = self.write(db, key).filter(|entry| entry.expire_at().is_some()) else { return false };
+        entry.set_expire(None);
+        self.changed(db, key);
+        true
+    }
+
+    /// Reports a change of a key: one place for whoever must know of changes.
     #[inline]
     pub fn changed(&mut self, _db: usize, _key: &[u8]) {
         self.stats.changes += 1;
     }
 
-    /// Empties a database in O(1); the memory is given back in slices. Returns how many keys it had.
-    pub fn flush(&mut self, db: usize) -> usize {
-        let table = self.dbs[db].detach();
-        let keys = table.len();
-        self.stats.changes += keys as u64;
-        self.garbage.push(DropSlices::new(table));
-        keys
+    /// Reports that a key is gone because its time had come.
+    #[inline]
+    pub(super) fn expired(&mut self, db: usize, key: &[u8]) {
+        self.stats.expired_keys += 1;
+        self.changed(db, key);
     }
 
-    /// Exchanges two databases in O(1).
-    pub fn swap(&mut self, a: usize, b: usize) {
-        self.dbs.swap(a, b);
-        self.stats.changes += 1;
-    }
-
-    /// Frees a slice of what FLUSHALL detached. Returns whether there is more.
-    pub fn collect_garbage(&mut self) -> bool {
-        if let Some(first) = self.garbage.last_mut()
-            && !first.free_some(GARBAGE_SEGMENTS_PER_SLICE)
-        {
-            self.garbage.pop();
-        }
-        !self.garbage.is_empty()
+    /// Whether an entry found by a walk, a scan or at random is one whose time has come.
+    #[inline]
+    #[must_use]
+    pub fn is_due(&self, entry: &Entry) -> bool {
+        is_due(entry, self.now_ms)
     }
 
     /// OBJECT FREQ of an entry.
@@ -247,5 +239,15 @@ impl Shard {
     #[must_use]
     pub fn idle_s(&self, entry: &Entry) -> u32 {
         access::idle_s(entry.access(), self.now_ms)
+    }
+}
+
+/// The expiry time after a change, given the one before.
+#[inline]
+fn expire_at(change: ExpireChange, current: Option<u64>) -> Option<u64> {
+    match change {
+        ExpireChange::Keep => current,
+        ExpireChange::Clear => None,
+        ExpireChange::At(at_ms) => Some(at_ms),
     }
 }

@@ -1,12 +1,16 @@
 //! One shard: the keys it owns and the rules by which they are found, changed and expire.
 
 mod access;
+mod databases;
 mod expiry;
 mod keyspace;
+mod rng;
 mod settings;
 mod stats;
 
+pub use databases::Walk;
 pub use expiry::ExpiryCycle;
-pub use keyspace::{Rng, Shard};
+pub use keyspace::Shard;
+pub use rng::Rng;
 pub use settings::Settings;
 pub use stats::Stats;

@@ -1,0 +1,34 @@
+//! Containers: commands like OBJECT that are a set of subcommands, each with a row of its own.
+//!
+//! The router has checked the container's arity only; which subcommand is meant, and its arity, is decided here.
+
+use crate::command::{Cx, Spec};
+use crate::commands::args::wrong_arity;
+
+/// The subcommand that a request names. Writes the error if there is none, or if its number of arguments is wrong.
+pub(crate) fn subcommand(cx: &mut Cx<'_>, container: &Spec, args: &[&[u8]]) -> Option<&'static str> {
+    let Some(sub) = container.subcommands.iter().find(|sub| sub.name.as_bytes().eq_ignore_ascii_case(args[1])) else {
+        let name = &args[1][..args[1].len().min(NAME_SHOWN_BYTES)];
+        let hint = format!("'. Try {} HELP.", container.name.to_ascii_uppercase());
+        cx.error([b"ERR unknown subcommand '", name, hint.as_bytes()].concat());
+        return None;
+    };
+    if !sub.accepts(args.len()) {
+        wrong_arity(cx, &format!("{}|{}", container.name, sub.name));
+        return None;
+    }
+    Some(sub.name)
+}
+
+/// How much of an unknown name an error repeats.
+const NAME_SHOWN_BYTES: usize = 128;
+
+/// Replies to HELP: the lines, framed by how to call the container and the line for HELP itself.
+pub(crate) fn help(cx: &mut Cx<'_>, container: &Spec, lines: &[&str]) {
+    cx.reply.array(lines.len() + 3);
+    let name = container.name.to_ascii_uppercase();
+    cx.reply.simple(format!("{name} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"));
+    for line in lines.iter().chain(&["HELP", "    Prints this help."]) {
+        cx.reply.simple(line);
+    }
+}

@@ -1,0 +1,142 @@
+//! EXPIRE and its kin: a key gets an end, or ends at once if the moment is past.
+
+use super::{CHANGES, ROW};
+use crate::command::spec::flag;
+use crate::command::{Cx, KeyspaceRow, Spec, Spread};
+use crate::commands::args::{integer, is};
+use crate::commands::lifetime::{self, Lifetime};
+
+pub(super) const EXPIRE: KeyspaceRow = KeyspaceRow {
+    spec: Spec {
+        name: "expire",
+        arity: -3,
+        flags: flag::WRITE | flag::FAST,
+        keys: CHANGES,
+        summary: "Sets the lifetime of a key in seconds.",
+        ..ROW
+    },
+    op: op_expire,
+    spread: Spread::One,
+};
+
+fn op_expire(cx: &mut Cx<'_>, args: &[&[u8]]) {
+    expire(cx, args, Lifetime::EX, "expire");
+}
+
+pub(super) const PEXPIRE: KeyspaceRow = KeyspaceRow {
+    spec: Spec {
+        name: "pexpire",
+        since: "2.6.0",
+        summary: "Sets the lifetime of a key in milliseconds.",
+        ..EXPIRE.spec
+    },
+    op: op_pexpire,
+    spread: Spread::One,
+};
+
+fn op_pexpire(cx: &mut Cx<'_>, args: &[&[u8]]) {
+    expire(cx, args, Lifetime::PX, "pexpire");
+}
+
+pub(super) const EXPIREAT: KeyspaceRow = KeyspaceRow {
+    spec: Spec {
+        name: "expireat",
+        since: "1.2.0",
+        summary: "Sets the expiry time of a key to a Unix time in seconds.",
+        ..EXPIRE.spec
+    },
+    op: op_expireat,
+    spread: Spread::One,
+};
+
+fn op_expireat(cx: &mut Cx<'_>, args: &[&[u8]]) {
+    expire(cx, args, Lifetime::EXAT, "expireat");
+}
+
+pub(super) const PEXPIREAT: KeyspaceRow = KeyspaceRow {
+    spec: Spec {
+        name: "pexpireat",
+        since: "2.6.0",
+        summary: "Sets the expiry time of a key to a Unix time in milliseconds.",
+        ..EXPIRE.spec
+    },
+    op: op_pexpireat,
+    spread: Spread::One,
+};
+
+fn op_pexpireat(cx: &mut Cx<'_>, args: &[&[u8]]) {
+    expire(cx, args, Lifetime::PXAT, "pexpireat");
+}
+
+/// NX, XX, GT, LT.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+struct Conditions {
+    absent: bool,
+    present: bool,
+    later: bool,
+    earlier: bool,
+}
+
+impl Conditions {
+    /// Writes the error for options that are unknown or contradict each other.
+    fn parse(cx: &mut Cx<'_>, options: &[&[u8]]) -> Option<Self> {
+        let mut conditions = Conditions::default();
+        for option in options {
+            match option {
+                word if is(word, "NX") => conditions.absent = true,
+                word if is(word, "XX") => conditions.present = true,
+                word if is(word, "GT") => conditions.later = true,
+                word if is(word, "LT") => conditions.earlier = true,
+                word => {
+                    cx.error([&b"ERR Unsupported option "[..], word].concat());
+                    return None;
+                }
+            }
+        }
+        let Conditions { absent, present, later, earlier } = conditions;
+        if absent && (present || later || earlier) {
+            cx.error("ERR NX and XX, GT or LT options at the same time are not compatible");
+            return None;
+        }
+        if later && earlier {
+            cx.error("ERR GT and LT options at the same time are not compatible");
+            return None;
+        }
+        Some(conditions)
+    }
+
+    /// Whether the new moment may take the place of the current one; no expiry time is later than any.
+    fn allow(self, current: Option<u64>, moment_ms: i64) -> bool {
+        // Expiry times are positive and fit 63 bits, as every way to set one checks.
+        let order = current.map(|at_ms| moment_ms.cmp(&(at_ms as i64)));
+        !(self.absent && current.is_some()
+            || self.present && current.is_none()
+            || self.later && order.is_none_or(|order| order.is_le())
+            || self.earlier && order.is_some_and(|order| order.is_ge()))
+    }
+}
+
+fn expire(cx: &mut Cx<'_>, args: &[&[u8]], lifetime: Lifetime, command: &str) {
+    let key = args[1];
+    let Some(conditions) = Conditions::parse(cx, &args[3..]) else { return };
+    let Some(amount) = integer(cx, args[2]) else { return };
+    let now_ms = cx.shard.now_ms;
+    let Some(moment_ms) = lifetime.moment_ms(amount, now_ms) else { return lifetime::invalid(cx, command) };
+    let allowed = match cx.shard.write(cx.db, key) {
+        Some(entry) if !conditions.allow(entry.expire_at(), moment_ms) => false,
+        Some(mut entry) => {
+            match u64::try_from(moment_ms) {
+                Ok(at_ms) if at_ms > now_ms => {
+                    entry.set_expire(Some(at_ms));
+                    cx.shard.changed(cx.db, key);
+                }
+                _ => {
+                    cx.shard.remove(cx.db, key);
+                }
+            }
+            true
+        }
+        None => false,
+    };
+    cx.reply.integer(allowed.into());
+}

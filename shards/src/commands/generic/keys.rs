@@ -1,0 +1,136 @@
+//! KEYS and RANDOMKEY.
+//!
+//! KEYS does not hold its shard: it fixes its moment by a walk of the table and goes on in slices, while writers show the walk what
+//! they are about to change. So the answer is the exact set of keys of that moment.
+
+use std::cell::RefCell;
+use std::rc::{Rc, Weak};
+
+use tessera_core::entry::Entry;
+use tessera_core::glob::{glob_match, literal_prefix};
+use tessera_core::resp::{Proto, Reply};
+use tessera_core::table::WalkSink;
+
+use super::ROW;
+use crate::command::spec::{category, flag};
+use crate::command::{Cx, KeyspaceRow, Merge, Spec, Spread, Task};
+use crate::shard::{Shard, Walk};
+
+pub(super) const KEYS: KeyspaceRow = KeyspaceRow {
+    spec: Spec {
+        name: "keys",
+        arity: 2,
+        flags: flag::READONLY,
+        categories: category::KEYSPACE | category::DANGEROUS,
+        tips: &["request_policy:all_shards", "nondeterministic_output_order"],
+        summary: "Returns all keys whose names match a pattern.",
+        complexity: "O(N) with N keys in the database; other commands go on meanwhile",
+        ..ROW
+    },
+    op: op_keys,
+    spread: Spread::Everywhere { merge: Merge::Concat },
+};
+
+/// Buckets per slice: some 2,500 keys.
+const BUCKETS_PER_SLICE: usize = 512;
+
+fn op_keys(cx: &mut Cx<'_>, args: &[&[u8]]) {
+    let pattern = args[1];
+    if literal_prefix(pattern).len() == pattern.len() {
+        let found = cx.shard.exists(cx.db, pattern);
+        cx.reply.array(found.into());
+        if found {
+            cx.reply.bulk(pattern);
+        }
+        return;
+    }
+    let found = Rc::new(RefCell::new(Found::default()));
+    // An empty key matches `*` here, although it does not match in general.
+    let pattern = if pattern == b"*" { None } else { Some(pattern.into()) };
+    let sink = Matching { pattern, now_ms: cx.shard.now_ms, found: Rc::downgrade(&found) };
+    let walk = cx.shard.begin_walk(cx.db, Box::new(sink));
+    cx.task = Some(Box::new(KeysTask { walk, found, proto: cx.reply.proto() }));
+}
+
+/// The matching keys so far.
+#[derive(Default)]
+struct Found {
+    count: usize,
+    /// The keys as bulk replies.
+    bulks: Vec<u8>,
+}
+
+/// What the walk gives its entries to. Stops collecting when its task is gone.
+struct Matching {
+    /// `None` matches all.
+    pattern: Option<Box<[u8]>>,
+    now_ms: u64,
+    found: Weak<RefCell<Found>>,
+}
+
+impl WalkSink for Matching {
+    fn entry(&mut self, entry: &Entry) {
+        let key = entry.key();
+        let expired = entry.expire_at().is_some_and(|at_ms| at_ms < self.now_ms);
+        if expired || !self.pattern.as_ref().is_none_or(|pattern| glob_match(pattern, key)) {
+            return;
+        }
+        if let Some(found) = self.found.upgrade() {
+            let mut found = found.borrow_mut();
+            found.count += 1;
+            // A bulk is the same in both versions of the protocol.
+            Reply::new(&mut found.bulks, Proto::Resp2).bulk(key);
+        }
+    }
+}
+
+struct KeysTask {
+    walk: Walk,
+    found: Rc<RefCell<Found>>,
+    proto: Proto,
+}
+
+impl Task for KeysTask {
+    fn step(&mut self, shard: &mut Shard, reply: &mut Vec<u8>) -> bool {
+        if !shard.step_walk(&self.walk, BUCKETS_PER_SLICE) {
+            return false;
+        }
+        let found = self.found.take();
+        let mut reply = Reply::new(reply, self.proto);
+        reply.array(found.count);
+        reply.raw(&found.bulks);
+        true
+    }
+}
+
+pub(super) const RANDOMKEY: KeyspaceRow = KeyspaceRow {
+    spec: Spec {
+        name: "randomkey",
+        arity: 1,
+        flags: flag::READONLY,
+        tips: &["request_policy:all_shards", "nondeterministic_output"],
+        summary: "Returns a key of the database, chosen at random.",
+        ..ROW
+    },
+    op: op_randomkey,
+    spread: Spread::Everywhere { merge: Merge::Weighted },
+};
+
+/// The number of keys, by which the router weighs this shard, and one of them. Keys whose time has come make room for the next try.
+fn op_randomkey(cx: &mut Cx<'_>, _args: &[&[u8]]) {
+    cx.reply.array(2);
+    loop {
+        let random = cx.shard.rng.next_u64();
+        let table = cx.shard.table(cx.db);
+        let Some(entry) = table.random(random) else {
+            cx.reply.integer(0);
+            return cx.reply.null();
+        };
+        if !cx.shard.is_due(entry) {
+            cx.reply.integer(table.len() as i64);
+            return cx.reply.bulk(entry.key());
+        }
+        let key = entry.key().to_vec();
+        cx.shard.exists(cx.db, &key);
+    }
+}

@@ -1,0 +1,83 @@
+//! MEMORY: what a key costs.
+
+use super::ROW;
+use crate::command::spec::{KeySpec, access, flag};
+use crate::command::{Cx, KeyspaceRow, Spec, Spread};
+use crate::commands::args::{SYNTAX, integer, is};
+use crate::commands::container::{help, subcommand};
+
+pub(super) const MEMORY: KeyspaceRow = KeyspaceRow {
+    spec: Spec {
+        name: "memory",
+        arity: -2,
+        categories: 0,
+        since: "4.0.0",
+        group: "server",
+        summary: "A container for commands about memory.",
+        complexity: "Depends on subcommand.",
+        subcommands: &[
+            Spec {
+                name: "help",
+                arity: 2,
+                flags: flag::LOADING | flag::STALE,
+                categories: 0,
+                since: "4.0.0",
+                group: "server",
+                summary: "Describes the subcommands.",
+                ..ROW
+            },
+            Spec {
+                name: "usage",
+                arity: -3,
+                flags: flag::READONLY,
+                categories: 0,
+                keys: &[KeySpec::range(access::RO, 2, 0, 1)],
+                since: "4.0.0",
+                group: "server",
+                summary: "Returns the bytes that a key and its value take.",
+                complexity: "O(N) with N samples",
+                ..ROW
+            },
+        ],
+        ..ROW
+    },
+    op: op_memory,
+    spread: Spread::One,
+};
+
+const HELP: &[&str] = &[
+    "USAGE <key> [SAMPLES <count>]",
+    "    Return memory in bytes used by <key> and its value. Nested values are",
+    "    sampled up to <count> times (default: 5, 0 means sample all).",
+];
+
+/// A slot of the keyspace table.
+const SLOT_BYTES: usize = 8;
+
+fn op_memory(cx: &mut Cx<'_>, args: &[&[u8]]) {
+    match subcommand(cx, &MEMORY.spec, args) {
+        Some("usage") => usage(cx, args),
+        Some(_) => help(cx, &MEMORY.spec, HELP),
+        None => {}
+    }
+}
+
+/// Strings have nothing to sample; the option is checked all the same.
+fn usage(cx: &mut Cx<'_>, args: &[&[u8]]) {
+    let mut rest = &args[3..];
+    while let [word, more @ ..] = rest {
+        let [number, more @ ..] = more else { return cx.error(SYNTAX) };
+        if !is(word, "SAMPLES") {
+            return cx.error(SYNTAX);
+        }
+        let Some(samples) = integer(cx, number) else { return };
+        if samples < 0 {
+            return cx.error(SYNTAX);
+        }
+        rest = more;
+    }
+    match cx.shard.peek(cx.db, args[2]).map(|entry| entry.heap_bytes()) {
+        Some(bytes) => cx.reply.integer((bytes + SLOT_BYTES) as i64),
+        None => cx.reply.null(),
+    }
+}

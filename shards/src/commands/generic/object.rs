@@ -1,0 +1,112 @@
+//! OBJECT: how a value is kept and when it was used last.
+
+use tessera_core::entry::{Entry, ValueRef};
+
+use super::ROW;
+use crate::command::spec::{KeySpec, access, flag};
+use crate::command::{Cx, KeyspaceRow, Spec, Spread};
+use crate::commands::container::{help, subcommand};
+
+/// A subcommand about one key.
+const OF_KEY: Spec = Spec {
+    arity: 3,
+    flags: flag::READONLY,
+    keys: &[KeySpec::range(access::RO, 2, 0, 1)],
+    tips: &["nondeterministic_output"],
+    since: "2.2.3",
+    ..ROW
+};
+
+pub(super) const OBJECT: KeyspaceRow = KeyspaceRow {
+    spec: Spec {
+        name: "object",
+        arity: -2,
+        categories: 0,
+        since: "2.2.3",
+        summary: "A container for commands that look at how values are kept.",
+        complexity: "Depends on subcommand.",
+        subcommands: &[
+            Spec { name: "encoding", summary: "Returns how the value of a key is kept.", ..OF_KEY },
+            Spec {
+                name: "freq",
+                since: "4.0.0",
+                summary: "Returns the logarithmic count of accesses to a key.",
+                ..OF_KEY
+            },
+            Spec {
+                name: "help",
+                arity: 2,
+                flags: flag::LOADING | flag::STALE,
+                since: "6.2.0",
+                summary: "Describes the subcommands.",
+                ..ROW
+            },
+            Spec { name: "idletime", summary: "Returns the seconds since a key was used last.", ..OF_KEY },
+            Spec { name: "refcount", summary: "Returns how many references the value of a key has.", ..OF_KEY },
+        ],
+        ..ROW
+    },
+    op: op_object,
+    spread: Spread::One,
+};
+
+const HELP: &[&str] = &[
+    "ENCODING <key>",
+    "    Return the kind of internal representation used in order to store the value",
+    "    associated with a <key>.",
+    "FREQ <key>",
+    "    Return the access frequency index of the <key>. The returned integer is",
+    "    proportional to the logarithm of the recent access frequency of the key.",
+    "IDLETIME <key>",
+    "    Return the idle time of the <key>, that is the approximated number of",
+    "    seconds elapsed since the last access to the key.",
+    "REFCOUNT <key>",
+    "    Return the number of references of the value associated with the specified",
+    "    <key>.",
+];
+
+const NOT_LFU: &str = "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when \
+    switching between policies at runtime LRU and LFU data will take some time to adjust.";
+const NOT_LRU: &str = "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching \
+    between policies at runtime LRU and LFU data will take some time to adjust.";
+
+/// The longest string that Redis keeps in one piece with its header.
+const EMBEDDED_BYTES_MAX: usize = 44;
+/// Redis shares the integers from 0 up to this one and says so in REFCOUNT.
+const SHARED_INTEGERS: i64 = 10_000;
+
+fn op_object(cx: &mut Cx<'_>, args: &[&[u8]]) {
+    let Some(name) = subcommand(cx, &OBJECT.spec, args) else { return };
+    if name == "help" {
+        return help(cx, &OBJECT.spec, HELP);
+    }
+    let (key, is_lfu) = (args[2], cx.shard.settings.is_lfu);
+    if cx.shard.peek(cx.db, key).is_none() {
+        return cx.reply.null();
+    }
+    let shard = &*cx.shard;
+    let Some(entry) = shard.table(cx.db).get(shard.hash(key), key) else { return };
+    match name {
+        "encoding" => cx.reply.bulk(encoding(entry).as_bytes()),
+        "refcount" => cx.reply.integer(references(entry)),
+        "freq" if is_lfu => cx.reply.integer(shard.frequency(entry).into()),
+        "freq" => cx.error(NOT_LFU),
+        _ if is_lfu => cx.error(NOT_LRU),
+        _ => cx.reply.integer(shard.idle_s(entry).into()),
+    }
+}
+
+fn encoding(entry: &Entry) -> &'static str {
+    match entry.value() {
+        ValueRef::Int(_) => "int",
+        ValueRef::Bytes(bytes) if bytes.len() <= EMBEDDED_BYTES_MAX && !entry.is_raw() => "embstr",
+        ValueRef::Bytes(_) => "raw",
+    }
+}
+
+fn references(entry: &Entry) -> i64 {
+    match entry.value() {
+        ValueRef::Int(0..SHARED_INTEGERS) => i32::MAX.into(),
+        _ => 1,
+    }
+}

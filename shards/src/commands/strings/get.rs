@@ -1,0 +1,108 @@
+//! GET and its kin: the whole value, or its length, and what may happen to the key afterwards.
+
+use super::{CHANGES, READS, ROW, reply_get, reply_value};
+use crate::command::spec::{KeySpec, access, flag};
+use crate::command::{Cx, KeyspaceRow, Spec, Spread};
+use crate::commands::args::SYNTAX;
+use crate::commands::lifetime::ExpireOption;
+
+pub(super) const GET: KeyspaceRow = KeyspaceRow {
+    spec: Spec {
+        name: "get",
+        arity: 2,
+        flags: flag::READONLY | flag::FAST,
+        keys: READS,
+        summary: "Returns the string value of a key.",
+        ..ROW
+    },
+    op: op_get,
+    spread: Spread::One,
+};
+
+fn op_get(cx: &mut Cx<'_>, args: &[&[u8]]) {
+    reply_get(cx, args[1]);
+}
+
+pub(super) const STRLEN: KeyspaceRow = KeyspaceRow {
+    spec: Spec {
+        name: "strlen",
+        arity: 2,
+        flags: flag::READONLY | flag::FAST,
+        keys: &[KeySpec::range(access::RO, 1, 0, 1)],
+        since: "2.2.0",
+        summary: "Returns the length of a string value.",
+        ..ROW
+    },
+    op: op_strlen,
+    spread: Spread::One,
+};
+
+fn op_strlen(cx: &mut Cx<'_>, args: &[&[u8]]) {
+    let length = cx.shard.read(cx.db, args[1]).map_or(0, |entry| entry.value().len());
+    cx.reply.integer(length as i64);
+}
+
+pub(super) const GETDEL: KeyspaceRow = KeyspaceRow {
+    spec: Spec {
+        name: "getdel",
+        arity: 2,
+        flags: flag::WRITE | flag::FAST,
+        keys: &[KeySpec::range(access::RW | access::ACCESS | access::DELETE, 1, 0, 1)],
+        since: "6.2.0",
+        summary: "Returns the string value of a key and deletes the key.",
+        ..ROW
+    },
+    op: op_getdel,
+    spread: Spread::One,
+};
+
+fn op_getdel(cx: &mut Cx<'_>, args: &[&[u8]]) {
+    if reply_get(cx, args[1]) {
+        cx.shard.remove(cx.db, args[1]);
+    }
+}
+
+pub(super) const GETEX: KeyspaceRow = KeyspaceRow {
+    spec: Spec {
+        name: "getex",
+        arity: -2,
+        flags: flag::WRITE | flag::FAST,
+        keys: &[KeySpec { notes: "RW and UPDATE because it changes the TTL", ..CHANGES[0] }],
+        since: "6.2.0",
+        summary: "Returns the string value of a key and sets or removes its expiry time.",
+        ..ROW
+    },
+    op: op_getex,
+    spread: Spread::One,
+};
+
+fn op_getex(cx: &mut Cx<'_>, args: &[&[u8]]) {
+    let (key, mut option) = (args[1], ExpireOption::Unset);
+    let mut rest = &args[2..];
+    while !rest.is_empty() {
+        match option.read(rest) {
+            Some(taken) if option != ExpireOption::Keep => rest = &rest[taken..],
+            _ => return cx.error(SYNTAX),
+        }
+    }
+    let ExpireOption::At(lifetime, amount) = option else {
+        if reply_get(cx, key) && option == ExpireOption::Persist {
+            cx.shard.persist(cx.db, key);
+        }
+        return;
+    };
+    // An absent key is answered before the number is looked at.
+    if cx.shard.read(cx.db, key).is_none() {
+        return cx.reply.null();
+    }
+    let Some(deadline) = lifetime.deadline(cx, amount, "getex") else { return };
+    let is_past = lifetime.absolute && deadline <= cx.shard.now_ms;
+    let Some(mut entry) = cx.shard.write(cx.db, key) else { return };
+    reply_value(&mut cx.reply, entry.value());
+    if is_past {
+        cx.shard.remove(cx.db, key);
+    } else {
+        entry.set_expire(Some(deadline));
+        cx.shard.changed(cx.db, key);
+    }
+}

@@ -1,0 +1,127 @@
+//! Numbers in strings: INCR and its kin on 64-bit integers, INCRBYFLOAT on x87 long doubles as Redis has them.
+
+use tessera_core::entry::{StrValue, ValueRef};
+use tessera_core::number::{LongDouble, parse_i64};
+use tessera_core::table::ExpireChange;
+
+use super::{CHANGES, ROW, WRITES};
+use crate::command::spec::flag;
+use crate::command::{Cx, KeyspaceRow, Spec, Spread};
+use crate::commands::args::{NOT_INTEGER, integer};
+
+pub(super) const INCR: KeyspaceRow = KeyspaceRow {
+    spec: Spec {
+        name: "incr",
+        arity: 2,
+        flags: WRITES | flag::FAST,
+        keys: CHANGES,
+        summary: "Adds one to the integer value of a key, which is 0 if the key does not exist.",
+        ..ROW
+    },
+    op: op_incr,
+    spread: Spread::One,
+};
+
+fn op_incr(cx: &mut Cx<'_>, args: &[&[u8]]) {
+    add(cx, args[1], 1);
+}
+
+pub(super) const DECR: KeyspaceRow = KeyspaceRow {
+    spec: Spec {
+        name: "decr",
+        summary: "Subtracts one from the integer value of a key, which is 0 if the key does not exist.",
+        ..INCR.spec
+    },
+    op: op_decr,
+    spread: Spread::One,
+};
+
+fn op_decr(cx: &mut Cx<'_>, args: &[&[u8]]) {
+    add(cx, args[1], -1);
+}
+
+pub(super) const INCRBY: KeyspaceRow = KeyspaceRow {
+    spec: Spec { name: "incrby", arity: 3, summary: "Adds a number to the integer value of a key.", ..INCR.spec },
+    op: op_incrby,
+    spread: Spread::One,
+};
+
+fn op_incrby(cx: &mut Cx<'_>, args: &[&[u8]]) {
+    let Some(by) = integer(cx, args[2]) else { return };
+    add(cx, args[1], by);
+}
+
+pub(super) const DECRBY: KeyspaceRow = KeyspaceRow {
+    spec: Spec {
+        name: "decrby",
+        arity: 3,
+        summary: "Subtracts a number from the integer value of a key.",
+        ..INCR.spec
+    },
+    op: op_decrby,
+    spread: Spread::One,
+};
+
+fn op_decrby(cx: &mut Cx<'_>, args: &[&[u8]]) {
+    let Some(by) = integer(cx, args[2]) else { return };
+    let Some(negated) = by.checked_neg() else { return cx.error("ERR decrement would overflow") };
+    add(cx, args[1], negated);
+}
+
+fn add(cx: &mut Cx<'_>, key: &[u8], by: i64) {
+    let Some(mut entry) = cx.shard.write(cx.db, key) else {
+        cx.shard.set(cx.db, key, StrValue::Int(by), ExpireChange::Clear);
+        return cx.reply.integer(by);
+    };
+    let old = match entry.value() {
+        ValueRef::Int(number) => Some(number),
+        ValueRef::Bytes(bytes) => parse_i64(bytes),
+    };
+    let Some(old) = old else { return cx.error(NOT_INTEGER) };
+    let Some(sum) = old.checked_add(by) else { return cx.error("ERR increment or decrement would overflow") };
+    entry.set_value(StrValue::Int(sum));
+    cx.shard.changed(cx.db, key);
+    cx.reply.integer(sum);
+}
+
+pub(super) const INCRBYFLOAT: KeyspaceRow = KeyspaceRow {
+    spec: Spec {
+        name: "incrbyfloat",
+        arity: 3,
+        since: "2.6.0",
+        summary: "Adds a number to the floating-point value of a key, which is 0 if the key does not exist.",
+        ..INCR.spec
+    },
+    op: op_incrbyfloat,
+    spread: Spread::One,
+};
+
+const NOT_FLOAT: &str = "ERR value is not a valid float";
+
+/// The sum is stored as text even where it is an integer, as Redis does.
+fn op_incrbyfloat(cx: &mut Cx<'_>, args: &[&[u8]]) {
+    let key = args[1];
+    let entry = cx.shard.write(cx.db, key);
+    let old = match entry.as_ref().map(|entry| entry.value()) {
+        None => Some(LongDouble::from_i64(0)),
+        Some(ValueRef::Int(number)) => Some(LongDouble::from_i64(number)),
+        Some(ValueRef::Bytes(bytes)) => LongDouble::parse(bytes),
+    };
+    let (Some(old), Some(by)) = (old, LongDouble::parse(args[2])) else { return cx.error(NOT_FLOAT) };
+    let sum = old + by;
+    if !sum.is_finite() {
+        return cx.error("ERR increment would produce NaN or Infinity");
+    }
+    let mut text = Vec::with_capacity(32);
+    sum.write_human(&mut text);
+    match entry {
+        Some(mut entry) => {
+            entry.set_value(StrValue::Bytes(&text));
+            cx.shard.changed(cx.db, key);
+        }
+        None => {
+            cx.shard.set(cx.db, key, StrValue::Bytes(&text), ExpireChange::Clear);
+        }
+    }
+    cx.reply.bulk(&text);
+}

@@ -1,0 +1,144 @@
+//! Whole databases: emptied, exchanged, walked, and freed in slices afterwards.
+//!
+//! A walk belongs to a table, not to a number: SWAPDB takes it along, and FLUSHALL leaves it with the detached table, which
+//! shows the walk every bucket before it frees it. So each table has an identity by which a walk finds it again.
+
+use std::rc::{Rc, Weak};
+
+use tessera_core::table::{DropSlices, Table, WalkId, WalkSink};
+
+use crate::shard::Shard;
+
+/// One database.
+pub(super) struct Database {
+    pub(super) table: Table,
+    identity: u64,
+}
+
+impl Database {
+    pub(super) fn new(hash_seed: u64, identity: u64) -> Self {
+        Database { table: Table::new(hash_seed), identity }
+    }
+}
+
+/// A detached table that is freed a slice per turn.
+struct Garbage {
+    slices: DropSlices,
+    identity: u64,
+}
+
+/// A walk under way, as its owner holds it: the walk ends when this is dropped.
+#[derive(Debug)]
+pub struct Walk {
+    identity: u64,
+    id: WalkId,
+    alive: Rc<()>,
+}
+
+/// What the shard keeps besides the databases themselves.
+#[derive(Default)]
+pub(super) struct Detached {
+    garbage: Vec<Garbage>,
+    /// Walks whose owners may go away before they end.
+    walks: Vec<(u64, WalkId, Weak<()>)>,
+    last_identity: u64,
+}
+
+impl Detached {
+    pub(super) fn next_identity(&mut self) -> u64 {
+        self.last_identity += 1;
+        self.last_identity
+    }
+
+    pub(super) fn mem_bytes(&self) -> usize {
+        self.garbage.iter().map(|garbage| garbage.slices.mem_bytes()).sum()
+    }
+}
+
+/// Table segments freed per slice: a few thousand entries.
+const GARBAGE_SEGMENTS_PER_SLICE: usize = 8;
+
+impl Shard {
+    /// Empties a database in O(1); the memory is given back in slices. Returns how many keys it had.
+    pub fn flush(&mut self, db: usize) -> usize {
+        let database = &mut self.dbs[db];
+        let table = database.table.take();
+        let keys = table.len();
+        let identity = std::mem::replace(&mut database.identity, self.detached.next_identity());
+        self.stats.changes += keys as u64;
+        self.detached.garbage.push(Garbage { slices: DropSlices::new(table), identity });
+        keys
+    }
+
+    /// Exchanges two databases in O(1).
+    pub fn swap(&mut self, a: usize, b: usize) {
+        self.dbs.swap(a, b);
+        self.stats.changes += 1;
+    }
+
+    /// Whether `collect_garbage` has something to do.
+    #[must_use]
+    pub fn has_garbage(&self) -> bool {
+        !self.detached.garbage.is_empty() || !self.detached.walks.is_empty()
+    }
+
+    /// Frees a slice of what `flush` detached and ends walks that nobody waits for any more; once per turn. Returns whether there is more.
+    pub fn collect_garbage(&mut self) -> bool {
+        if let Some(first) = self.detached.garbage.last_mut()
+            && first.slices.free_some(GARBAGE_SEGMENTS_PER_SLICE)
+        {
+            self.detached.garbage.pop();
+        }
+        if !self.detached.walks.is_empty() {
+            self.end_abandoned_walks();
+        }
+        !self.detached.garbage.is_empty()
+    }
+
+    /// Begins a walk: `sink` will see the database exactly as it is now. O(1).
+    pub fn begin_walk(&mut self, db: usize, sink: Box<dyn WalkSink>) -> Walk {
+        let Database { table, identity } = &mut self.dbs[db];
+        let walk = Walk { identity: *identity, id: table.begin_walk(sink), alive: Rc::new(()) };
+        self.detached.walks.push((walk.identity, walk.id, Rc::downgrade(&walk.alive)));
+        walk
+    }
+
+    /// Goes on with a walk for at most this many buckets. Returns whether it is done.
+    pub fn step_walk(&mut self, walk: &Walk, buckets: usize) -> bool {
+        let done = match self.table_of(walk.identity) {
+            Some(table) => table.step_walk(walk.id, buckets),
+            None => self.free_walked(walk.identity),
+        };
+        if done {
+            self.detached.walks.retain(|(identity, id, _)| (*identity, *id) != (walk.identity, walk.id));
+        }
+        done
+    }
+
+    fn table_of(&mut self, identity: u64) -> Option<&mut Table> {
+        self.dbs.iter_mut().find(|database| database.identity == identity).map(|database| &mut database.table)
+    }
+
+    /// Frees a slice of a detached table that is still walked. Returns whether it is gone, and its walks done.
+    fn free_walked(&mut self, identity: u64) -> bool {
+        let garbage = &mut self.detached.garbage;
+        let Some(place) = garbage.iter().position(|garbage| garbage.identity == identity) else { return true };
+        let gone = garbage[place].slices.free_some(GARBAGE_SEGMENTS_PER_SLICE);
+        if gone {
+            garbage.remove(place);
+        }
+        gone
+    }
+
+    fn end_abandoned_walks(&mut self) {
+        let mut walks = std::mem::take(&mut self.detached.walks);
+        walks.retain(|(identity, id, alive)| {
+            let abandoned = alive.strong_count() == 0;
+            if abandoned && let Some(table) = self.table_of(*identity) {
+                table.end_walk(*id);
+            }
+            !abandoned
+        });
+        self.detached.walks = walks;
+    }
+}
