@@ -98,6 +98,18 @@ impl Launch {
         self
     }
 
+    /// Which program it is.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Its binary.
+    #[must_use]
+    pub fn program(&self) -> &std::path::Path {
+        &self.program
+    }
+
     /// Starts it and waits until it answers.
     #[must_use]
     pub fn start(self) -> Server {
