@@ -129,6 +129,11 @@ impl Walks {
             .for_each(|mut walk| walk.sink.finish());
     }
 
+    #[cfg(test)]
+    pub(super) fn skip_versions(&mut self, version: u32) {
+        self.version = version;
+    }
+
     fn remove(&mut self, index: usize) -> Walk {
         let walk = self.active.remove(index);
         self.newest = self.active.last().map_or(0, |walk| walk.version);

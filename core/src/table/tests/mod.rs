@@ -1,6 +1,9 @@
 //! Tests of the table against a plain model.
 
 mod model;
+mod parts;
+mod scanning;
+mod walking;
 
 use super::hash::{DEPTH_MAX, home_of, prefix_after, tag_of};
 use super::keyspace::Table;

@@ -61,7 +61,11 @@ pub(super) fn check(table: &Table, model: &Model) {
 
 fn key_of(rng: &mut Rng, keys: u64) -> Vec<u8> {
     let n = rng.below(keys);
-    let pad = if n.is_multiple_of(50) { 300 } else { n as usize % 20 };
+    let pad = if n.is_multiple_of(50) {
+        300
+    } else {
+        n as usize % 20
+    };
     let mut key = format!("key:{n}:").into_bytes();
     key.resize(key.len() + pad, b'x');
     key
@@ -177,7 +181,7 @@ fn run(seed: u64, hash_mask: u64, keys: u64, steps: usize) {
 
 #[test]
 fn agrees_with_a_hash_map() {
-    for seed in 0..20 {
+    for seed in 0..8 {
         run(seed, u64::MAX, 300, 3000);
         run(seed, u64::MAX, 20_000, 40_000);
     }

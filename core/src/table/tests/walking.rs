@@ -1,0 +1,194 @@
+//! Walks see one moment, whatever happens meanwhile.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use super::model::{Model, Rng, change, check, seen};
+use crate::entry::Entry;
+use crate::table::{DropSlices, ExpireChange, Table, WalkId, WalkSink};
+
+#[derive(Default)]
+struct Seen {
+    entries: Model,
+    finished: bool,
+}
+
+struct Collect(Rc<RefCell<Seen>>);
+
+impl WalkSink for Collect {
+    fn entry(&mut self, entry: &Entry) {
+        let mut seen_so_far = self.0.borrow_mut();
+        assert!(!seen_so_far.finished);
+        let twice = seen_so_far
+            .entries
+            .insert(entry.key().to_vec(), seen(entry));
+        assert!(twice.is_none(), "an entry twice");
+    }
+
+    fn finish(&mut self) {
+        self.0.borrow_mut().finished = true;
+    }
+}
+
+struct Running {
+    id: WalkId,
+    seen: Rc<RefCell<Seen>>,
+    moment: Model,
+}
+
+impl Running {
+    fn begin(table: &mut Table, model: &Model) -> Self {
+        let seen = Rc::default();
+        let id = table.begin_walk(Box::new(Collect(Rc::clone(&seen))));
+        Self {
+            id,
+            seen,
+            moment: model.clone(),
+        }
+    }
+
+    fn check(&self) {
+        let seen = self.seen.borrow();
+        assert!(seen.finished);
+        assert_eq!(seen.entries.len(), self.moment.len());
+        assert!(seen.entries == self.moment, "a walk saw another moment");
+    }
+}
+
+/// Random changes, with walks that begin, go on and end at random; up to `overlap` at a time.
+fn run(seed: u64, hash_mask: u64, keys: u64, fill: usize, steps: usize, overlap: usize) {
+    let mut rng = Rng(seed);
+    let mut table = Table::new(seed);
+    table.hash_mask = hash_mask;
+    let mut model = Model::new();
+    for _ in 0..fill {
+        change(&mut table, &mut model, &mut rng, keys);
+    }
+    let mut walks: Vec<Running> = Vec::new();
+    let (mut done, mut now_ms, mut cursor) = (0, 0, 0);
+    for step in 0..steps {
+        if walks.len() < overlap && rng.below(40) == 0 {
+            walks.push(Running::begin(&mut table, &model));
+        }
+        change(&mut table, &mut model, &mut rng, keys);
+        if rng.below(20) == 0 {
+            now_ms = rng.below(2000);
+            table.expire_step(&mut cursor, now_ms, 3, &mut |entry| {
+                assert_eq!(model.remove(entry.key()), Some(seen(&entry)));
+            });
+        }
+        if !walks.is_empty() && rng.below(4) == 0 {
+            let at = rng.below(walks.len() as u64) as usize;
+            if rng.below(200) == 0 {
+                table.end_walk(walks.swap_remove(at).id);
+            } else if table.step_walk(walks[at].id, rng.below(30) as usize) {
+                walks.swap_remove(at).check();
+                done += 1;
+            }
+        }
+        assert_eq!(table.walks(), walks.len());
+        if step % (steps / 4) == 0 {
+            check(&table, &model);
+        }
+    }
+    assert!(now_ms > 0);
+    for walk in walks {
+        while !table.step_walk(walk.id, 7) {}
+        walk.check();
+        done += 1;
+    }
+    assert!(done > 3);
+    assert_eq!(table.walks(), 0);
+    check(&table, &model);
+}
+
+#[test]
+fn one_walk_sees_its_moment() {
+    for seed in 0..8 {
+        run(seed, u64::MAX, 100, 0, 3000, 1);
+        run(seed, u64::MAX, 3000, 3000, 10_000, 1);
+    }
+}
+
+#[test]
+fn overlapping_walks_see_their_own_moments() {
+    for seed in 0..8 {
+        run(seed, u64::MAX, 400, 300, 6000, 2);
+        run(seed, u64::MAX, 8000, 500, 30_000, 4); // with splits
+    }
+}
+
+#[test]
+fn walks_see_the_overflow() {
+    for seed in 0..6 {
+        run(seed, 0, 1200, 2000, 6000, 2);
+        run(seed, 0x8000_0000_0000_ffff, 3000, 3000, 8000, 3);
+    }
+}
+
+#[test]
+fn a_walk_of_an_empty_table_sees_nothing() {
+    let (mut table, mut model) = (Table::new(1), Model::new());
+    let walk = Running::begin(&mut table, &model);
+    for n in 0..2000 {
+        change(&mut table, &mut model, &mut Rng(n), 10_000);
+    }
+    while !table.step_walk(walk.id, 1) {}
+    walk.check();
+    let walk = Running::begin(&mut Table::new(1), &Model::new());
+    assert!(!walk.seen.borrow().finished);
+}
+
+#[test]
+fn versions_start_again_after_the_last() {
+    let (mut table, mut model, mut rng) = (Table::new(1), Model::new(), Rng(1));
+    for _ in 0..3000 {
+        change(&mut table, &mut model, &mut rng, 2000);
+    }
+    table.walks.skip_versions(u32::MAX - 2);
+    let mut walks: Vec<Running> = Vec::new();
+    for _ in 0..5 {
+        walks.push(Running::begin(&mut table, &model));
+        for _ in 0..500 {
+            change(&mut table, &mut model, &mut rng, 2000);
+        }
+    }
+    for walk in walks {
+        while !table.step_walk(walk.id, 10) {}
+        walk.check();
+    }
+    check(&table, &model);
+}
+
+#[test]
+fn a_taken_table_finishes_its_walks_while_it_is_freed() {
+    for hash_mask in [u64::MAX, 0x8000_0000_0000_ffff] {
+        let (mut table, mut model, mut rng) = (Table::new(1), Model::new(), Rng(1));
+        table.hash_mask = hash_mask;
+        for _ in 0..9000 {
+            change(&mut table, &mut model, &mut rng, 5000);
+        }
+        let walk = Running::begin(&mut table, &model);
+        for _ in 0..100 {
+            change(&mut table, &mut model, &mut rng, 5000);
+        }
+        table.step_walk(walk.id, 100);
+        let mem_bytes = table.mem_bytes();
+        let mut slices = DropSlices::new(table.take());
+        assert!(slices.is_walked() && slices.mem_bytes() <= mem_bytes);
+        // The new table knows nothing of the old walk, nor do their ids collide.
+        let other = Running::begin(&mut table, &Model::new());
+        assert!(other.id != walk.id && table.step_walk(walk.id, 1));
+        table.set(
+            table.hash(b"new"),
+            b"new",
+            crate::entry::StrValue::Int(1),
+            ExpireChange::Clear,
+        );
+        while !slices.free_some(1) {}
+        assert_eq!((slices.is_walked(), slices.mem_bytes()), (false, 0));
+        walk.check();
+        while !table.step_walk(other.id, 1) {}
+        other.check();
+    }
+}
