@@ -1,0 +1,22 @@
+//! What the fuzz targets do with an input, shared by libFuzzer (`fuzz/`) and by the deterministic run that needs no
+//! nightly compiler (`fuzz_smoke.rs`). A body panics when it finds a contradiction.
+//!
+//! Each input is judged without an expected answer: a second way to the same result, a round trip, or a simple model.
+
+mod glob;
+mod number;
+mod parser;
+mod reply;
+
+pub(crate) use glob::glob;
+pub(crate) use number::number;
+pub(crate) use parser::parser;
+pub(crate) use reply::reply;
+
+/// Splits the input at its first byte's word: so a fuzzer can move the border.
+fn split(data: &[u8]) -> (&[u8], &[u8]) {
+    match data.split_first() {
+        Some((&at, rest)) => rest.split_at(usize::from(at).min(rest.len())),
+        None => (data, data),
+    }
+}

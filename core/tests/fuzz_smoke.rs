@@ -1,0 +1,170 @@
+//! The fuzz bodies over mutated samples, the same ones in every run: what a change breaks grossly shows here, without
+//! libFuzzer. Longer runs: `cargo fuzz run parser` (or `reply`, `glob`, `number`).
+
+mod fuzz_bodies;
+
+const ROUNDS: usize = 300_000;
+
+/// xorshift64*: enough to choose mutations.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % end.max(1)
+    }
+}
+
+/// Joins some samples and disturbs the result in up to five places.
+fn mutate(random: &mut Random, samples: &[&[u8]], tokens: &[&[u8]]) -> Vec<u8> {
+    let mut data = vec![random.below(256) as u8];
+    for _ in 0..=random.below(3) {
+        data.extend_from_slice(samples[random.below(samples.len())]);
+    }
+    for _ in 0..random.below(6) {
+        let at = random.below(data.len());
+        let end = (at + random.below(6)).min(data.len());
+        match random.below(4) {
+            0 => drop(data.drain(at..end)),
+            1 => drop(data.splice(at..at, tokens[random.below(tokens.len())].iter().copied())),
+            2 => drop(data.splice(at..end, tokens[random.below(tokens.len())].iter().copied())),
+            _ => data
+                .get_mut(at)
+                .into_iter()
+                .for_each(|byte| *byte = random.below(256) as u8),
+        }
+    }
+    data
+}
+
+fn smoke(body: fn(&[u8]), samples: &[&[u8]], tokens: &[&[u8]]) {
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    for round in 0..ROUNDS {
+        let data = mutate(&mut random, samples, tokens);
+        let outcome = std::panic::catch_unwind(|| body(&data));
+        assert!(outcome.is_ok(), "round {round}: {}", data.escape_ascii());
+    }
+}
+
+#[test]
+fn parser() {
+    let samples: &[&[u8]] = &[
+        b"*1\r\n$4\r\nPING\r\n",
+        b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$12\r\nabcdefghijkl\r\n",
+        b"*2\r\n$3\r\nGET\r\n$0\r\n\r\n",
+        b"PING\r\n",
+        b"set \"a b\\x41\" 'it\\'s'\r\n",
+        b"*0\r\n",
+        b"*-1\r\n",
+        b"\r\n",
+    ];
+    let tokens: &[&[u8]] = &[
+        b"\r\n",
+        b"$",
+        b"*",
+        b"-1",
+        b"0",
+        b"\0",
+        b"\"",
+        b"'",
+        b"\\x",
+        b" ",
+        b"\r",
+        b"\n",
+        b"99999999999",
+        b"$101\r\n",
+        b"*11\r\n",
+        b"*2147483647\r\n",
+        b"$536870913\r\n",
+    ];
+    smoke(fuzz_bodies::parser, samples, tokens);
+}
+
+#[test]
+fn reply() {
+    let samples: &[&[u8]] = &[
+        b"+OK\r\n",
+        b"-ERR no\r\n",
+        b":-12\r\n",
+        b"$5\r\nhello\r\n",
+        b"$-1\r\n",
+        b"*2\r\n",
+        b"%1\r\n",
+        b"~3\r\n",
+        b"|1\r\n",
+        b">2\r\n",
+        b"_\r\n",
+        b"#t\r\n",
+        b",1.25\r\n",
+        b",-inf\r\n",
+        b"(123\r\n",
+        b"=5\r\ntxt:a\r\n",
+        b"!3\r\nERR\r\n",
+    ];
+    let tokens: &[&[u8]] = &[
+        b"\r\n",
+        b"-1",
+        b"0",
+        b"*1\r\n",
+        b"nan",
+        b"9223372036854775807",
+        b"$",
+        b"\r",
+        b"\n",
+    ];
+    // The input has no choosing byte: the first one is a type.
+    let body = |data: &[u8]| fuzz_bodies::reply(data.get(1..).unwrap_or_default());
+    smoke(body, samples, tokens);
+}
+
+#[test]
+fn glob() {
+    let samples: &[&[u8]] = &[
+        b"a*b?c",
+        b"[a-c]*",
+        b"[^x]",
+        b"\\*a",
+        b"aabbcc",
+        b"*a*b*",
+        b"abcabcabc",
+        b"[\\]-z",
+    ];
+    let tokens: &[&[u8]] = &[
+        b"*", b"?", b"[", b"]", b"^", b"-", b"\\", b"a", b"Z", b"\x80", b"\xff", b"[^", b"-\xff",
+    ];
+    // Short borders, so that both halves have something in them.
+    let body = |data: &[u8]| {
+        let mut data = data.to_vec();
+        data.first_mut().into_iter().for_each(|at| *at %= 16);
+        fuzz_bodies::glob(&data);
+    };
+    smoke(body, samples, tokens);
+}
+
+#[test]
+fn number() {
+    let samples: &[&[u8]] = &[
+        b"123",
+        b"-1",
+        b"0.1",
+        b"3.0e3",
+        b"1e-17",
+        b"0x1.8p3",
+        b"inf",
+        b"9223372036854775807",
+        b"18446744073709551615",
+        b"1.7976931348623157e308",
+        b"123456789.987654321",
+    ];
+    let tokens: &[&[u8]] = &[
+        b"0", b"9", b".", b"e", b"-", b"+", b"p", b"0x", b"e-30", b"e300", b"e-4950", b"5", b"kb",
+    ];
+    let body = |data: &[u8]| {
+        let mut data = data.to_vec();
+        data.first_mut().into_iter().for_each(|at| *at %= 24);
+        fuzz_bodies::number(&data);
+    };
+    smoke(body, samples, tokens);
+}
