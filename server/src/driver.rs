@@ -54,11 +54,24 @@ impl<E: Env> Driver<E> {
     /// When the reactor fails for good.
     pub fn poll(&mut self) -> io::Result<()> {
         let wait = self.front.wait();
-        self.env.poll(wait, &mut self.events)?;
+        self.reap(wait)?;
+        self.begin();
+        Ok(())
+    }
+
+    /// The middle of `poll`: submits, waits, reaps. A simulated reactor returns from it while it sleeps, and is asked again later.
+    ///
+    /// # Errors
+    /// When the reactor fails for good.
+    pub fn reap(&mut self, wait: Wait) -> io::Result<()> {
+        self.env.poll(wait, &mut self.events)
+    }
+
+    /// The end of `poll`: this shard is awake.
+    pub fn begin(&mut self) {
         self.front.shared.mesh.rouse(self.front.id);
         self.work_began_ns = self.env.now();
         self.front.begin(self.work_began_ns, self.env.unix_us());
-        Ok(())
     }
 
     /// Second phase: the inbox.

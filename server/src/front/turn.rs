@@ -66,17 +66,27 @@ impl Front {
 
     fn append_batches(&mut self) {
         for target in 0..self.shared.mesh.shards() {
-            if target != self.id
-                && let Some(batch) = self.take_batch(target)
-            {
-                self.shared.mesh.append(target, batch);
-                self.after_append(target);
-            }
+            self.append_to(target);
+        }
+    }
+
+    /// Appends the batch for another shard, if there is one, as a position of its own. Public so that the simulator can let
+    /// other shards run between two of these.
+    pub fn append_to(&mut self, target: usize) {
+        if target != self.id
+            && let Some(batch) = self.take_batch(target)
+        {
+            self.shared.mesh.append(target, batch);
+            self.after_append(target);
         }
     }
 
     fn after_append(&mut self, target: usize) {
         self.counters.batches += 1;
+        #[cfg(feature = "sabotage")]
+        if self.engine.sabotage == Some(tessera_shards::coordinator::Sabotage::DropWake) && self.counters.batches % 8 == 0 {
+            return;
+        }
         if self.shared.mesh.must_wake(target) {
             self.counters.wakes += 1;
             self.wakes.push(target);

@@ -56,6 +56,22 @@ struct Running {
     reply: Vec<u8>,
 }
 
+/// Ways to break the protocol, so that a test can show that the simulator's judges would notice.
+#[cfg(feature = "sabotage")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sabotage {
+    /// Rule 3: batches of one turn get positions of their own.
+    AppendOneByOne,
+    /// Rule 2: a local command runs at once although an earlier one of its connection has no position yet.
+    RunAtOnce,
+    /// Rule 4: one key of every lock is not locked.
+    SkipLock,
+    /// Whole-shard commands do not wait for locks.
+    IgnoreGate,
+    /// Some sleepers are not woken.
+    DropWake,
+}
+
 /// See the head of this file.
 pub struct Engine<X> {
     /// The data.
@@ -73,6 +89,9 @@ pub struct Engine<X> {
     pub(super) gathers: Slab<Gather>,
     pub(super) borrows: Slab<Borrow>,
     running: Vec<Running>,
+    /// What is broken on purpose.
+    #[cfg(feature = "sabotage")]
+    pub sabotage: Option<Sabotage>,
 }
 
 impl<X> Engine<X> {
@@ -93,6 +112,8 @@ impl<X> Engine<X> {
             gathers: Slab::new(),
             borrows: Slab::new(),
             running: Vec::new(),
+            #[cfg(feature = "sabotage")]
+            sabotage: None,
         }
     }
 
@@ -143,6 +164,10 @@ impl<X> Engine<X> {
     /// A command whose keys all belong to `target`.
     #[inline]
     fn submit_to(&mut self, target: usize, command: u16, asker: &Asker, args: &[&[u8]], out: &mut Vec<u8>) -> Submitted {
+        #[cfg(feature = "sabotage")]
+        if target == self.id && self.sabotage == Some(Sabotage::RunAtOnce) {
+            return self.run_here(command, asker, args, out);
+        }
         if target == self.id && asker.batched.is_none() {
             return self.run_here(command, asker, args, out);
         }
@@ -215,6 +240,10 @@ impl<X> Engine<X> {
             return true;
         }
         if self.is_whole_shard(head.command) {
+            #[cfg(feature = "sabotage")]
+            if self.sabotage == Some(Sabotage::IgnoreGate) {
+                return false;
+            }
             return !self.locks.is_free();
         }
         let keys = self.rows[usize::from(head.command)].row.spec.keys_of(args);
@@ -242,6 +271,10 @@ impl<X> Engine<X> {
         };
         keys.sort_unstable();
         keys.dedup();
+        #[cfg(feature = "sabotage")]
+        if self.sabotage == Some(Sabotage::SkipLock) {
+            keys.pop();
+        }
         let (number, granted) = self.locks.enter(keys, work);
         if let Some(work) = granted {
             self.grant(vec![(number, work)]);
@@ -360,7 +393,27 @@ impl<X> Engine<X> {
 
     /// Whether this turn's batches must be appended together; asked once per turn.
     pub fn take_spans(&mut self) -> bool {
-        std::mem::take(&mut self.spans)
+        let spans = self.spans();
+        self.spans = false;
+        spans
+    }
+
+    /// Whether this turn's batches, as far as it has come, must be appended together.
+    #[must_use]
+    pub fn spans(&self) -> bool {
+        #[cfg(feature = "sabotage")]
+        if self.sabotage == Some(Sabotage::AppendOneByOne) {
+            return false;
+        }
+        self.spans
+    }
+
+    /// Whether nothing is under way: no lock, no gather, no borrow, no task, no message.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        let is_idle = self.gathers.is_empty() && self.borrows.is_empty() && self.running.is_empty();
+        let is_silent = self.local.is_empty() && self.out.iter().all(Batch::is_empty);
+        is_idle && is_silent && self.locks.is_quiet()
     }
 }
 

@@ -11,5 +11,7 @@ mod route;
 mod scan;
 mod work;
 
+#[cfg(feature = "sabotage")]
+pub use engine::Sabotage;
 pub use engine::{Asker, Engine, Submitted};
 pub use gather::MergeFn;
