@@ -320,8 +320,13 @@ fn random_bytes() {
 #[test]
 fn http_is_logged_as_an_attack() {
     let server = Launch::tessera().start();
-    let said = answer(&server, b"POST /x HTTP/1.1\r\nHost: localhost\r\n\r\nSET k v\r\n");
+    let said = answer(
+        &server,
+        b"POST /x HTTP/1.1\r\nHost: localhost\r\n\r\nSET k v\r\n",
+    );
     assert_eq!(shown(&said), "\"\"");
     assert_eq!(server.client().call(&["EXISTS", "k"]).int(), 0);
-    wait_until("the log says it", || server.log().contains("Possible SECURITY ATTACK detected"));
+    wait_until("the log says it", || {
+        server.log().contains("Possible SECURITY ATTACK detected")
+    });
 }

@@ -1,0 +1,17 @@
+//! Single commands and their effects, where a generator does not reach: what takes time, what needs
+//! several connections, what is large, what the server says about itself.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the tests drive real processes in real time"
+)]
+
+mod both;
+mod clients;
+mod config;
+mod databases;
+mod expiry;
+mod introspection;
+mod large;
+mod protocol;
+mod scan;
+mod strings;
