@@ -258,7 +258,9 @@ fn remove_stale(path: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Listen, bind};
+    use super::{Duration, Listen, Listener, Socket, bind};
+    use std::net::TcpStream;
+    use std::os::fd::FromRawFd;
     use std::os::unix::fs::PermissionsExt;
 
     fn on(address: &str) -> Listen {
@@ -284,6 +286,43 @@ mod tests {
             }
             drop(first);
             bind(&on(&taken), shards).unwrap();
+        }
+    }
+
+    #[test]
+    fn accepted_sockets_inherit_their_options() {
+        let listen = Listen {
+            keepalive_s: 90,
+            ..on("127.0.0.1:0")
+        };
+        let bound = bind(&listen, 2).unwrap();
+        // Both shards' sockets, as the kernel chooses one by the client's port.
+        for _ in 0..20 {
+            let _client = TcpStream::connect(bound.addresses[0]).unwrap();
+            let accept = |listener: &Listener| {
+                // SAFETY: takes no pointers but null ones, and the result is owned by nobody else.
+                let fd = unsafe {
+                    libc::fcntl(listener.fd(), libc::F_SETFL, libc::O_NONBLOCK);
+                    libc::accept(listener.fd(), std::ptr::null_mut(), std::ptr::null_mut())
+                };
+                // SAFETY: as above.
+                (fd >= 0).then(|| unsafe { Socket::from_raw_fd(fd) })
+            };
+            let accepted = bound
+                .shards
+                .iter()
+                .find_map(|listeners| accept(&listeners[0]));
+            let accepted = accepted.unwrap();
+            assert!(accepted.tcp_nodelay().unwrap() && accepted.keepalive().unwrap());
+            assert_eq!(
+                accepted.tcp_keepalive_time().unwrap(),
+                Duration::from_secs(90)
+            );
+            assert_eq!(
+                accepted.tcp_keepalive_interval().unwrap(),
+                Duration::from_secs(30)
+            );
+            assert_eq!(accepted.tcp_keepalive_retries().unwrap(), 3);
         }
     }
 

@@ -28,6 +28,9 @@ pub enum BackendChoice {
     Auto,
     /// io_uring or an error.
     Uring,
+    /// io_uring without any of its optional parts, as the oldest kernel that will do has it: for
+    /// tests, and to rule out a fault in the newer parts.
+    UringPlain,
     /// epoll.
     Epoll,
 }
@@ -124,16 +127,18 @@ fn choose(options: &Options) -> Result<(Report, Option<Features>), StartError> {
         return Ok((epoll(Some("by configuration".to_owned())), None));
     }
     match probe::uring(options.ring_entries) {
-        Ok((features, missing)) => {
+        Ok(features) => {
+            let plain = options.backend == BackendChoice::UringPlain;
+            let features = if plain { Features::NONE } else { features };
             let report = Report {
                 backend: Backend::Uring,
-                missing,
+                missing: features.missing(),
                 reason: None,
             };
             Ok((report, Some(features)))
         }
-        Err(reason) if options.backend == BackendChoice::Uring => Err(StartError::Uring(reason)),
-        Err(reason) => Ok((epoll(Some(reason)), None)),
+        Err(reason) if options.backend == BackendChoice::Auto => Ok((epoll(Some(reason)), None)),
+        Err(reason) => Err(StartError::Uring(reason)),
     }
 }
 

@@ -6,6 +6,7 @@
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 
+use super::connection::Connection;
 use super::poller::{READABLE, WRITABLE};
 use super::reactor::Epoll;
 use crate::env::{CloseMode, ConnId, Event, Hangup};
@@ -33,12 +34,13 @@ impl Epoll {
         };
         // Errors and hang-ups are reported alone, whatever was waited for: the calls find them.
         let trouble = readiness & !(READABLE | WRITABLE) != 0;
-        let (reads, writes) = (conn.interest & READABLE != 0, conn.interest & WRITABLE != 0);
-        if reads && (trouble || readiness & READABLE != 0) {
-            self.receive(id, events);
-        }
-        if writes && (trouble || readiness & WRITABLE != 0) {
+        if conn.interest & WRITABLE != 0 && (trouble || readiness & WRITABLE != 0) {
             self.send_for(id, events);
+        }
+        // A failed send has ended it, or a last one released it.
+        let reads = |conn: &Connection| conn.interest & READABLE != 0;
+        if self.conns.get(id).is_some_and(reads) && (trouble || readiness & READABLE != 0) {
+            self.receive(id, events);
         }
     }
 

@@ -29,6 +29,13 @@ impl Setup {
         no_sqarray: true,
     };
 
+    /// Nothing that Linux 5.19 lacks.
+    pub(crate) const NONE: Self = Self {
+        defer_taskrun: false,
+        single_issuer: false,
+        no_sqarray: false,
+    };
+
     /// The set-ups to try, best first.
     pub(crate) const LADDER: [Self; 4] = [
         Self::FULL,
@@ -37,15 +44,10 @@ impl Setup {
             ..Self::FULL
         },
         Self {
-            no_sqarray: false,
-            defer_taskrun: false,
             single_issuer: true,
+            ..Self::NONE
         },
-        Self {
-            no_sqarray: false,
-            defer_taskrun: false,
-            single_issuer: false,
-        },
+        Self::NONE,
     ];
 }
 
