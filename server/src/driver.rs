@@ -13,6 +13,8 @@ use crate::front::{Front, Verdict};
 const BACKLOG_BYTES_MAX: usize = 1 << 20;
 /// A reply this long makes the driver look at the backlog in the next turn.
 const LARGE_OUTPUT_BYTES: usize = 1 << 16;
+/// Received bytes of a client whose commands have to wait above which it is not read any more.
+const STALLED_BYTES_MAX: usize = 1 << 18;
 /// Reply buffers at hand per turn.
 const BUFFERS_AT_HAND: usize = 64;
 
@@ -89,7 +91,10 @@ impl<E: Env> Driver<E> {
         let mut events = std::mem::take(&mut self.events);
         for event in events.drain(..) {
             match event {
-                Event::Received { conn, chunk } => self.front.received(conn, &chunk),
+                Event::Received { conn, chunk } => {
+                    self.front.received(conn, &chunk);
+                    self.pause_if_behind(conn);
+                }
                 Event::Accepted { conn, peer } => {
                     if let Verdict::Refused(reply) = self.front.accept(conn, peer) {
                         self.env.send(conn, reply.to_vec());
@@ -151,6 +156,18 @@ impl<E: Env> Driver<E> {
         self.front.dirty = dirty;
     }
 
+    /// Stops reading a client that sends faster than its commands are answered.
+    fn pause_if_behind(&mut self, conn: ConnId) {
+        if let Some(client) = self.front.clients.get_mut(conn)
+            && client.stalled
+            && !client.paused
+            && client.query_bytes() > STALLED_BYTES_MAX
+        {
+            client.paused = true;
+            self.env.pause(conn);
+        }
+    }
+
     /// Clients whose replies piled up: stops reading those whose backlog stays, goes on with the others.
     fn look_at_held(&mut self) {
         for conn in std::mem::take(&mut self.front.held) {
@@ -163,12 +180,13 @@ impl<E: Env> Driver<E> {
                 }
                 continue;
             }
-            if client.paused && backlog == 0 {
+            if client.stalled && client.may_run() {
+                self.front.run_query(conn);
+            }
+            let Some(client) = self.front.clients.get_mut(conn) else { continue };
+            if client.paused && backlog == 0 && client.query_bytes() <= STALLED_BYTES_MAX {
                 client.paused = false;
                 self.env.resume(conn);
-            }
-            if client.stalled && !client.paused && client.may_run() {
-                self.front.run_query(conn);
             }
         }
     }

@@ -117,7 +117,10 @@ impl Front {
                 }
                 match then {
                     Then::Close => client.closing = true,
-                    Then::Shutdown => self.shared.begin_shutdown(),
+                    Then::Shutdown => {
+                        self.shared.begin_shutdown();
+                        self.wakes.extend((0..self.shared.mesh.shards()).filter(|shard| *shard != self.id));
+                    }
                     Then::Reply | Then::AskAll(..) => {}
                 }
                 self.mark_dirty(conn);

@@ -83,7 +83,10 @@ impl Front {
             }
             if !client.may_run() {
                 client.stalled = true;
-                self.held.push(conn);
+                // With unanswered commands, the last of their replies brings it back.
+                if client.slots.is_empty() {
+                    self.held.push(conn);
+                }
                 break;
             }
             let limits = Limits { bulk_bytes_max: self.config.bulk_bytes_max as i64, authenticated: client.authenticated };
