@@ -210,6 +210,8 @@ fn lines_without_end() {
             assert_eq!(error(&ended), format!("ERR Protocol error: {text}"));
         }
     }
+    let longest = [&long("echo ", 65_531, b'a')[..], b"\n"].concat();
+    assert_eq!(commands(&longest)[0][1].len(), 65_531);
     let cuts: Vec<usize> = (0..70_000).step_by(7).collect();
     let session = run(&long("", 70_000, b'a'), &cuts, &Limits::default());
     assert_eq!(session.error, Some(ProtocolError::TooBigInline));
