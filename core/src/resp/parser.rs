@@ -184,48 +184,58 @@ impl Parser {
     /// Looks for the end of the frame that starts at `buf[0]`.
     ///
     /// After `Complete` and `Empty` the next call starts a new frame, `consumed` bytes on; after `Incomplete` it
-    /// goes on with the same frame, from the same first byte. O(bytes that are new).
+    /// goes on with the same frame, from the same first byte. O(bytes that are new). The call that starts a frame
+    /// (an empty `buf` will do) also gives back the memory that only a large frame before it needed.
     ///
     /// # Errors
     /// [`ProtocolError`]: the connection is lost, and so is the parser's state.
     #[inline]
     pub fn parse(&mut self, buf: &[u8], limits: &Limits) -> Result<Parsed, ProtocolError> {
-        if self.state == State::Start {
-            if !self.args.is_empty() {
-                self.forget();
-            }
-            let Some(&first) = buf.first() else {
-                return Ok(Parsed::Incomplete);
-            };
-            if first != b'*' {
-                return self.parse_inline(buf);
-            }
-            let (announced, next) = match fast_header(buf, 1) {
-                Some(header) => header,
-                None => match self.slow_header(buf) {
-                    Header::Whole(Some(number), next) => (number, next),
-                    Header::Whole(None, _) => return Err(ProtocolError::InvalidMultibulkLength),
-                    Header::Partial => return Ok(Parsed::Incomplete),
-                    Header::TooLong => return Err(ProtocolError::TooBigMultibulkCount),
-                },
-            };
-            if announced > MULTIBULK_MAX {
-                return Err(ProtocolError::InvalidMultibulkLength);
-            }
-            if announced > UNAUTHENTICATED_ARGS_MAX && !limits.authenticated {
-                return Err(ProtocolError::UnauthenticatedMultibulkLength);
-            }
-            if announced <= 0 {
-                self.scanned = 0;
-                return Ok(Parsed::Empty { consumed: next });
-            }
-            self.is_inline = false;
-            self.state = State::Header;
-            self.remaining = announced as usize;
-            self.pos = next;
-            self.scanned = next;
+        if self.state == State::Start
+            && let Some(early) = self.start(buf, limits)?
+        {
+            return Ok(early);
         }
         self.parse_bulks(buf, limits)
+    }
+
+    /// The beginning of a frame; `None` when bulks follow, or else what `parse` answers.
+    #[inline]
+    fn start(&mut self, buf: &[u8], limits: &Limits) -> Result<Option<Parsed>, ProtocolError> {
+        if !self.args.is_empty() {
+            self.forget();
+        }
+        let Some(&first) = buf.first() else {
+            return Ok(Some(Parsed::Incomplete));
+        };
+        if first != b'*' {
+            return self.parse_inline(buf).map(Some);
+        }
+        let (announced, next) = match fast_header(buf, 1) {
+            Some(header) => header,
+            None => match self.slow_header(buf) {
+                Header::Whole(Some(number), next) => (number, next),
+                Header::Whole(None, _) => return Err(ProtocolError::InvalidMultibulkLength),
+                Header::Partial => return Ok(Some(Parsed::Incomplete)),
+                Header::TooLong => return Err(ProtocolError::TooBigMultibulkCount),
+            },
+        };
+        if announced > MULTIBULK_MAX {
+            return Err(ProtocolError::InvalidMultibulkLength);
+        }
+        if announced > UNAUTHENTICATED_ARGS_MAX && !limits.authenticated {
+            return Err(ProtocolError::UnauthenticatedMultibulkLength);
+        }
+        if announced <= 0 {
+            self.scanned = 0;
+            return Ok(Some(Parsed::Empty { consumed: next }));
+        }
+        self.is_inline = false;
+        self.state = State::Header;
+        self.remaining = announced as usize;
+        self.pos = next;
+        self.scanned = next;
+        Ok(None)
     }
 
     /// The bulks of a frame whose first header is known.

@@ -186,12 +186,21 @@ impl<'a> Reply<'a> {
 
     /// A double: 17 significant digits (C's `%.17g`), a bulk in RESP2.
     pub fn double(&mut self, value: f64) {
-        let mut text = Vec::with_capacity(HEADER_BYTES_MAX);
-        write_double(&mut text, value);
         match self.proto {
-            Proto::Resp2 => self.bulk(&text),
-            Proto::Resp3 => self.line(b',', &text),
+            Proto::Resp2 => {
+                // At most 24 bytes: written in place, and moved by the header's second digit.
+                let header = self.deferred(b'$', 1);
+                let start = self.out.len();
+                write_double(self.out, value);
+                let length = self.out.len() - start;
+                self.set_len(header, length);
+            }
+            Proto::Resp3 => {
+                self.raw(b",");
+                write_double(self.out, value);
+            }
         }
+        self.raw(CRLF);
     }
 
     /// `#t` or `#f`; 1 or 0 in RESP2.

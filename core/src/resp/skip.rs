@@ -58,6 +58,17 @@ pub(super) enum Head {
     Null { kind: u8, next: usize },
 }
 
+impl Head {
+    /// Position of the next head.
+    pub(super) fn next(&self) -> usize {
+        let (Self::Line { next, .. }
+        | Self::Payload { next, .. }
+        | Self::Aggregate { next, .. }
+        | Self::Null { next, .. }) = self;
+        *next
+    }
+}
+
 /// Reads the head at `at`; `None` if it (or its payload) has not arrived in full.
 pub(super) fn head(buf: &[u8], at: usize) -> Result<Option<Head>, ReplyError> {
     let Some(&kind) = buf.get(at) else {
@@ -164,18 +175,15 @@ impl Skipper {
             let Some(head) = head(buf, self.pos)? else {
                 return Ok(None);
             };
+            self.pos = head.next();
             match head {
-                Head::Line { next, .. } | Head::Payload { next, .. } | Head::Null { next, .. } => {
-                    self.pos = next;
-                    self.pending -= 1;
-                }
-                Head::Aggregate { kind, len, next } => {
-                    self.pos = next;
+                Head::Aggregate { kind, len, .. } => {
                     // An attribute stands before a value and does not replace it. Nobody can send 2^64
                     // values: a count that reaches the end of the range may stay there.
                     let own = u64::from(kind != b'|');
                     self.pending = (self.pending - own).saturating_add(len);
                 }
+                _ => self.pending -= 1,
             }
         }
         let end = self.pos;

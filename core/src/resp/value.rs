@@ -203,57 +203,35 @@ pub fn parse_reply(buf: &[u8]) -> Result<Option<(Value<'_>, usize)>, ReplyError>
         let Some(head) = head(buf, at)? else {
             return Ok(None);
         };
+        at = head.next();
         let mut finished = match head {
-            Head::Null { kind, next } => {
-                at = next;
-                Some(if kind == b'$' {
-                    Value::Null
-                } else {
-                    Value::NullArray
-                })
-            }
+            Head::Null { kind: b'$', .. } => Some(Value::Null),
+            Head::Null { .. } => Some(Value::NullArray),
             Head::Line {
-                kind,
-                start,
-                end,
-                next,
-            } => {
-                at = next;
-                Some(line_value(kind, &buf[start..end])?)
-            }
+                kind, start, end, ..
+            } => Some(line_value(kind, &buf[start..end])?),
             Head::Payload {
-                kind,
-                start,
-                end,
-                next,
+                kind, start, end, ..
+            } => Some(payload_value(kind, &buf[start..end])?),
+            Head::Aggregate {
+                kind, len: left, ..
             } => {
-                at = next;
-                Some(payload_value(kind, &buf[start..end])?)
-            }
-            Head::Aggregate { kind, len, next } => {
                 if open.len() >= DEPTH_MAX {
                     return Err(ReplyError::TooDeep);
                 }
-                at = next;
-                let values = Vec::with_capacity(len.min(RESERVED_MAX) as usize);
-                open.push(Open {
-                    kind,
-                    left: len,
-                    values,
-                });
+                let values = Vec::with_capacity(left.min(RESERVED_MAX) as usize);
+                open.push(Open { kind, left, values });
                 None
             }
         };
-        // Close whatever this value was the last one of.
+        // Hand the value to the aggregate it belongs to, and that to the next one if it is full now.
         loop {
             if let Some(value) = finished.take() {
-                match open.last_mut() {
-                    None => return Ok(Some((value, at))),
-                    Some(parent) => {
-                        parent.values.push(value);
-                        parent.left -= 1;
-                    }
-                }
+                let Some(parent) = open.last_mut() else {
+                    return Ok(Some((value, at)));
+                };
+                parent.values.push(value);
+                parent.left -= 1;
             }
             match open.pop_if(|innermost| innermost.left == 0) {
                 Some(full) => finished = full.close(),
