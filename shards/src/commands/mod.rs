@@ -5,6 +5,8 @@ mod container;
 pub mod generic;
 mod lifetime;
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod rig;
 pub mod strings;
 

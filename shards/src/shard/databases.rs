@@ -142,3 +142,74 @@ impl Shard {
         self.detached.walks = walks;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use tessera_core::entry::{Entry, StrValue};
+    use tessera_core::table::ExpireChange;
+
+    use super::*;
+
+    fn filled(keys: usize) -> Shard {
+        let mut shard = Shard::new(0, 4, 1, 1);
+        for i in 0..keys {
+            shard.set(0, format!("k:{i}").as_bytes(), StrValue::Int(1), ExpireChange::Clear);
+        }
+        shard
+    }
+
+    /// A walk of database 0 and the number of entries it has seen.
+    fn counting(shard: &mut Shard) -> (Walk, Rc<Cell<usize>>) {
+        let count = Rc::new(Cell::new(0));
+        let seen = Rc::clone(&count);
+        let walk = shard.begin_walk(0, Box::new(move |_: &Entry| seen.set(seen.get() + 1)));
+        (walk, count)
+    }
+
+    #[test]
+    fn flush_is_immediate_and_frees_in_slices() {
+        let mut shard = filled(30_000);
+        let full = shard.mem_bytes();
+        assert_eq!(shard.flush(0), 30_000);
+        assert_eq!((shard.table(0).len(), shard.flush(0)), (0, 0));
+        assert!(shard.mem_bytes() > full / 2, "not freed yet");
+        let mut slices = 0;
+        while shard.collect_garbage() {
+            slices += 1;
+        }
+        assert!(slices > 5);
+        assert_eq!(shard.mem_bytes(), 0);
+    }
+
+    #[test]
+    fn walks_follow_their_table() {
+        let mut shard = filled(10_000);
+        let (walk, count) = counting(&mut shard);
+        let (other, others) = counting(&mut shard);
+        assert!(!shard.step_walk(&walk, 10));
+        shard.swap(0, 2);
+        while !shard.step_walk(&walk, 100) {}
+        assert_eq!(count.get(), 10_000);
+        shard.flush(2);
+        shard.swap(2, 0);
+        while !shard.step_walk(&other, 100) {}
+        assert_eq!(others.get(), 10_000);
+        assert!(shard.step_walk(&walk, 1), "done stays done");
+        assert!(shard.detached.walks.is_empty());
+    }
+
+    #[test]
+    fn a_walk_that_nobody_waits_for_ends() {
+        let mut shard = filled(1_000);
+        let (walk, _) = counting(&mut shard);
+        let (kept, count) = counting(&mut shard);
+        drop(walk);
+        assert_eq!(shard.table(0).walks(), 2);
+        shard.collect_garbage();
+        assert_eq!(shard.table(0).walks(), 1);
+        while !shard.step_walk(&kept, 100) {}
+        assert_eq!(count.get(), 1_000);
+    }
+}

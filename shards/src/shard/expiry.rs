@@ -66,3 +66,71 @@ impl Shard {
         self.expiry = cycle;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tessera_core::entry::StrValue;
+    use tessera_core::table::ExpireChange;
+
+    use super::*;
+
+    fn filled(keys: usize, due: usize) -> Shard {
+        let mut shard = Shard::new(0, 16, 1, 1);
+        shard.now_ms = 1_000;
+        for i in 0..keys {
+            let at_ms = if i < due { 1_001 } else { 1_000_000 };
+            shard.set(i % 3 * 5, format!("k:{i}").as_bytes(), StrValue::Int(1), ExpireChange::At(at_ms));
+        }
+        shard
+    }
+
+    fn len(shard: &Shard) -> usize {
+        (0..16).map(|db| shard.table(db).len()).sum()
+    }
+
+    #[test]
+    fn due_keys_leave_in_bounded_slices() {
+        let mut shard = filled(50_000, 20_000);
+        shard.expire_slice();
+        assert_eq!((len(&shard), shard.expiry_is_busy()), (50_000, false), "nothing is due in the same millisecond");
+        shard.now_ms = 1_002;
+        let mut slices = 0;
+        while len(&shard) > 30_000 {
+            let before = len(&shard);
+            shard.expire_slice();
+            slices += 1;
+            assert!(before - len(&shard) < 4_000, "a slice is bounded");
+        }
+        assert!(slices > 10);
+        assert_eq!(shard.stats.expired_keys, 20_000);
+        for _ in 0..slices + 1 {
+            shard.expire_slice();
+        }
+        assert!(!shard.expiry_is_busy() && shard.wants_expiry());
+        assert_eq!(len(&shard), 30_000);
+    }
+
+    #[test]
+    fn effort_makes_slices_larger_and_the_switch_stops_them() {
+        let removed = |effort| {
+            let mut shard = filled(50_000, 50_000);
+            shard.now_ms = 2_000;
+            shard.settings.expire_effort = effort;
+            shard.expire_slice();
+            assert!(shard.expiry_is_busy());
+            shard.settings.active_expire = false;
+            assert!(!shard.wants_expiry() && !shard.expiry_is_busy());
+            50_000 - len(&shard)
+        };
+        assert!(removed(10) > 5 * removed(1));
+    }
+
+    #[test]
+    fn an_empty_shard_costs_nothing() {
+        let mut shard = Shard::new(0, 16, 1, 1);
+        shard.expire_slice();
+        shard.now_ms = 5;
+        shard.expire_slice();
+        assert!(!shard.wants_expiry() && !shard.expiry_is_busy());
+    }
+}

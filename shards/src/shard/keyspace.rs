@@ -149,17 +149,20 @@ impl Shard {
     pub fn set(&mut self, db: usize, key: &[u8], value: StrValue<'_>, expire: ExpireChange) -> bool {
         let hash = self.hash(key);
         let table = &mut self.dbs[db].table;
-        let mut existed = false;
+        let (mut existed, mut due) = (false, false);
         if let Some(mut entry) = table.get_mut(hash, key) {
-            existed = !is_due(&entry, self.now_ms);
+            due = is_due(&entry, self.now_ms);
+            existed = !due;
             let kept = if existed { entry.expire_at() } else { None };
             entry.set(value, expire_at(expire, kept));
             access::touch(&entry, &self.settings, self.now_ms, &mut self.rng);
-            self.stats.expired_keys += u64::from(!existed);
         } else {
             let entry = Entry::new(key, value, expire_at(expire, None));
             entry.set_access(access::fresh(&self.settings, self.now_ms));
             table.insert(hash, entry);
+        }
+        if due {
+            self.expired(db, key);
         }
         self.changed(db, key);
         existed
@@ -249,5 +252,92 @@ fn expire_at(change: ExpireChange, current: Option<u64>) -> Option<u64> {
         ExpireChange::Keep => current,
         ExpireChange::Clear => None,
         ExpireChange::At(at_ms) => Some(at_ms),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tessera_core::entry::ValueRef;
+
+    use super::*;
+
+    fn shard() -> Shard {
+        let mut shard = Shard::new(0, 2, 1, 1);
+        shard.now_ms = 1_000_000;
+        shard
+    }
+
+    fn set(shard: &mut Shard, key: &[u8], expire: ExpireChange) -> bool {
+        shard.set(0, key, StrValue::Bytes(b"value"), expire)
+    }
+
+    #[test]
+    fn every_lookup_applies_expiry() {
+        type Lookup = fn(&mut Shard) -> bool;
+        let lookups: [(&str, Lookup); 7] = [
+            ("read", |shard| shard.read(0, b"k").is_some()),
+            ("peek", |shard| shard.peek(0, b"k").is_some()),
+            ("exists", |shard| shard.exists(0, b"k")),
+            ("write", |shard| shard.write(0, b"k").is_some()),
+            ("take", |shard| shard.take(0, b"k").is_some()),
+            ("remove", |shard| shard.remove(0, b"k")),
+            ("persist", |shard| shard.persist(0, b"k")),
+        ];
+        for (name, lookup) in lookups {
+            let mut shard = shard();
+            set(&mut shard, b"k", ExpireChange::At(1_000_000));
+            assert!(lookup(&mut shard), "{name}: still there in the millisecond of its end");
+            set(&mut shard, b"k", ExpireChange::At(1_000_000));
+            shard.now_ms += 1;
+            assert!(!lookup(&mut shard), "{name}");
+            assert_eq!((shard.table(0).len(), shard.stats.expired_keys), (0, 1), "{name}");
+        }
+    }
+
+    #[test]
+    fn set_replaces_value_lifetime_and_what_has_expired() {
+        let mut shard = shard();
+        assert!(!set(&mut shard, b"k", ExpireChange::At(1_000_010)));
+        assert!(set(&mut shard, b"k", ExpireChange::Keep));
+        assert_eq!(shard.peek(0, b"k").and_then(Entry::expire_at), Some(1_000_010));
+        shard.now_ms += 11;
+        assert!(!set(&mut shard, b"k", ExpireChange::Keep), "nothing is kept of an expired key");
+        assert_eq!(shard.peek(0, b"k").and_then(Entry::expire_at), None);
+        assert_eq!((shard.stats.expired_keys, shard.stats.changes), (1, 4));
+        shard.set(0, b"k", StrValue::Int(7), ExpireChange::Clear);
+        assert_eq!(shard.peek(0, b"k").map(Entry::value), Some(ValueRef::Int(7)));
+    }
+
+    #[test]
+    fn hits_misses_and_accesses() {
+        let mut shard = shard();
+        set(&mut shard, b"k", ExpireChange::Clear);
+        shard.now_ms += 9_000;
+        for (lookup, idle_s) in [(0, 9), (1, 9), (2, 0)] {
+            match lookup {
+                0 => _ = shard.peek(0, b"k"),
+                1 => _ = shard.exists(0, b"k"),
+                _ => _ = shard.read(0, b"k"),
+            }
+            let entry = shard.table(0).get(shard.hash(b"k"), b"k").unwrap();
+            assert_eq!(shard.idle_s(entry), idle_s, "{lookup}");
+        }
+        shard.read(0, b"none");
+        shard.exists(0, b"none");
+        assert_eq!((shard.stats.keyspace_hits, shard.stats.keyspace_misses), (2, 1));
+    }
+
+    #[test]
+    fn entries_come_and_go_with_their_access_bits() {
+        let mut shard = shard();
+        set(&mut shard, b"k", ExpireChange::Clear);
+        shard.now_ms += 5_000;
+        let entry = shard.take(0, b"k").unwrap();
+        shard.insert(1, entry);
+        let idle_s = |shard: &Shard| shard.idle_s(shard.table(1).get(shard.hash(b"k"), b"k").unwrap());
+        assert_eq!(idle_s(&shard), 5);
+        let entry = shard.take(1, b"k").unwrap();
+        shard.add(1, entry);
+        assert_eq!((idle_s(&shard), shard.stats.changes), (0, 2));
     }
 }

@@ -64,3 +64,46 @@ fn duplicate(entry: &Entry, key: &[u8]) -> Entry {
     }
     copy
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::commands::rig::Rig;
+
+    #[test]
+    fn copies_value_lifetime_and_encoding() {
+        let mut rig = Rig::new();
+        rig.check(&[
+            ("COPY a b", "0"),
+            ("SET a 12 EX 100", "OK"),
+            ("COPY a b", "1"),
+            ("OBJECT ENCODING b", "\"int\""),
+            ("TTL b", "100"),
+            ("APPEND a x", "3"),
+            ("COPY a b", "0"),
+            ("COPY a b replace", "1"),
+            ("GET b", "\"12x\""),
+            ("OBJECT ENCODING b", "\"raw\""),
+            ("COPY a a DB 1", "1"),
+            ("COPY a a DB 1", "0"),
+            ("COPY a c DB 0 REPLACE DB 1", "1"),
+            ("EXISTS c", "0"),
+            ("DBSIZE", "2"),
+        ]);
+        rig.db = 1;
+        rig.check(&[("MGET a c", "[\"12x\" \"12x\"]"), ("PTTL a", "100000")]);
+    }
+
+    #[test]
+    fn refuses() {
+        let mut rig = Rig::new();
+        rig.check(&[
+            ("SET a 1", "OK"),
+            ("COPY a a", "ERR source and destination objects are the same"),
+            ("COPY none none REPLACE", "ERR source and destination objects are the same"),
+            ("COPY a b DB", "ERR syntax error"),
+            ("COPY a b foo", "ERR syntax error"),
+            ("COPY a b DB 16", "ERR DB index is out of range"),
+            ("COPY a b DB x", "ERR value is not an integer or out of range"),
+        ]);
+    }
+}

@@ -102,3 +102,49 @@ fn op_swapdb(cx: &mut Cx<'_>, args: &[&[u8]]) {
     cx.shard.swap(a, b);
     cx.reply.ok();
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::commands::rig::Rig;
+
+    #[test]
+    fn flush() {
+        let mut rig = Rig::new();
+        rig.check(&[
+            ("MSET a 1 b 2", "OK"),
+            ("MOVE b 1", "1"),
+            ("DBSIZE", "1"),
+            ("FLUSHDB async", "OK"),
+            ("DBSIZE", "0"),
+        ]);
+        rig.db = 1;
+        rig.check(&[
+            ("DBSIZE", "1"),
+            ("FLUSHALL foo", "ERR syntax error"),
+            ("FLUSHALL SYNC ASYNC", "ERR syntax error"),
+            ("DBSIZE", "1"),
+            ("FLUSHALL sync", "OK"),
+            ("DBSIZE", "0"),
+        ]);
+        while rig.shard.collect_garbage() {}
+        assert_eq!(rig.shard.mem_bytes(), 0);
+    }
+
+    #[test]
+    fn swap() {
+        let mut rig = Rig::new();
+        rig.check(&[
+            ("SET a 0", "OK"),
+            ("SWAPDB 0 1", "OK"),
+            ("GET a", "(nil)"),
+            ("SWAPDB 1 0", "OK"),
+            ("SWAPDB 0 0", "OK"),
+            ("GET a", "\"0\""),
+            ("SWAPDB a b", "ERR invalid first DB index"),
+            ("SWAPDB 0 b", "ERR invalid second DB index"),
+            ("SWAPDB 99999999999 0", "ERR invalid first DB index"),
+            ("SWAPDB 0 16", "ERR DB index is out of range"),
+            ("SWAPDB -1 0", "ERR DB index is out of range"),
+        ]);
+    }
+}

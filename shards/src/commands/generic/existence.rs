@@ -103,3 +103,35 @@ fn op_type(cx: &mut Cx<'_>, args: &[&[u8]]) {
     let name = cx.shard.peek(cx.db, args[1]).map_or("none", |entry| super::type_name(entry.value()));
     cx.reply.simple(name);
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::commands::rig::Rig;
+
+    #[test]
+    fn each_key_counts() {
+        let mut rig = Rig::new();
+        rig.check(&[
+            ("MSET a 1 b 2 c 3", "OK"),
+            ("EXISTS a a none b", "3"),
+            ("TOUCH a none", "1"),
+            ("TYPE a", "string"),
+            ("TYPE none", "none"),
+            ("DEL a a b none", "2"),
+            ("UNLINK c", "1"),
+            ("DBSIZE", "0"),
+            ("DEL", "ERR wrong number of arguments for 'del' command"),
+        ]);
+        assert_eq!(rig.shard.stats.changes, 6);
+        assert_eq!((rig.shard.stats.keyspace_hits, rig.shard.stats.keyspace_misses), (5, 3));
+    }
+
+    #[test]
+    fn expired_keys_do_not_count() {
+        let mut rig = Rig::new();
+        rig.check(&[("SET a 1 PX 1", "OK"), ("SET b 1 PX 1", "OK"), ("SET c 1 PX 1", "OK")]);
+        rig.wait(2);
+        rig.check(&[("DEL a", "0"), ("EXISTS b", "0"), ("TOUCH c", "0"), ("TYPE a", "none"), ("DBSIZE", "0")]);
+        assert_eq!(rig.shard.stats.expired_keys, 3);
+    }
+}

@@ -140,3 +140,80 @@ fn expire(cx: &mut Cx<'_>, args: &[&[u8]], lifetime: Lifetime, command: &str) {
     };
     cx.reply.integer(allowed.into());
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::commands::rig::Rig;
+
+    #[test]
+    fn seconds_milliseconds_moments() {
+        let mut rig = Rig::new();
+        rig.check(&[
+            ("EXPIRE none 10", "0"),
+            ("SET k v", "OK"),
+            ("EXPIRE k 10", "1"),
+            ("PTTL k", "10000"),
+            ("PEXPIRE k 1234", "1"),
+            ("PTTL k", "1234"),
+            ("EXPIREAT k 1700000007", "1"),
+            ("TTL k", "7"),
+            ("PEXPIREAT k 1700000000001", "1"),
+            ("PTTL k", "1"),
+        ]);
+        rig.wait(2);
+        rig.check(&[("EXISTS k", "0")]);
+    }
+
+    #[test]
+    fn the_past_deletes() {
+        let mut rig = Rig::new();
+        for line in ["EXPIRE k 0", "PEXPIRE k -1", "EXPIREAT k 1700000000", "PEXPIREAT k -5", "EXPIRE k -1700000001 LT"]
+        {
+            rig.check(&[("SET k v", "OK"), (line, "1"), ("DBSIZE", "0")]);
+        }
+        assert_eq!(rig.shard.stats.expired_keys, 0);
+    }
+
+    #[test]
+    fn conditions() {
+        let mut rig = Rig::new();
+        rig.check(&[
+            ("SET k v", "OK"),
+            ("EXPIRE k 10 XX", "0"),
+            ("EXPIRE k 10 gt", "0"),
+            ("EXPIRE k 10 NX", "1"),
+            ("EXPIRE k 20 NX", "0"),
+            ("EXPIRE k 10 GT", "0"),
+            ("EXPIRE k 11 GT", "1"),
+            ("EXPIRE k 11 LT", "0"),
+            ("EXPIRE k 10 LT", "1"),
+            ("EXPIRE k 30 XX GT", "1"),
+            ("EXPIRE k -1 GT", "0"),
+            ("PERSIST k", "1"),
+            ("EXPIRE k 5 XX LT", "0"),
+            ("EXPIRE k 5 LT", "1"),
+            ("TTL k", "5"),
+            ("EXPIRE k -1 XX LT", "1"),
+            ("EXISTS k", "0"),
+        ]);
+    }
+
+    #[test]
+    fn errors_in_redis_order() {
+        let mut rig = Rig::new();
+        rig.check(&[
+            ("EXPIRE k x foo", "ERR Unsupported option foo"),
+            ("EXPIRE k x NX XX", "ERR NX and XX, GT or LT options at the same time are not compatible"),
+            ("EXPIRE k 1 GT NX", "ERR NX and XX, GT or LT options at the same time are not compatible"),
+            ("EXPIRE k 1 GT LT", "ERR GT and LT options at the same time are not compatible"),
+            ("EXPIRE k x", "ERR value is not an integer or out of range"),
+            ("EXPIRE k 9223372036854776", "ERR invalid expire time in 'expire' command"),
+            ("EXPIRE k 9223372036854775", "ERR invalid expire time in 'expire' command"),
+            ("EXPIRE k -9223372036854776", "ERR invalid expire time in 'expire' command"),
+            ("PEXPIRE k 9223372036854775807", "ERR invalid expire time in 'pexpire' command"),
+            ("EXPIREAT k 9223372036854776", "ERR invalid expire time in 'expireat' command"),
+            ("PEXPIREAT k 9223372036854775807", "0"),
+            ("EXPIRE k", "ERR wrong number of arguments for 'expire' command"),
+        ]);
+    }
+}

@@ -37,7 +37,8 @@ const BUCKETS_PER_SLICE: usize = 512;
 fn op_keys(cx: &mut Cx<'_>, args: &[&[u8]]) {
     let pattern = args[1];
     if literal_prefix(pattern).len() == pattern.len() {
-        let found = cx.shard.exists(cx.db, pattern);
+        let entry = cx.shard.table(cx.db).get(cx.shard.hash(pattern), pattern);
+        let found = entry.is_some_and(|entry| !cx.shard.is_due(entry));
         cx.reply.array(found.into());
         if found {
             cx.reply.bulk(pattern);
@@ -132,5 +133,109 @@ fn op_randomkey(cx: &mut Cx<'_>, _args: &[&[u8]]) {
         }
         let key = entry.key().to_vec();
         cx.shard.exists(cx.db, &key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::commands::rig::Rig;
+
+    /// The elements of a shown array in order.
+    fn sorted(shown: &str) -> Vec<String> {
+        let inner = shown.trim_matches(['[', ']']);
+        let mut keys: Vec<String> = inner.split(' ').filter(|key| !key.is_empty()).map(str::to_owned).collect();
+        keys.sort();
+        keys
+    }
+
+    #[test]
+    fn patterns() {
+        let mut rig = Rig::new();
+        rig.check(&[
+            ("MSET one 1 two 2 three 3 \"\" empty", "OK"),
+            ("SET gone 1 PX 1", "OK"),
+            ("KEYS one", "[\"one\"]"),
+            ("KEYS none", "[]"),
+            ("KEYS \"\"", "[\"\"]"),
+            ("KEYS o\\ne", "[\"one\"]"),
+            ("KEYS z*", "[]"),
+        ]);
+        rig.wait(2);
+        assert_eq!(sorted(&rig.run("KEYS t*")), ["\"three\"", "\"two\""]);
+        assert_eq!(sorted(&rig.run("KEYS *")), ["\"\"", "\"one\"", "\"three\"", "\"two\""]);
+        assert_eq!(sorted(&rig.run("KEYS **")), ["\"one\"", "\"three\"", "\"two\""]);
+        rig.check(&[("KEYS gone", "[]"), ("DBSIZE", "5")]);
+    }
+
+    /// A shard with keys `k:0`, `k:1`, ...
+    fn filled(count: usize) -> Rig {
+        let mut rig = Rig::new();
+        for i in 0..count {
+            rig.bytes(&[b"SET", format!("k:{i}").as_bytes(), b"v"]);
+        }
+        rig
+    }
+
+    fn keys_during(rig: &mut Rig, meanwhile: impl FnMut(&mut crate::shard::Shard)) -> Vec<String> {
+        let reply = rig.bytes_during(&[b"KEYS", b"k:*"], meanwhile);
+        sorted(&crate::commands::rig::show(&reply))
+    }
+
+    #[test]
+    fn the_answer_is_of_one_moment_whatever_happens_meanwhile() {
+        const COUNT: usize = 20_000;
+        let mut expected: Vec<String> = (0..COUNT).map(|i| format!("\"k:{i}\"")).collect();
+        expected.sort();
+
+        let mut next = 0;
+        let mut rig = filled(COUNT);
+        let found = keys_during(&mut rig, |shard| {
+            for i in next..next + 1_000 {
+                shard.remove(0, format!("k:{}", i * 7 % COUNT).as_bytes());
+                shard.add(
+                    0,
+                    tessera_core::entry::Entry::new(
+                        format!("k:new:{i}").as_bytes(),
+                        tessera_core::entry::StrValue::Int(1),
+                        None,
+                    ),
+                );
+            }
+            next += 1_000;
+        });
+        assert!(rig.slices > 3, "{}", rig.slices);
+        assert_eq!(found, expected);
+
+        let mut rig = filled(COUNT);
+        let found = keys_during(&mut rig, |shard| {
+            shard.flush(0);
+        });
+        assert_eq!(found, expected);
+        rig.check(&[("DBSIZE", "0")]);
+
+        let mut rig = filled(COUNT);
+        let mut turns = 0;
+        let found = keys_during(&mut rig, |shard| {
+            turns += 1;
+            match turns {
+                2 => shard.swap(0, 3),
+                3 => _ = shard.flush(3),
+                _ => _ = shard.collect_garbage(),
+            }
+        });
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn randomkey_weighs_and_skips_the_expired() {
+        let mut rig = Rig::new();
+        rig.check(&[("RANDOMKEY", "[0 (nil)]"), ("SET a 1 PX 1", "OK"), ("SET b 1", "OK")]);
+        rig.wait(2);
+        while rig.run("DBSIZE") == "2" {
+            assert!(rig.run("RANDOMKEY").ends_with("\"b\"]"));
+        }
+        rig.check(&[("RANDOMKEY", "[1 \"b\"]"), ("PEXPIRE b 1", "1")]);
+        rig.wait(2);
+        rig.check(&[("RANDOMKEY", "[0 (nil)]"), ("DBSIZE", "0")]);
     }
 }

@@ -81,3 +81,28 @@ fn usage(cx: &mut Cx<'_>, args: &[&[u8]]) {
         None => cx.reply.null(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::commands::rig::Rig;
+
+    #[test]
+    fn usage() {
+        let mut rig = Rig::new();
+        let long = "x".repeat(10_000);
+        assert_eq!(rig.run(&format!("MSET small v long {long}")), "OK");
+        let bytes = |reply: String| reply.parse::<usize>().unwrap();
+        assert!((16..64).contains(&bytes(rig.run("MEMORY USAGE small"))));
+        assert!((10_000..11_000).contains(&bytes(rig.run("memory usage long samples 0"))));
+        rig.check(&[
+            ("MEMORY USAGE none", "(nil)"),
+            ("MEMORY USAGE small SAMPLES -1", "ERR syntax error"),
+            ("MEMORY USAGE small SAMPLES x", "ERR value is not an integer or out of range"),
+            ("MEMORY USAGE small SAMPLES", "ERR syntax error"),
+            ("MEMORY USAGE small foo 1", "ERR syntax error"),
+            ("MEMORY USAGE", "ERR wrong number of arguments for 'memory|usage' command"),
+            ("MEMORY foo", "ERR unknown subcommand 'foo'. Try MEMORY HELP."),
+        ]);
+        assert!(rig.run("MEMORY HELP").contains("USAGE <key> [SAMPLES <count>]"));
+    }
+}

@@ -110,3 +110,69 @@ fn references(entry: &Entry) -> i64 {
         _ => 1,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::commands::rig::Rig;
+
+    #[test]
+    fn encodings() {
+        let mut rig = Rig::new();
+        let (embedded, raw) = ("x".repeat(44), "x".repeat(45));
+        assert_eq!(rig.run(&format!("MSET i 12 e {embedded} r {raw} z 012 f 1.5 \"\" \"\"")), "OK");
+        rig.check(&[
+            ("OBJECT encoding i", "\"int\""),
+            ("OBJECT ENCODING e", "\"embstr\""),
+            ("OBJECT ENCODING r", "\"raw\""),
+            ("OBJECT ENCODING z", "\"embstr\""),
+            ("OBJECT ENCODING f", "\"embstr\""),
+            ("OBJECT ENCODING \"\"", "\"embstr\""),
+            ("SETRANGE f 0 2", "3"),
+            ("OBJECT ENCODING f", "\"raw\""),
+            ("OBJECT ENCODING none", "(nil)"),
+            ("OBJECT REFCOUNT none", "(nil)"),
+            ("OBJECT REFCOUNT i", "2147483647"),
+            ("OBJECT REFCOUNT e", "1"),
+            ("SET i 10000", "OK"),
+            ("OBJECT REFCOUNT i", "1"),
+        ]);
+    }
+
+    #[test]
+    fn idle_time_counts_accesses_only() {
+        let mut rig = Rig::new();
+        rig.check(&[("SET k v", "OK")]);
+        rig.wait(5_000);
+        rig.check(&[("TTL k", "-1"), ("TYPE k", "string"), ("EXISTS k", "1"), ("OBJECT IDLETIME k", "5")]);
+        rig.check(&[("TOUCH k", "1"), ("OBJECT IDLETIME k", "0")]);
+        rig.wait(3_000);
+        rig.check(&[("RENAME k j", "OK"), ("OBJECT IDLETIME j", "3"), ("SET j w", "OK"), ("OBJECT IDLETIME j", "0")]);
+        assert!(rig.run("OBJECT FREQ j").starts_with("ERR An LFU maxmemory policy is not selected, access frequency"));
+    }
+
+    #[test]
+    fn frequency_under_lfu() {
+        let mut rig = Rig::new();
+        rig.shard.settings.is_lfu = true;
+        rig.check(&[("SET k v", "OK"), ("OBJECT FREQ k", "5"), ("GET k", "\"v\""), ("OBJECT FREQ k", "6")]);
+        rig.check(&[("SET k w", "OK")]);
+        assert!(rig.run("OBJECT FREQ k").parse::<i64>().unwrap() >= 6, "SET keeps the count");
+        assert!(rig.run("OBJECT IDLETIME k").starts_with("ERR An LFU maxmemory policy is selected, idle time not"));
+        rig.wait(60_000 * 300);
+        rig.check(&[("OBJECT FREQ k", "0")]);
+    }
+
+    #[test]
+    fn subcommands() {
+        let mut rig = Rig::new();
+        rig.check(&[
+            ("OBJECT", "ERR wrong number of arguments for 'object' command"),
+            ("OBJECT fOO", "ERR unknown subcommand 'fOO'. Try OBJECT HELP."),
+            ("OBJECT ENCODING", "ERR wrong number of arguments for 'object|encoding' command"),
+            ("OBJECT help me", "ERR wrong number of arguments for 'object|help' command"),
+        ]);
+        let help = rig.run("OBJECT HELP");
+        assert!(help.starts_with("[OBJECT <subcommand> [<arg> [value] [opt] ...]. Subcommands are: ENCODING <key>"));
+        assert!(help.ends_with("HELP     Prints this help.]"));
+    }
+}

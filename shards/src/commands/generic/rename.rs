@@ -89,3 +89,60 @@ fn op_move(cx: &mut Cx<'_>, args: &[&[u8]]) {
     }
     cx.reply.integer(moves.into());
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::commands::rig::Rig;
+
+    #[test]
+    fn rename() {
+        let mut rig = Rig::new();
+        rig.check(&[
+            ("RENAME a b", "ERR no such key"),
+            ("RENAMENX a a", "ERR no such key"),
+            ("SET a 1 EX 100", "OK"),
+            ("APPEND a 2", "2"),
+            ("RENAME a a", "OK"),
+            ("RENAMENX a a", "0"),
+            ("SET b old EX 5", "OK"),
+            ("RENAMENX a b", "0"),
+            ("RENAME a b", "OK"),
+            ("EXISTS a", "0"),
+            ("GET b", "\"12\""),
+            ("TTL b", "100"),
+            ("OBJECT ENCODING b", "\"raw\""),
+            ("RENAMENX b a-key-with-a-longer-name", "1"),
+            ("GET a-key-with-a-longer-name", "\"12\""),
+            ("DBSIZE", "1"),
+        ]);
+    }
+
+    #[test]
+    fn expired_targets_are_no_obstacle() {
+        let mut rig = Rig::new();
+        rig.check(&[("SET a 1", "OK"), ("SET b 1 PX 1", "OK"), ("MOVE b 1", "1"), ("SET b 2", "OK")]);
+        rig.wait(2);
+        rig.check(&[("MOVE b 1", "1"), ("SET b 1 PX 1", "OK")]);
+        rig.wait(2);
+        rig.check(&[("RENAMENX a b", "1"), ("TTL b", "-1")]);
+    }
+
+    #[test]
+    fn move_between_databases() {
+        let mut rig = Rig::new();
+        rig.check(&[
+            ("SET k v EX 100", "OK"),
+            ("MOVE k 1", "1"),
+            ("MOVE k 1", "0"),
+            ("SET k w", "OK"),
+            ("MOVE k 1", "0"),
+            ("MOVE k 0", "ERR source and destination objects are the same"),
+            ("MOVE k 16", "ERR DB index is out of range"),
+            ("MOVE k -1", "ERR DB index is out of range"),
+            ("MOVE k x", "ERR value is not an integer or out of range"),
+            ("MOVE k 2147483648", "ERR value is out of range, value must between -2147483648 and 2147483647"),
+        ]);
+        rig.db = 1;
+        rig.check(&[("GET k", "\"v\""), ("TTL k", "100")]);
+    }
+}

@@ -1,6 +1,7 @@
 //! SCAN: some keys per call, and a cursor to go on with. The router turns the client's cursor into a shard and the cursor of its table.
 
 use tessera_core::glob::glob_match;
+use tessera_core::resp::Reply;
 
 use super::{ROW, type_name};
 use crate::command::spec::flag;
@@ -86,17 +87,21 @@ fn op_scan(cx: &mut Cx<'_>, args: &[&[u8]]) {
     // The keys come behind the cursor in the reply but are known first.
     let mut bulks = Vec::new();
     let mut found = 0;
+    let mut due: Vec<Box<[u8]>> = Vec::new();
     let (mut visited, mut buckets) = (0, options.count.saturating_mul(BUCKETS_PER_COUNT));
     let shard = &*cx.shard;
     loop {
         cursor = shard.table(cx.db).scan(cursor, &mut |entry| {
             visited += 1;
-            let wanted = options.pattern.is_none_or(|pattern| glob_match(pattern, entry.key()))
-                && options.type_name.is_none_or(|name| is(name, type_name(entry.value())))
-                && !shard.is_due(entry);
-            if wanted {
+            let key = entry.key();
+            if !options.pattern.is_none_or(|pattern| glob_match(pattern, key)) {
+                return;
+            }
+            if shard.is_due(entry) {
+                due.push(key.into());
+            } else if options.type_name.is_none_or(|name| is(name, type_name(entry.value()))) {
                 found += 1;
-                tessera_core::resp::Reply::new(&mut bulks, cx.reply.proto()).bulk(entry.key());
+                Reply::new(&mut bulks, cx.reply.proto()).bulk(key);
             }
         });
         buckets -= 1;
@@ -104,8 +109,90 @@ fn op_scan(cx: &mut Cx<'_>, args: &[&[u8]]) {
             break;
         }
     }
+    for key in due {
+        cx.shard.exists(cx.db, &key);
+    }
     cx.reply.array(2);
-    cx.reply.bulk(cursor.to_string().as_bytes());
+    cx.reply.bulk(itoa::Buffer::new().format(cursor).as_bytes());
     cx.reply.array(found);
     cx.reply.raw(&bulks);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::parse_cursor;
+    use crate::commands::rig::{Rig, show};
+
+    #[test]
+    fn cursors() {
+        for (text, expected) in [
+            ("0", Some(0)),
+            ("", Some(0)),
+            ("007", Some(7)),
+            ("+7", Some(7)),
+            ("-1", Some(u64::MAX)),
+            ("18446744073709551615", Some(u64::MAX)),
+            ("18446744073709551616", None),
+            ("x", None),
+            ("-", None),
+            (" 1", None),
+            ("1 ", None),
+        ] {
+            assert_eq!(parse_cursor(text.as_bytes()), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn errors() {
+        let mut rig = Rig::new();
+        rig.check(&[
+            ("SCAN x COUNT 0", "ERR invalid cursor"),
+            ("SCAN 0 COUNT 0", "ERR syntax error"),
+            ("SCAN 0 COUNT x", "ERR value is not an integer or out of range"),
+            ("SCAN 0 COUNT", "ERR syntax error"),
+            ("SCAN 0 MATCH", "ERR syntax error"),
+            ("SCAN 0 foo bar", "ERR syntax error"),
+            ("SCAN 0 COUNT 9223372036854775807 TYPE foo MATCH *", "[\"0\" []]"),
+        ]);
+    }
+
+    /// A whole pass: the keys and the number of calls.
+    fn pass(rig: &mut Rig, options: &[&[u8]]) -> (BTreeSet<String>, usize) {
+        let (mut cursor, mut keys, mut calls) = ("0".to_owned(), BTreeSet::new(), 0);
+        loop {
+            let mut args = vec![&b"SCAN"[..], cursor.as_bytes()];
+            args.extend(options);
+            let reply = show(&rig.bytes(&args));
+            let (next, found) = reply[1..reply.len() - 2].split_once(" [").unwrap();
+            keys.extend(found.split(' ').filter(|key| !key.is_empty()).map(str::to_owned));
+            calls += 1;
+            if next == "\"0\"" {
+                return (keys, calls);
+            }
+            cursor = next.trim_matches('"').to_owned();
+        }
+    }
+
+    #[test]
+    fn a_pass_finds_all() {
+        let mut rig = Rig::new();
+        for i in 0..3_000 {
+            rig.bytes(&[b"SET", format!("k:{i}").as_bytes(), b"v"]);
+        }
+        rig.check(&[("SET gone 1 PX 1", "OK"), ("SET other 1", "OK")]);
+        rig.wait(2);
+        let (keys, calls) = pass(&mut rig, &[b"count", b"100"]);
+        assert_eq!(keys.len(), 3_001);
+        assert!((20..=31).contains(&calls), "{calls}");
+        rig.check(&[("DBSIZE", "3001")]);
+        let (keys, calls) = pass(&mut rig, &[b"match", b"oth*", b"COUNT", b"1000", b"TYPE", b"String"]);
+        assert_eq!((keys.len(), calls <= 4), (1, true));
+        assert!(pass(&mut rig, &[b"TYPE", b"list", b"COUNT", b"500"]).0.is_empty());
+        for i in 0..2_990 {
+            rig.bytes(&[b"DEL", format!("k:{i}").as_bytes()]);
+        }
+        assert_eq!(pass(&mut rig, &[]).0.len(), 11);
+    }
 }

@@ -102,3 +102,32 @@ fn op_persist(cx: &mut Cx<'_>, args: &[&[u8]]) {
     let removed = cx.shard.persist(cx.db, args[1]);
     cx.reply.integer(removed.into());
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::commands::rig::Rig;
+
+    #[test]
+    fn what_is_left() {
+        let mut rig = Rig::new();
+        rig.check(&[
+            ("TTL k", "-2"),
+            ("EXPIRETIME k", "-2"),
+            ("SET k v", "OK"),
+            ("TTL k", "-1"),
+            ("PTTL k", "-1"),
+            ("PEXPIRETIME k", "-1"),
+            ("PERSIST k", "0"),
+            ("PEXPIRE k 1499", "1"),
+            ("TTL k", "1"),
+            ("PEXPIRE k 1500", "1"),
+            ("TTL k", "2"),
+            ("PEXPIRETIME k", "1700000001500"),
+            ("EXPIRETIME k", "1700000002"),
+            ("PERSIST k", "1"),
+            ("TTL k", "-1"),
+            ("PERSIST none", "0"),
+        ]);
+        assert_eq!(rig.shard.stats.changes, 4);
+    }
+}

@@ -106,3 +106,70 @@ fn op_getex(cx: &mut Cx<'_>, args: &[&[u8]]) {
         cx.shard.changed(cx.db, key);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::commands::rig::Rig;
+
+    #[test]
+    fn get_strlen_getdel() {
+        let mut rig = Rig::new();
+        rig.check(&[
+            ("GET k", "(nil)"),
+            ("STRLEN k", "0"),
+            ("SET k hello", "OK"),
+            ("GET k", "\"hello\""),
+            ("STRLEN k", "5"),
+            ("SET n -12345", "OK"),
+            ("GET n", "\"-12345\""),
+            ("STRLEN n", "6"),
+            ("GETDEL n", "\"-12345\""),
+            ("GETDEL n", "(nil)"),
+            ("GET", "ERR wrong number of arguments for 'get' command"),
+        ]);
+        assert_eq!(rig.shard.stats.changes, 3);
+        rig.proto = tessera_core::resp::Proto::Resp3;
+        rig.check(&[("GET n", "(null)")]);
+    }
+
+    #[test]
+    fn getex_changes_the_lifetime() {
+        let mut rig = Rig::new();
+        rig.check(&[
+            ("GETEX k", "(nil)"),
+            ("SET k v EX 100", "OK"),
+            ("GETEX k", "\"v\""),
+            ("TTL k", "100"),
+            ("GETEX k ex 50", "\"v\""),
+            ("TTL k", "50"),
+            ("GETEX k PX 7000", "\"v\""),
+            ("PTTL k", "7000"),
+            ("GETEX k EXAT 1700000100", "\"v\""),
+            ("TTL k", "100"),
+            ("GETEX k PXAT 1700000000500", "\"v\""),
+            ("PTTL k", "500"),
+            ("GETEX k persist", "\"v\""),
+            ("TTL k", "-1"),
+            ("GETEX k PXAT 1700000000000", "\"v\""),
+            ("GET k", "(nil)"),
+        ]);
+    }
+
+    #[test]
+    fn getex_refuses() {
+        let mut rig = Rig::new();
+        rig.check(&[
+            ("SET k v", "OK"),
+            ("GETEX k KEEPTTL", "ERR syntax error"),
+            ("GETEX k EX", "ERR syntax error"),
+            ("GETEX k EX 1 PX 1", "ERR syntax error"),
+            ("GETEX k EX 1 PERSIST", "ERR syntax error"),
+            ("GETEX k NX", "ERR syntax error"),
+            ("GETEX k EX x", "ERR value is not an integer or out of range"),
+            ("GETEX k EX 0", "ERR invalid expire time in 'getex' command"),
+            ("GETEX k EX 9223372036854775807", "ERR invalid expire time in 'getex' command"),
+            ("GETEX none EX x", "(nil)"),
+            ("TTL k", "-1"),
+        ]);
+    }
+}

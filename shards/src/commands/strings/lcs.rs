@@ -278,3 +278,79 @@ impl Search {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::commands::rig::Rig;
+    use crate::shard::Rng;
+
+    #[test]
+    fn options_and_errors() {
+        let mut rig = Rig::new();
+        rig.check(&[
+            ("MSET a ohmytext b mynewtext", "OK"),
+            ("LCS a b", "\"mytext\""),
+            ("LCS a b len", "6"),
+            ("LCS a b IDX", "[\"matches\" [[[4 7] [5 8]] [[2 3] [0 1]]] \"len\" 6]"),
+            ("LCS a b IDX MINMATCHLEN 4", "[\"matches\" [[[4 7] [5 8]]] \"len\" 6]"),
+            ("LCS a b IDX MINMATCHLEN 4 WITHMATCHLEN", "[\"matches\" [[[4 7] [5 8] 4]] \"len\" 6]"),
+            ("LCS a b IDX MINMATCHLEN -3 WITHMATCHLEN", "[\"matches\" [[[4 7] [5 8] 4] [[2 3] [0 1] 2]] \"len\" 6]"),
+            ("LCS a b LEN WITHMATCHLEN", "6"),
+            ("LCS a none", "\"\""),
+            ("LCS none a LEN", "0"),
+            ("LCS none none IDX", "[\"matches\" [] \"len\" 0]"),
+            ("LCS a b LEN IDX", "ERR If you want both the length and indexes, please just use IDX."),
+            ("LCS a b MINMATCHLEN", "ERR syntax error"),
+            ("LCS a b MINMATCHLEN x", "ERR value is not an integer or out of range"),
+            ("LCS a b c", "ERR syntax error"),
+            ("MSET m 1212 n 2121", "OK"),
+            ("LCS m n", "\"212\""),
+        ]);
+        rig.proto = tessera_core::resp::Proto::Resp3;
+        rig.check(&[("LCS a b IDX MINMATCHLEN 9", "{\"matches\" [] \"len\" 6}")]);
+    }
+
+    #[test]
+    fn a_table_that_redis_would_refuse_is_refused() {
+        let mut rig = Rig::new();
+        rig.check(&[("MSET a 123456789 b 123456789", "OK")]);
+        rig.shard.settings.bulk_bytes_max = 4 * 10 * 10;
+        rig.check(&[("LCS a b LEN", "9")]);
+        rig.shard.settings.bulk_bytes_max -= 1;
+        rig.check(&[("LCS a b LEN", "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len")]);
+    }
+
+    /// The length by the plain recurrence.
+    fn length(a: &[u8], b: &[u8]) -> usize {
+        let mut table = vec![vec![0; b.len() + 1]; a.len() + 1];
+        for (i, x) in a.iter().enumerate() {
+            for (j, y) in b.iter().enumerate() {
+                table[i + 1][j + 1] = if x == y { table[i][j] + 1 } else { table[i][j + 1].max(table[i + 1][j]) };
+            }
+        }
+        table[a.len()][b.len()]
+    }
+
+    fn is_subsequence(short: &[u8], long: &[u8]) -> bool {
+        let mut rest = long.iter();
+        short.iter().all(|byte| rest.any(|other| other == byte))
+    }
+
+    #[test]
+    fn a_large_search_goes_in_slices_and_finds_the_same() {
+        let mut rig = Rig::new();
+        let mut rng = Rng::new(5);
+        for (rows, columns) in [(300, 200), (1_000, 900), (3, 400_000), (400_000, 2)] {
+            let mut text = |len: usize| -> Vec<u8> { (0..len).map(|_| b"abcd"[rng.below(4) as usize]).collect() };
+            let (a, b) = (text(rows), text(columns));
+            rig.bytes(&[b"MSET", b"a", &a, b"b", &b]);
+            let expected = length(&a, &b);
+            assert_eq!(rig.run("LCS a b LEN"), expected.to_string());
+            let found = rig.bytes(&[b"LCS", b"a", b"b"]);
+            assert_eq!(rig.slices > 1, rows * columns > 200_000, "{}", rig.slices);
+            let header = format!("${expected}\r\n");
+            let found = found.strip_prefix(header.as_bytes()).and_then(|rest| rest.strip_suffix(b"\r\n")).unwrap();
+            assert!(is_subsequence(found, &a) && is_subsequence(found, &b));
+        }
+    }
+}

@@ -85,3 +85,32 @@ fn set_pairs(cx: &mut Cx<'_>, pairs: &[&[u8]]) {
         cx.shard.set(cx.db, pair[0], stored(pair[1]), ExpireChange::Clear);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::commands::rig::Rig;
+
+    #[test]
+    fn several_keys() {
+        let mut rig = Rig::new();
+        rig.check(&[
+            ("MSET a 1 b two a 3", "OK"),
+            ("MGET a none b a", "[\"3\" (nil) \"two\" \"3\"]"),
+            ("MSETNX c 1 b 2", "0"),
+            ("EXISTS c", "0"),
+            ("MSETNX c 1 d 2 c 3", "1"),
+            ("MGET c d", "[\"3\" \"2\"]"),
+            ("MSET a", "ERR wrong number of arguments for 'mset' command"),
+            ("MSET a 1 b", "ERR wrong number of arguments for 'mset' command"),
+            ("MSETNX a 1 b", "ERR wrong number of arguments for 'msetnx' command"),
+        ]);
+    }
+
+    #[test]
+    fn lifetimes_end() {
+        let mut rig = Rig::new();
+        rig.check(&[("SET a 1 PX 5", "OK"), ("MSET a 2", "OK"), ("TTL a", "-1"), ("SET a 1 PX 5", "OK")]);
+        rig.wait(6);
+        rig.check(&[("MGET a", "[(nil)]"), ("MSETNX a 9", "1")]);
+    }
+}

@@ -125,3 +125,61 @@ fn op_incrbyfloat(cx: &mut Cx<'_>, args: &[&[u8]]) {
     }
     cx.reply.bulk(&text);
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::commands::rig::Rig;
+
+    #[test]
+    fn integers() {
+        let mut rig = Rig::new();
+        rig.check(&[
+            ("INCR k", "1"),
+            ("DECR k", "0"),
+            ("DECR j", "-1"),
+            ("INCRBY k 41", "41"),
+            ("DECRBY k -1", "42"),
+            ("GET k", "\"42\""),
+            ("EXPIRE k 10", "1"),
+            ("INCR k", "43"),
+            ("TTL k", "10"),
+            ("SET k 9223372036854775807", "OK"),
+            ("INCR k", "ERR increment or decrement would overflow"),
+            ("SET k -9223372036854775808", "OK"),
+            ("DECR k", "ERR increment or decrement would overflow"),
+            ("DECRBY k -9223372036854775808", "ERR decrement would overflow"),
+            ("INCRBY k 1.5", "ERR value is not an integer or out of range"),
+            ("SET k 007", "OK"),
+            ("INCR k", "ERR value is not an integer or out of range"),
+            ("SET k \"\"", "OK"),
+            ("INCRBY k 1", "ERR value is not an integer or out of range"),
+        ]);
+    }
+
+    /// The figures are redis-server 7.0's.
+    #[test]
+    fn floats() {
+        let mut rig = Rig::new();
+        rig.check(&[
+            ("INCRBYFLOAT k 10.50", "\"10.5\""),
+            ("INCRBYFLOAT k 0.1", "\"10.6\""),
+            ("INCRBYFLOAT k -5", "\"5.6\""),
+            ("INCRBYFLOAT k 5.0e3", "\"5005.60000000000000009\""),
+            ("OBJECT ENCODING k", "\"embstr\""),
+            ("SET k 3", "OK"),
+            ("PEXPIRE k 100", "1"),
+            ("INCRBYFLOAT k 1", "\"4\""),
+            ("PTTL k", "100"),
+            ("OBJECT ENCODING k", "\"embstr\""),
+            ("INCR k", "5"),
+            ("INCRBYFLOAT k x", "ERR value is not a valid float"),
+            ("INCRBYFLOAT k \" 1\"", "ERR value is not a valid float"),
+            ("INCRBYFLOAT k nan", "ERR value is not a valid float"),
+            ("INCRBYFLOAT k inf", "ERR increment would produce NaN or Infinity"),
+            ("INCRBYFLOAT none -inf", "ERR increment would produce NaN or Infinity"),
+            ("EXISTS none", "0"),
+            ("SET k text", "OK"),
+            ("INCRBYFLOAT k 1", "ERR value is not a valid float"),
+        ]);
+    }
+}

@@ -135,3 +135,98 @@ fn create_at(cx: &mut Cx<'_>, key: &[u8], offset: usize, patch: &[u8]) {
     cx.shard.changed(cx.db, key);
     cx.reply.integer(end as i64);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::part;
+    use crate::commands::rig::Rig;
+
+    #[test]
+    fn append() {
+        let mut rig = Rig::new();
+        rig.check(&[
+            ("APPEND k 12", "2"),
+            ("OBJECT ENCODING k", "\"int\""),
+            ("APPEND k 3", "3"),
+            ("GET k", "\"123\""),
+            ("OBJECT ENCODING k", "\"raw\""),
+            ("INCR k", "124"),
+            ("OBJECT ENCODING k", "\"int\""),
+            ("APPEND k \"\"", "3"),
+            ("OBJECT ENCODING k", "\"raw\""),
+            ("EXPIRE k 100", "1"),
+            ("APPEND k x", "4"),
+            ("TTL k", "100"),
+        ]);
+    }
+
+    #[test]
+    fn getrange() {
+        let mut rig = Rig::new();
+        rig.check(&[
+            ("GETRANGE k 0 -1", "\"\""),
+            ("SET k hello", "OK"),
+            ("GETRANGE k 1 3", "\"ell\""),
+            ("SUBSTR k -3 -1", "\"llo\""),
+            ("GETRANGE k -100 100", "\"hello\""),
+            ("GETRANGE k 3 1", "\"\""),
+            ("GETRANGE k -1 -3", "\"\""),
+            ("GETRANGE k 5 9", "\"\""),
+            ("GETRANGE k 0 9223372036854775807", "\"hello\""),
+            ("GETRANGE k -9223372036854775808 0", "\"h\""),
+            ("GETRANGE k a 1", "ERR value is not an integer or out of range"),
+            ("GETRANGE none 1 a", "ERR value is not an integer or out of range"),
+            ("SET k 12345", "OK"),
+            ("GETRANGE k 1 2", "\"23\""),
+        ]);
+        assert_eq!(part(b"", 0, -1), b"");
+        assert_eq!(part(b"ab", -5, -5), b"a", "as in Redis: both ends are clamped to the first byte");
+    }
+
+    #[test]
+    fn setrange() {
+        let mut rig = Rig::new();
+        rig.check(&[
+            ("SETRANGE k 3 \"\"", "0"),
+            ("EXISTS k", "0"),
+            ("SETRANGE k 3 abc", "6"),
+            ("GET k", "\"\\x00\\x00\\x00abc\""),
+            ("OBJECT ENCODING k", "\"raw\""),
+            ("SETRANGE k 1 XY", "6"),
+            ("GET k", "\"\\x00XYabc\""),
+            ("SETRANGE k 99 \"\"", "6"),
+            ("SET n 123456", "OK"),
+            ("SETRANGE n 6 789", "9"),
+            ("INCR n", "123456790"),
+            ("SETRANGE k -1 x", "ERR offset is out of range"),
+            ("SETRANGE k x x", "ERR value is not an integer or out of range"),
+        ]);
+        let long = "x".repeat(2_000);
+        assert_eq!(rig.run(&format!("SETRANGE n 5 {long}")), "2005");
+        assert_eq!(rig.run("GETRANGE n 0 6"), "\"12345xx\"");
+    }
+
+    #[test]
+    fn strings_end_at_the_limit() {
+        const ERROR: &str = "ERR string exceeds maximum allowed size (proto-max-bulk-len)";
+        let mut rig = Rig::new();
+        rig.check(&[("SETRANGE k 536870912 x", ERROR), ("SETRANGE k 9223372036854775807 x", ERROR), ("DBSIZE", "0")]);
+        rig.shard.settings.bulk_bytes_max = 10;
+        rig.check(&[
+            ("SET k 1234567", "OK"),
+            ("APPEND k 890", "10"),
+            ("APPEND k x", ERROR),
+            ("SETRANGE k 10 x", ERROR),
+            ("SETRANGE k 8 xy", "10"),
+            ("SETRANGE new 9 xy", ERROR),
+        ]);
+        rig.shard.settings.bulk_bytes_max = i64::MAX as u64;
+        let error = "ERR out of memory: the value cannot grow that large";
+        rig.check(&[
+            ("SETRANGE k 4611686018427387904 x", error),
+            ("GET k", "\"12345678xy\""),
+            ("SETRANGE new 4611686018427387904 x", error),
+            ("EXISTS new", "0"),
+        ]);
+    }
+}

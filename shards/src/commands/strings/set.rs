@@ -179,3 +179,99 @@ fn op_getset(cx: &mut Cx<'_>, args: &[&[u8]]) {
     reply_get(cx, args[1]);
     cx.shard.set(cx.db, args[1], stored(args[2]), ExpireChange::Clear);
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::commands::rig::Rig;
+
+    #[test]
+    fn conditions_and_the_old_value() {
+        let mut rig = Rig::new();
+        rig.check(&[
+            ("SET k v XX", "(nil)"),
+            ("SET k v1 nx", "OK"),
+            ("SET k v2 NX", "(nil)"),
+            ("SET k v2 XX", "OK"),
+            ("SET k v3 GET", "\"v2\""),
+            ("SET k v4 NX GET", "\"v3\""),
+            ("GET k", "\"v3\""),
+            ("SET k v5 GET XX", "\"v3\""),
+            ("SET j 1 GET NX", "(nil)"),
+            ("GET j", "\"1\""),
+            ("SET i 1 GET XX", "(nil)"),
+            ("EXISTS i", "0"),
+            ("SET k v NX XX", "ERR syntax error"),
+            ("SET k v XX NX", "ERR syntax error"),
+            ("SET k v NX NX", "(nil)"),
+            ("SET k v bogus", "ERR syntax error"),
+        ]);
+    }
+
+    #[test]
+    fn lifetimes() {
+        let mut rig = Rig::new();
+        rig.check(&[
+            ("SET k v EX 10", "OK"),
+            ("TTL k", "10"),
+            ("SET k v KEEPTTL", "OK"),
+            ("TTL k", "10"),
+            ("SET k v", "OK"),
+            ("TTL k", "-1"),
+            ("SET k v PX 1500", "OK"),
+            ("PTTL k", "1500"),
+            ("SET k v EXAT 1700000009", "OK"),
+            ("TTL k", "9"),
+            ("SET k v pxat 1700000000009", "OK"),
+            ("PTTL k", "9"),
+            ("SET k v PXAT 1", "OK"),
+            ("DBSIZE", "1"),
+            ("GET k", "(nil)"),
+            ("DBSIZE", "0"),
+            ("SET k v EX 1 EX 2", "OK"),
+            ("TTL k", "2"),
+            ("SET k v EX 1 PX 1", "ERR syntax error"),
+            ("SET k v KEEPTTL EX 1", "ERR syntax error"),
+            ("SET k v PERSIST", "ERR syntax error"),
+            ("SET k v EX", "ERR syntax error"),
+            ("SET k v EX ten", "ERR value is not an integer or out of range"),
+            ("SET k v EX 0", "ERR invalid expire time in 'set' command"),
+            ("SET k v PXAT -1", "ERR invalid expire time in 'set' command"),
+            ("SET k v EX 9223372036854776", "ERR invalid expire time in 'set' command"),
+            ("SET k v PX 9223372036854775807", "ERR invalid expire time in 'set' command"),
+        ]);
+    }
+
+    #[test]
+    fn an_expired_key_is_absent() {
+        let mut rig = Rig::new();
+        rig.check(&[("SET k v PX 10", "OK")]);
+        rig.wait(10);
+        rig.check(&[("GET k", "\"v\""), ("PTTL k", "0")]);
+        rig.wait(1);
+        rig.check(&[("SET k w KEEPTTL GET", "(nil)"), ("TTL k", "-1"), ("SET k v PX 10", "OK")]);
+        rig.wait(11);
+        rig.check(&[("SET k w XX", "(nil)"), ("SETNX k w", "1")]);
+        assert_eq!(rig.shard.stats.expired_keys, 2);
+    }
+
+    #[test]
+    fn setnx_setex_psetex_getset() {
+        let mut rig = Rig::new();
+        rig.check(&[
+            ("SETNX k 1", "1"),
+            ("SETNX k 2", "0"),
+            ("GETSET k 3", "\"1\""),
+            ("GETSET j 3", "(nil)"),
+            ("SETEX k 20 v", "OK"),
+            ("TTL k", "20"),
+            ("GETSET k w", "\"v\""),
+            ("TTL k", "-1"),
+            ("PSETEX k 20 v", "OK"),
+            ("PTTL k", "20"),
+            ("SETEX k 0 v", "ERR invalid expire time in 'setex' command"),
+            ("SETEX k x v", "ERR value is not an integer or out of range"),
+            ("PSETEX k -1 v", "ERR invalid expire time in 'psetex' command"),
+            ("SETEX k 1", "ERR wrong number of arguments for 'setex' command"),
+        ]);
+    }
+}
