@@ -21,6 +21,7 @@ pub mod progress;
 pub mod random;
 pub mod reply;
 pub mod report;
+pub mod results;
 pub mod run;
 pub mod server_stats;
 pub mod table;

@@ -105,6 +105,13 @@ pub fn own_cpu_ns() -> u64 {
     time.tv_sec as u64 * crate::clock::SECOND_NS + time.tv_nsec as u64
 }
 
+/// Time that all CPUs of this machine have been busy, in microseconds, whoever kept them so.
+#[must_use]
+pub fn machine_busy_us() -> Option<u64> {
+    let ticks = busy_ticks(&fs::read_to_string("/proc/stat").ok()?)?;
+    Some(ticks * SECOND_US / rustix::param::clock_ticks_per_second())
+}
+
 /// How many CPUs this process may run on.
 #[must_use]
 pub fn own_cpus() -> usize {
@@ -149,6 +156,16 @@ fn cpu_ticks(stat: &str) -> Option<u64> {
     Some(utime + stime)
 }
 
+/// Everything but idle and iowait of the first line of /proc/stat; guest time is part of user time.
+fn busy_ticks(stat: &str) -> Option<u64> {
+    let line = stat.lines().next()?.strip_prefix("cpu ")?;
+    let ticks: Vec<u64> = line
+        .split_ascii_whitespace()
+        .map_while(|t| t.parse().ok())
+        .collect();
+    Some(ticks.get(..8)?.iter().sum::<u64>() - ticks[3] - ticks[4])
+}
+
 fn status_field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
     status
         .lines()
@@ -165,6 +182,13 @@ mod tests {
         let stat = "12 (a b) c) S 1 2 3 4 5 6 7 8 9 10 70 30 0 0 20 0 1";
         assert_eq!(cpu_ticks(stat), Some(100));
         assert_eq!(cpu_ticks("12 (x) S 1"), None);
+    }
+
+    #[test]
+    fn busy_time_leaves_idle_and_iowait_out() {
+        let stat = "cpu  10 1 5 1000 500 2 3 4 7 8\ncpu0 1 1\n";
+        assert_eq!(busy_ticks(stat), Some(25));
+        assert!(machine_busy_us().is_some());
     }
 
     #[test]

@@ -66,6 +66,8 @@ pub struct PhaseReport {
     pub server: ServerReport,
     /// CPU time of the client per request.
     pub client_cpu_us_per_op: f64,
+    /// Cores that were busy with neither the client nor the server, on average; known when the server is local.
+    pub other_cores: Option<f64>,
     /// Error replies by text.
     pub errors: BTreeMap<String, u64>,
     /// Something is missing: connections were lost, or replies did not come.
@@ -148,6 +150,8 @@ pub struct Frame<'a> {
     pub server: ServerReport,
     /// CPU time of the client.
     pub client_cpu_ns: u64,
+    /// CPU time of the whole machine meanwhile.
+    pub machine_busy_us: Option<u64>,
     /// The percentiles to list.
     pub percentiles: &'a [f64],
 }
@@ -166,8 +170,10 @@ impl PhaseReport {
             .commands
             .iter()
             .any(|command| command.template.reads());
+        let other_cores = other_cores(&frame);
         Self {
             elapsed_s,
+            other_cores,
             rows: frame
                 .load
                 .commands
@@ -221,6 +227,17 @@ impl PhaseReport {
     pub fn error_count(&self) -> u64 {
         self.errors.values().sum()
     }
+}
+
+/// What the machine did besides. `proc` says that the server's CPU time is of this machine.
+fn other_cores(frame: &Frame<'_>) -> Option<f64> {
+    let server_us = frame
+        .server
+        .cpu_us
+        .filter(|_| frame.server.cpu_source.as_deref() == Some("proc"))?;
+    let client_us = frame.client_cpu_ns as f64 / MICROSECOND_NS;
+    let others_us = (frame.machine_busy_us? as f64 - server_us - client_us).max(0.0);
+    Some(others_us * MICROSECOND_NS / frame.elapsed_ns.max(1) as f64)
 }
 
 impl Row {
@@ -297,6 +314,7 @@ mod tests {
             elapsed_ns: 2 * SECOND_NS,
             server,
             client_cpu_ns: 100_000,
+            machine_busy_us: Some(600_000),
             percentiles: &percentiles,
         };
         PhaseReport::new(&tally, frame).with_memory_of(&load)
@@ -328,6 +346,18 @@ mod tests {
         let memory = report(server).memory.unwrap();
         assert!((memory.rss_bytes_per_key - 120.0).abs() < 1e-9);
         assert!((memory.overhead_bytes_per_key - 40.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn what_others_did_is_the_rest_of_the_machines_time() {
+        let mut server = ServerReport {
+            cpu_us: Some(299_900.0),
+            ..ServerReport::default()
+        };
+        assert_eq!(report(server.clone()).other_cores, None);
+        server.cpu_source = Some("proc".to_owned());
+        let others = report(server).other_cores.unwrap();
+        assert!((others - 0.15).abs() < 1e-9, "{others}");
     }
 
     #[test]

@@ -10,7 +10,9 @@ use crate::error::BenchError;
 use crate::idle::IdleConnections;
 use crate::live::Live;
 use crate::load::{Limit, Load};
-use crate::process::{Process, allow_open_files, own_cpu_ns, quoted, without_path};
+use crate::process::{
+    Process, allow_open_files, machine_busy_us, own_cpu_ns, quoted, without_path,
+};
 use crate::progress::Progress;
 use crate::report::{Frame, PhaseReport, Results, Setup};
 use crate::server_stats::Probe;
@@ -109,9 +111,13 @@ impl Bench<'_> {
         earlier_errors: &ErrorTally,
     ) -> Result<(PhaseReport, PhaseTally), BenchError> {
         let before = self.probe.before();
+        let busy_before_us = machine_busy_us();
         let cpu_before_ns = own_cpu_ns();
         let (mut tally, elapsed_ns) = self.phase(title, load, limit)?;
         let client_cpu_ns = own_cpu_ns() - cpu_before_ns;
+        let machine_busy_us = machine_busy_us()
+            .zip(busy_before_us)
+            .map(|(after, before)| after - before);
         let server = self.probe.after(&before, tally.totals().replies());
         tally.errors.merge(earlier_errors);
         let frame = Frame {
@@ -119,6 +125,7 @@ impl Bench<'_> {
             elapsed_ns,
             server,
             client_cpu_ns,
+            machine_busy_us,
             percentiles: &self.plan.percentiles,
         };
         Ok((PhaseReport::new(&tally, frame), tally))
@@ -195,13 +202,13 @@ fn setup(plan: &Plan) -> Setup {
     }
 }
 
-/// The command that was given, without its labels and with the password blanked.
+/// The command that was given, without what differs from run to run and with the password blanked.
 fn own_command_line() -> String {
     let mut words: Vec<String> = Vec::new();
     let mut args = std::env::args();
     while let Some(word) = args.next() {
         match word.as_str() {
-            "--label" | "--json-out-file" => drop(args.next()),
+            "--label" | "--json-out-file" | "--server-pid" => drop(args.next()),
             "-a" | "--authenticate" => {
                 drop(args.next());
                 words.extend([word, "***".to_owned()]);

@@ -13,6 +13,8 @@ use crate::tally::PhaseTally;
 const MILLISECOND_US: f64 = 1000.0;
 const MILLISECOND_NS: f64 = 1e6;
 const MEGABYTE: f64 = 1024.0 * 1024.0;
+/// Less than this is the system's own housekeeping.
+pub(crate) const OTHER_CORES_NOTED: f64 = 0.1;
 /// Steps of the printed histogram each time the distance to 100 % halves.
 const HISTOGRAM_STEPS: u32 = 2;
 const HGRM_STEPS: u32 = 5;
@@ -102,6 +104,15 @@ fn notes(report: &PhaseReport) -> String {
             text,
             "Memory: {:.1} bytes resident per key, {:.1} of them beyond key and value ({} keys)",
             memory.rss_bytes_per_key, memory.overhead_bytes_per_key, memory.keys
+        );
+    }
+    if let Some(cores) = report
+        .other_cores
+        .filter(|cores| *cores > OTHER_CORES_NOTED)
+    {
+        let _ = writeln!(
+            text,
+            "DISTURBED: other processes used {cores:.2} cores meanwhile"
         );
     }
     if report.unsent > 0 {

@@ -1,0 +1,75 @@
+//! Makes RESULTS.md and its JSON from the JSON files of many `tessera-bench` runs. `scripts/bench` calls it.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use serde::Serialize;
+use tessera_bench::results::{
+    Cell, Loss, Machine, Provenance, Verdict, gather, losses, page, read_runs, verdicts,
+};
+
+/// Makes the results page from the JSON files of many runs.
+#[derive(Debug, Parser)]
+#[command(name = "tessera-results", version)]
+struct Args {
+    /// Folder with the JSON files
+    #[arg(long, value_name = "FOLDER")]
+    runs: PathBuf,
+    /// The page to write
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// The JSON to write beside it
+    #[arg(long, value_name = "FILE")]
+    json: PathBuf,
+    /// The command that made the runs
+    #[arg(long)]
+    command: String,
+    /// The commit measured
+    #[arg(long)]
+    commit: String,
+    /// The day
+    #[arg(long)]
+    date: String,
+    /// A sentence the reader should know; may be given more than once
+    #[arg(long)]
+    note: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Json<'a> {
+    provenance: &'a Provenance,
+    targets: Vec<Verdict>,
+    losses: Vec<Loss>,
+    cells: &'a [Cell],
+}
+
+fn main() -> ExitCode {
+    match write(Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("tessera-results: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn write(args: Args) -> std::io::Result<()> {
+    let cells = gather(&read_runs(&args.runs)?);
+    let provenance = Provenance {
+        command: args.command,
+        commit: args.commit,
+        date: args.date,
+        machine: Machine::this(),
+        notes: args.note,
+    };
+    let json = Json {
+        provenance: &provenance,
+        targets: verdicts(&cells),
+        losses: losses(&cells),
+        cells: &cells,
+    };
+    let text = serde_json::to_string_pretty(&json).map_err(std::io::Error::other)?;
+    std::fs::write(&args.out, page(&provenance, &cells))?;
+    std::fs::write(&args.json, text + "\n")
+}
