@@ -3,5 +3,8 @@
 pub mod config;
 pub mod driver;
 pub mod front;
+pub mod info;
+pub mod limits;
+pub mod logging;
 pub mod session;
 pub mod shared;

@@ -11,6 +11,8 @@ use tessera_shards::shard::Stats;
 
 use crate::config::Config;
 use crate::front::Front;
+use crate::info::Rates;
+use crate::logging::Verbosity;
 use crate::session::SessionFn;
 
 /// What a front counts besides its shard's `Stats`.
@@ -49,6 +51,19 @@ pub struct DbFigures {
     pub ttls: u64,
 }
 
+/// The clients of one shard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ClientFigures {
+    /// How many are connected.
+    pub count: u64,
+    /// Bytes of their state and buffers.
+    pub mem_bytes: u64,
+    /// Largest input that waits for the rest of its frame.
+    pub input_bytes_max: u64,
+    /// Largest output that waits to be sent.
+    pub output_bytes_max: u64,
+}
+
 /// One shard's figures, as it gives them when INFO asks all shards.
 #[derive(Clone, Debug, Default)]
 pub struct Figures {
@@ -57,11 +72,13 @@ pub struct Figures {
     /// The front's counters.
     pub counters: Counters,
     /// Connected clients.
-    pub clients: u64,
+    pub clients: ClientFigures,
     /// Bytes of entries and tables.
     pub mem_bytes: u64,
     /// Per database.
     pub dbs: Vec<DbFigures>,
+    /// What changes how fast.
+    pub rates: Rates,
 }
 
 /// Shared by all shards of a node.
@@ -86,9 +103,35 @@ pub struct Shared {
     pub started_us: u64,
     /// The reactor in use, for INFO: `io_uring` or `epoll`.
     pub backend: &'static str,
+    /// Which lines the log takes.
+    pub verbosity: Arc<Verbosity>,
+    /// Memory in use before the first connection, bytes.
+    pub start_bytes: u64,
+    /// Most memory in use so far, bytes.
+    pub peak_bytes: AtomicU64,
 }
 
 impl Shared {
+    /// A node of so many shards, without a name and a past.
+    #[must_use]
+    pub fn new(config: Config, shards: usize) -> Self {
+        Shared {
+            registry: Registry::new(tessera_shards::commands::FAMILIES, crate::session::FAMILIES),
+            config: Mutex::new(Arc::new(config)),
+            config_file: None,
+            mesh: Mesh::new(shards),
+            shutdown: AtomicBool::new(false),
+            next_client_id: AtomicU64::new(1),
+            connected: AtomicUsize::new(0),
+            run_id: "0".repeat(40),
+            started_us: 0,
+            backend: "",
+            verbosity: Arc::default(),
+            start_bytes: 0,
+            peak_bytes: AtomicU64::new(0),
+        }
+    }
+
     /// The latest configuration.
     #[must_use]
     pub fn latest_config(&self) -> Arc<Config> {

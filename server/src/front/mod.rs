@@ -24,6 +24,7 @@ pub use client::{Client, ReplyMode};
 pub use clients::Clients;
 
 use crate::config::Config;
+use crate::info::Sampler;
 use crate::shared::{Counters, Shared};
 
 /// Everything of one shard's thread except the reactor.
@@ -48,6 +49,8 @@ pub struct Front {
     pub doomed: Vec<ConnId>,
     /// Time for which the thread must stand still (DEBUG SLEEP), microseconds.
     pub sleep_us: u64,
+    /// From which INFO takes rates per second.
+    pub sampler: Sampler,
     /// Number of this turn, from 1.
     pub(crate) turn: u64,
     /// When the next tick of periodic work is due, on the clock of `now_ns`.
@@ -89,6 +92,7 @@ impl Front {
             unix_us: 0,
             doomed: Vec::new(),
             sleep_us: 0,
+            sampler: Sampler::default(),
             turn: 0,
             next_tick_ns: 0,
             dirty: Vec::new(),

@@ -3,53 +3,38 @@
 //! One file per family; each has its table of rows. A command writes its reply, or asks for something that only the driver
 //! can do by setting `then`.
 
-use std::sync::Arc;
+mod acl;
+mod client;
+mod command;
+mod config;
+mod connection;
+mod container;
+mod context;
+mod debug;
+mod info;
+mod lolwut;
+#[cfg(test)]
+mod rig;
+mod server;
 
-use tessera_core::resp::Reply;
-use tessera_io::ConnId;
 use tessera_shards::command::Spec;
 
-use crate::front::{Client, Front};
-
-/// A session command: `args[0]` is the name as sent; the arity has been checked.
-pub type SessionFn = for<'a, 'b, 'c> fn(&'a mut Session<'b>, &'c [&'c [u8]]);
-
-/// Runs on every shard's front, in one position, and writes what it has to say.
-pub type Call = Arc<dyn Fn(&mut Front, &mut Vec<u8>) + Send + Sync>;
-
-/// Makes one reply of what the shards said, in the order of the shards.
-pub type MergeCalls = Box<dyn FnOnce(Vec<Vec<u8>>, &mut Reply<'_>)>;
-
-/// What happens after a session command.
-pub enum Then {
-    /// The reply that was written goes out.
-    Reply,
-    /// The reply goes out, then the connection ends.
-    Close,
-    /// Every shard is asked, this one included; the reply is made of their answers.
-    AskAll(Call, MergeCalls),
-    /// The node ends, without a reply. (The reply written is sent only if it cannot.)
-    Shutdown,
-}
-
-/// One session command in progress.
-pub struct Session<'a> {
-    /// The front end of this shard.
-    pub front: &'a mut Front,
-    /// The connection that asks.
-    pub conn: ConnId,
-    /// Where the reply goes.
-    pub reply: Reply<'a>,
-    /// What comes after.
-    pub then: Then,
-}
-
-impl Session<'_> {
-    /// The client that asks.
-    pub fn client(&mut self) -> &mut Client {
-        self.front.clients.get_mut(self.conn).expect("a command runs for a connected client")
-    }
-}
+pub use context::{Call, MergeCalls, Session, SessionFn, Then};
 
 /// Tables of all session families.
-pub const FAMILIES: &[&[(Spec, SessionFn)]] = &[];
+pub const FAMILIES: &[&[(Spec, SessionFn)]] = &[
+    connection::ROWS,
+    client::ROWS,
+    command::ROWS,
+    config::ROWS,
+    info::ROWS,
+    server::ROWS,
+    debug::ROWS,
+    acl::ROWS,
+];
+
+/// The version of Redis whose commands, replies and fields clients may count on: they ask for it before they use them.
+pub const REDIS_VERSION: &str = "7.2.4";
+
+/// Our own version.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

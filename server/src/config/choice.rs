@@ -1,0 +1,117 @@
+//! The directives whose value is one of a few words, as types.
+
+use crate::config::{Value, directive::Setting};
+
+/// Makes an enum whose variants have the words of a directive, in the order in which Redis lists them in its errors.
+macro_rules! choice {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub enum $name { $($(#[$variant_doc])* $variant,)+ }
+
+        impl $name {
+            /// The words, in the order of the variants.
+            pub const WORDS: &'static [&'static str] = &[$($word),+];
+            const ALL: &'static [$name] = &[$($name::$variant),+];
+
+            /// The word of this value.
+            #[must_use]
+            pub fn word(self) -> &'static str {
+                Self::WORDS[self as usize]
+            }
+        }
+
+        impl Setting for $name {
+            fn to_value(&self) -> Value {
+                Value::Choice(*self as usize)
+            }
+
+            fn from_value(value: &Value) -> Option<Self> {
+                match value {
+                    Value::Choice(place) => Self::ALL.get(*place).copied(),
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+choice! {
+    /// `loglevel`.
+    LogLevel {
+        /// Everything.
+        Debug = "debug",
+        /// Much.
+        Verbose = "verbose",
+        /// What one wants in production.
+        Notice = "notice",
+        /// Only what is important.
+        Warning = "warning",
+    }
+}
+
+choice! {
+    /// `maxmemory-policy`.
+    Policy {
+        /// Keys with a TTL, longest unused first.
+        VolatileLru = "volatile-lru",
+        /// Keys with a TTL, least often used first.
+        VolatileLfu = "volatile-lfu",
+        /// Keys with a TTL, at random.
+        VolatileRandom = "volatile-random",
+        /// Keys with a TTL, shortest TTL first.
+        VolatileTtl = "volatile-ttl",
+        /// All keys, longest unused first.
+        AllkeysLru = "allkeys-lru",
+        /// All keys, least often used first.
+        AllkeysLfu = "allkeys-lfu",
+        /// All keys, at random.
+        AllkeysRandom = "allkeys-random",
+        /// None: commands that need memory are refused.
+        Noeviction = "noeviction",
+    }
+}
+
+choice! {
+    /// Who may do a dangerous thing: `enable-debug-command`, `enable-protected-configs`.
+    Allowed {
+        /// Nobody.
+        No = "no",
+        /// Everybody.
+        Yes = "yes",
+        /// Clients on this machine.
+        Local = "local",
+    }
+}
+
+choice! {
+    /// `io-backend`: how the kernel is asked for network I/O.
+    IoBackend {
+        /// io_uring where the kernel allows it, else epoll.
+        Auto = "auto",
+        /// io_uring or nothing.
+        Uring = "uring",
+        /// epoll.
+        Epoll = "epoll",
+    }
+}
+
+impl Policy {
+    /// Whether accesses are counted instead of timed.
+    #[must_use]
+    pub fn is_lfu(self) -> bool {
+        matches!(self, Policy::VolatileLfu | Policy::AllkeysLfu)
+    }
+}
+
+impl Allowed {
+    /// Whether a client may, given whether it is on this machine.
+    #[must_use]
+    pub fn allows(self, is_local: bool) -> bool {
+        match self {
+            Allowed::No => false,
+            Allowed::Yes => true,
+            Allowed::Local => is_local,
+        }
+    }
+}

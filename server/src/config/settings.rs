@@ -1,0 +1,159 @@
+//! `Config`: the values that the code reads, each a typed field that a row of the table fills.
+//!
+//! Immutable once it is shared: CONFIG SET changes a copy, and the copy replaces it in one step.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use tessera_shards::shard::Settings;
+
+use crate::config::{
+    Allowed, CLIENT_CLASSES, IoBackend, LogLevel, OutputLimit, Policy, ROWS, Value,
+};
+
+/// `rename-command`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Rename {
+    /// Name of a command.
+    pub from: Vec<u8>,
+    /// Its new name; empty: there is no such command any more.
+    pub to: Vec<u8>,
+}
+
+/// The configuration of a node.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `port`: TCP port, 0 for none.
+    pub port: u16,
+    /// `bind`: addresses to listen on.
+    pub bind: Vec<Vec<u8>>,
+    /// `protected-mode`: without a password, only clients of this machine.
+    pub protected_mode: bool,
+    /// `tcp-backlog`.
+    pub tcp_backlog: u32,
+    /// `unixsocket`: path, empty for none.
+    pub unixsocket: PathBuf,
+    /// `unixsocketperm`: permission bits, 0 for those of the umask.
+    pub unixsocket_mode: u32,
+    /// `timeout`: idle clients are closed after this; 0 for never.
+    pub idle_timeout_s: u32,
+    /// `tcp-keepalive`: 0 for none.
+    pub keepalive_s: u32,
+    /// `pidfile`: empty for none.
+    pub pidfile: PathBuf,
+    /// `loglevel`.
+    pub log_level: LogLevel,
+    /// `logfile`: empty for standard output.
+    pub logfile: PathBuf,
+    /// `always-show-logo`.
+    pub always_show_logo: bool,
+    /// `databases`.
+    pub databases: usize,
+    /// `dir`.
+    pub dir: PathBuf,
+    /// `requirepass`.
+    pub password: Option<Vec<u8>>,
+    /// `maxclients`.
+    pub clients_max: usize,
+    /// `maxmemory`: bytes, 0 for no limit.
+    pub memory_bytes_max: u64,
+    /// `maxmemory-policy`.
+    pub policy: Policy,
+    /// `lfu-log-factor`.
+    pub lfu_log_factor: u32,
+    /// `lfu-decay-time`.
+    pub lfu_decay_minutes: u32,
+    /// `active-expire-effort`.
+    pub expire_effort: u32,
+    /// `hz`: ticks per second of what happens now and then.
+    pub hz: u32,
+    /// `proto-max-bulk-len`.
+    pub bulk_bytes_max: u64,
+    /// `client-query-buffer-limit`.
+    pub query_buffer_bytes_max: u64,
+    /// `client-output-buffer-limit`, in the order of `CLIENT_CLASSES`.
+    pub output_limits: [OutputLimit; CLIENT_CLASSES.len()],
+    /// `enable-debug-command`.
+    pub debug_allowed: Allowed,
+    /// `enable-protected-configs`.
+    pub protected_allowed: Allowed,
+    /// `shards`: 0 for one per core.
+    pub shards: usize,
+    /// `io-backend`.
+    pub io_backend: IoBackend,
+    /// `receive-buffers`: per shard.
+    pub receive_buffers: u16,
+    /// `stall-warning-ms`: a turn longer than this is worth a line in the log; 0 for never.
+    pub stall_warning_ms: u64,
+    /// `rename-command`, in the order of the lines.
+    pub renames: Vec<Rename>,
+    /// Values of the directives that nothing reads.
+    pub kept: BTreeMap<&'static str, Value>,
+}
+
+impl Default for Config {
+    /// The defaults of all rows.
+    fn default() -> Self {
+        let mut config = Config::blank();
+        for row in ROWS {
+            let value = row.parse_one(row.default.as_bytes(), &config);
+            row.put(&mut config, value.expect("a test parses every default"));
+        }
+        config
+    }
+}
+
+impl Config {
+    /// Before the defaults of the rows.
+    fn blank() -> Self {
+        Config {
+            port: 0,
+            bind: Vec::new(),
+            protected_mode: true,
+            tcp_backlog: 0,
+            unixsocket: PathBuf::new(),
+            unixsocket_mode: 0,
+            idle_timeout_s: 0,
+            keepalive_s: 0,
+            pidfile: PathBuf::new(),
+            log_level: LogLevel::Notice,
+            logfile: PathBuf::new(),
+            always_show_logo: false,
+            databases: 0,
+            dir: PathBuf::new(),
+            password: None,
+            clients_max: 0,
+            memory_bytes_max: 0,
+            policy: Policy::Noeviction,
+            lfu_log_factor: 0,
+            lfu_decay_minutes: 0,
+            expire_effort: 1,
+            hz: 0,
+            bulk_bytes_max: 0,
+            query_buffer_bytes_max: 0,
+            output_limits: Default::default(),
+            debug_allowed: Allowed::No,
+            protected_allowed: Allowed::No,
+            shards: 0,
+            io_backend: IoBackend::Auto,
+            receive_buffers: 0,
+            stall_warning_ms: 0,
+            renames: Vec::new(),
+            kept: BTreeMap::new(),
+        }
+    }
+
+    /// What a shard has to know of it, given what it knows.
+    #[must_use]
+    pub fn shard_settings(&self, before: Settings) -> Settings {
+        Settings {
+            bulk_bytes_max: self.bulk_bytes_max,
+            is_lfu: self.policy.is_lfu(),
+            lfu_log_factor: self.lfu_log_factor,
+            lfu_decay_minutes: self.lfu_decay_minutes,
+            expire_effort: self.expire_effort,
+            // DEBUG SET-ACTIVE-EXPIRE is no directive: it stays.
+            active_expire: before.active_expire,
+        }
+    }
+}

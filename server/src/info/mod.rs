@@ -1,0 +1,12 @@
+//! INFO: figures of all shards, of the process and of the node, as the text that dashboards parse.
+
+mod figures;
+mod memory;
+mod process;
+mod report;
+mod section;
+
+pub use figures::{Rates, Sampler};
+pub use memory::Memory;
+pub use report::{Node, report};
+pub use section::Section;

@@ -1,0 +1,127 @@
+//! ACL: who one is, and which categories of commands there are. There is one user, `default`, who may do everything.
+
+use tessera_shards::command::Spec;
+use tessera_shards::command::spec::{category, flag};
+
+use crate::session::command::{category_bit, full_names, say_names};
+use crate::session::context::quoting;
+use crate::session::{Session, SessionFn, container};
+
+const BASE: Spec = Spec {
+    flags: flag::NOSCRIPT | flag::LOADING | flag::STALE,
+    since: "6.0.0",
+    group: "server",
+    complexity: "O(1)",
+    ..Spec::NONE
+};
+
+/// The table.
+pub(super) const ROWS: &[(Spec, SessionFn)] = &[(
+    Spec {
+        name: "acl",
+        arity: -2,
+        since: "6.0.0",
+        group: "server",
+        summary: "A container for Access List Control commands ",
+        complexity: "Depends on subcommand.",
+        subcommands: &container::specs(&SUBCOMMANDS),
+        ..Spec::NONE
+    },
+    |session, args| container::run(session, args, "acl", &SUBCOMMANDS),
+)];
+
+const SUBCOMMANDS: [(Spec, SessionFn); 3] = [
+    (
+        Spec {
+            name: "whoami",
+            arity: 2,
+            summary: "Return the name of the user associated to the current connection",
+            ..BASE
+        },
+        cmd_whoami,
+    ),
+    (
+        Spec {
+            name: "cat",
+            arity: -2,
+            summary: "List the ACL categories or the commands inside a category",
+            complexity: "O(1) since the categories and commands are a fixed set.",
+            ..BASE
+        },
+        cmd_cat,
+    ),
+    (
+        Spec {
+            name: "help",
+            arity: 2,
+            flags: flag::LOADING | flag::STALE,
+            summary: "Show helpful text about the different subcommands",
+            ..BASE
+        },
+        cmd_help,
+    ),
+];
+
+fn cmd_whoami(session: &mut Session<'_>, _: &[&[u8]]) {
+    session.reply.bulk(b"default");
+}
+
+fn cmd_cat(session: &mut Session<'_>, args: &[&[u8]]) {
+    match args {
+        [_, _] => say_names(session, category::NAMES.iter().map(|(_, name)| *name)),
+        [_, _, name] => match category_bit(name) {
+            Some(bit) => {
+                let mut rows = full_names(session);
+                rows.retain(|(spec, _)| spec.all_categories() & bit != 0);
+                say_names(session, rows.iter().map(|(_, name)| name.as_str()));
+            }
+            None => session.error(quoting("ERR Unknown category '", name, "'")),
+        },
+        _ => session.error(quoting(
+            "ERR unknown subcommand or wrong number of arguments for '",
+            args[1],
+            "'. Try ACL HELP.",
+        )),
+    }
+}
+
+fn cmd_help(session: &mut Session<'_>, _: &[&[u8]]) {
+    container::help(
+        session,
+        "acl",
+        &[
+            "CAT [<category>]",
+            "    List all commands that belong to <category>, or all command categories",
+            "    when no category is specified.",
+            "WHOAMI",
+            "    Return the current connection username.",
+        ],
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::session::rig::Rig;
+
+    #[test]
+    fn categories() {
+        let mut rig = Rig::new();
+        rig.says("ACL WHOAMI", "$7|default|");
+        let all = rig.send("ACL CAT");
+        assert!(
+            all.starts_with("*21|$8|keyspace|$4|read|$5|write|$3|set|$9|sortedset|"),
+            "{all}"
+        );
+        assert!(
+            all.ends_with("|$10|connection|$11|transaction|$9|scripting|"),
+            "{all}"
+        );
+        rig.says("ACL CAT foo", "-ERR Unknown category 'foo'|");
+        let connection = rig.send("ACL CAT connection");
+        assert!(
+            connection.contains("|$9|client|id|") && !connection.contains("config"),
+            "{connection}"
+        );
+        rig.says("ACL LIST", "-ERR unknown subcommand 'LIST'. Try ACL HELP.|");
+    }
+}

@@ -1,0 +1,157 @@
+//! CLIENT INFO and CLIENT LIST.
+
+use std::sync::Arc;
+
+use tessera_core::number::parse_i64;
+
+use crate::session::client::line::line;
+use crate::session::context::{SYNTAX_ERROR, quoting};
+use crate::session::{Session, Then};
+
+/// What a connection is used for. So far there is one kind.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum ClientType {
+    /// Sends commands.
+    Normal,
+    /// Another server, or a subscriber: nobody.
+    Other,
+}
+
+impl ClientType {
+    /// By Redis's word for it.
+    pub(super) fn of(word: &[u8]) -> Option<Self> {
+        match word.to_ascii_lowercase().as_slice() {
+            b"normal" => Some(ClientType::Normal),
+            b"master" | b"replica" | b"slave" | b"pubsub" => Some(ClientType::Other),
+            _ => None,
+        }
+    }
+}
+
+pub(super) fn cmd_info(session: &mut Session<'_>, _: &[&[u8]]) {
+    let Some(client) = session.front.clients.get(session.conn) else {
+        return;
+    };
+    let line = line(session.front, client);
+    session.reply.verbatim(*b"txt", &line);
+}
+
+pub(super) fn cmd_list(session: &mut Session<'_>, args: &[&[u8]]) {
+    let mut ids: Option<Vec<u64>> = None;
+    match &args[2..] {
+        [] => {}
+        [option, word] if option.eq_ignore_ascii_case(b"type") => match ClientType::of(word) {
+            Some(ClientType::Normal) => {}
+            Some(ClientType::Other) => return session.reply.verbatim(*b"txt", b""),
+            None => return session.error(quoting("ERR Unknown client type '", word, "'")),
+        },
+        [option, numbers @ ..] if option.eq_ignore_ascii_case(b"id") && !numbers.is_empty() => {
+            let mut wanted = Vec::with_capacity(numbers.len());
+            for number in numbers {
+                let Some(id) = parse_i64(number) else {
+                    return session.error("ERR Invalid client ID");
+                };
+                wanted.extend(u64::try_from(id));
+            }
+            wanted.sort_unstable();
+            ids = Some(wanted);
+        }
+        _ => return session.error(SYNTAX_ERROR),
+    }
+    session.then = Then::AskAll(
+        Arc::new(move |front, out| {
+            for client in front.clients.iter() {
+                if ids
+                    .as_ref()
+                    .is_none_or(|ids| ids.binary_search(&client.id).is_ok())
+                {
+                    out.extend(line(front, client));
+                }
+            }
+        }),
+        Box::new(|parts, reply| {
+            let parts = parts.concat();
+            let mut lines: Vec<&[u8]> = parts.split_inclusive(|&byte| byte == b'\n').collect();
+            lines.sort_by_key(|line| id_of(line));
+            reply.verbatim(*b"txt", &lines.concat());
+        }),
+    );
+}
+
+/// The number a line starts with (`id=7 ...`).
+fn id_of(line: &[u8]) -> u64 {
+    let digits = line
+        .iter()
+        .skip(b"id=".len())
+        .take_while(|byte| byte.is_ascii_digit());
+    digits.fold(0, |id, digit| id * 10 + u64::from(digit - b'0'))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::session::rig::{Rig, conn};
+
+    #[test]
+    fn lines_of_all_shards_in_the_order_of_ids() {
+        let mut rig = Rig::new();
+        rig.connect(1, conn(0), "127.0.0.1:50001");
+        rig.connect(0, conn(5), "[::1]:50002");
+        rig.says("CLIENT SETNAME me", "+OK|");
+        let list = rig.send("CLIENT LIST");
+        let starts: Vec<&str> = list
+            .lines()
+            .map(|line| line.split(" laddr").next().unwrap())
+            .collect();
+        assert!(starts[0].ends_with("|id=1 addr=127.0.0.1:50000"), "{list}");
+        assert_eq!(
+            starts[1..3],
+            ["id=2 addr=127.0.0.1:50001", "id=3 addr=[::1]:50002"]
+        );
+        assert!(rig.send("CLIENT LIST ID 3 1 9").starts_with('$'));
+        assert_eq!(rig.send("CLIENT LIST ID 3 1 9").lines().count(), 3);
+        rig.says("CLIENT LIST ID 0", "$0||");
+        rig.says("CLIENT LIST ID a", "-ERR Invalid client ID|");
+        rig.says("CLIENT LIST ID", "-ERR syntax error|");
+        rig.says("CLIENT LIST TYPE", "-ERR syntax error|");
+        rig.says("CLIENT LIST foo", "-ERR syntax error|");
+        rig.says("CLIENT LIST TYPE normal ID 5", "-ERR syntax error|");
+        rig.says("CLIENT LIST TYPE foo", "-ERR Unknown client type 'foo'|");
+        rig.says("CLIENT LIST TYPE pubsub", "$0||");
+    }
+
+    #[test]
+    fn every_field_of_redis_7_2() {
+        let mut rig = Rig::new();
+        rig.client().last_ms -= 2_500;
+        rig.client().created_ms -= 61_000;
+        rig.says("CLIENT SETINFO lib-name lib", "+OK|");
+        let info = rig.send("CLIENT INFO");
+        let fields: Vec<&str> = info
+            .split_once('|')
+            .unwrap()
+            .1
+            .trim_end_matches(['|', '\n'])
+            .split(' ')
+            .collect();
+        let names: Vec<&str> = fields
+            .iter()
+            .map(|field| field.split('=').next().unwrap())
+            .collect();
+        assert_eq!(
+            names.join(" "),
+            "id addr laddr fd name age idle flags db sub psub ssub multi qbuf qbuf-free argv-mem multi-mem rbs rbp obl oll omem \
+             tot-mem events cmd user redir resp lib-name lib-ver"
+        );
+        for field in [
+            "age=61",
+            "idle=2",
+            "flags=N",
+            "cmd=client",
+            "resp=2",
+            "lib-name=lib",
+            "lib-ver=",
+        ] {
+            assert!(fields.contains(&field), "{field} in {info}");
+        }
+    }
+}

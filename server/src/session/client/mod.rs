@@ -1,0 +1,398 @@
+//! CLIENT: what the server knows of its connections, and how to end them.
+
+mod kill;
+mod line;
+mod list;
+
+use tessera_shards::command::Spec;
+use tessera_shards::command::spec::{category, flag};
+
+use crate::front::{Client, ReplyMode};
+use crate::session::connection::{is_plain, set_name};
+use crate::session::context::{SYNTAX_ERROR, quoting};
+use crate::session::{Session, SessionFn, container};
+
+const QUIET: u32 = flag::NOSCRIPT | flag::LOADING | flag::STALE;
+
+const BASE: Spec = Spec {
+    flags: QUIET,
+    categories: category::CONNECTION,
+    group: "connection",
+    complexity: "O(1)",
+    ..Spec::NONE
+};
+
+/// The table.
+pub(super) const ROWS: &[(Spec, SessionFn)] = &[(
+    Spec {
+        name: "client",
+        arity: -2,
+        since: "2.4.0",
+        group: "connection",
+        summary: "A container for client connection commands",
+        complexity: "Depends on subcommand.",
+        subcommands: &container::specs(&SUBCOMMANDS),
+        ..Spec::NONE
+    },
+    |session, args| container::run(session, args, "client", &SUBCOMMANDS),
+)];
+
+const SUBCOMMANDS: [(Spec, SessionFn); 13] = [
+    (
+        Spec {
+            name: "id",
+            arity: 2,
+            since: "5.0.0",
+            summary: "Returns the client ID for the current connection",
+            ..BASE
+        },
+        cmd_id,
+    ),
+    (
+        Spec {
+            name: "info",
+            arity: 2,
+            tips: &["nondeterministic_output"],
+            since: "6.2.0",
+            summary: "Returns information about the current client connection.",
+            ..BASE
+        },
+        list::cmd_info,
+    ),
+    (
+        Spec {
+            name: "list",
+            arity: -2,
+            flags: flag::ADMIN | QUIET,
+            tips: &["nondeterministic_output"],
+            since: "2.4.0",
+            summary: "Get the list of client connections",
+            complexity: "O(N) where N is the number of client connections",
+            ..BASE
+        },
+        list::cmd_list,
+    ),
+    (
+        Spec {
+            name: "kill",
+            arity: -3,
+            flags: flag::ADMIN | QUIET,
+            since: "2.4.0",
+            summary: "Kill the connection of a client",
+            complexity: "O(N) where N is the number of client connections",
+            ..BASE
+        },
+        kill::cmd_kill,
+    ),
+    (
+        Spec {
+            name: "getname",
+            arity: 2,
+            since: "2.6.9",
+            summary: "Get the current connection name",
+            ..BASE
+        },
+        cmd_getname,
+    ),
+    (
+        Spec {
+            name: "setname",
+            arity: 3,
+            since: "2.6.9",
+            summary: "Set the current connection name",
+            ..BASE
+        },
+        cmd_setname,
+    ),
+    (
+        Spec {
+            name: "setinfo",
+            arity: 4,
+            tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
+            since: "7.2.0",
+            summary: "Set client or connection specific info",
+            ..BASE
+        },
+        cmd_setinfo,
+    ),
+    (
+        Spec {
+            name: "reply",
+            arity: 3,
+            since: "3.2.0",
+            summary: "Instruct the server whether to reply to commands",
+            ..BASE
+        },
+        cmd_reply,
+    ),
+    (
+        Spec {
+            name: "no-evict",
+            arity: 3,
+            flags: flag::ADMIN | QUIET,
+            since: "7.0.0",
+            summary: "Set client eviction mode for the current connection",
+            ..BASE
+        },
+        cmd_no_evict,
+    ),
+    (
+        Spec {
+            name: "no-touch",
+            arity: 3,
+            since: "7.2.0",
+            summary: "Controls whether commands sent by the client will alter the LRU/LFU of the keys they access",
+            ..BASE
+        },
+        cmd_no_touch,
+    ),
+    (
+        Spec {
+            name: "getredir",
+            arity: 2,
+            since: "6.0.0",
+            summary: "Get tracking notifications redirection client ID if any",
+            ..BASE
+        },
+        cmd_getredir,
+    ),
+    (
+        Spec {
+            name: "trackinginfo",
+            arity: 2,
+            since: "6.2.0",
+            summary: "Return information about server assisted client side caching for the current connection",
+            ..BASE
+        },
+        cmd_trackinginfo,
+    ),
+    (
+        Spec {
+            name: "help",
+            arity: 2,
+            flags: flag::LOADING | flag::STALE,
+            since: "5.0.0",
+            summary: "Show helpful text about the different subcommands",
+            ..BASE
+        },
+        cmd_help,
+    ),
+];
+
+fn cmd_id(session: &mut Session<'_>, _: &[&[u8]]) {
+    let id = session.client().id;
+    session.reply.integer(id as i64);
+}
+
+fn cmd_getname(session: &mut Session<'_>, _: &[&[u8]]) {
+    let name = session.client().name.clone();
+    session
+        .reply
+        .bulk_or_null((!name.is_empty()).then_some(&*name));
+}
+
+fn cmd_setname(session: &mut Session<'_>, args: &[&[u8]]) {
+    if set_name(session, args[2]) {
+        session.reply.ok();
+    }
+}
+
+fn cmd_setinfo(session: &mut Session<'_>, args: &[&[u8]]) {
+    let (option, text) = (args[2], args[3]);
+    let field: fn(&mut Client) -> &mut Box<[u8]> = if option.eq_ignore_ascii_case(b"lib-name") {
+        |client| &mut client.lib_name
+    } else if option.eq_ignore_ascii_case(b"lib-ver") {
+        |client| &mut client.lib_ver
+    } else {
+        return session.error(quoting("ERR Unrecognized option '", option, "'"));
+    };
+    if !is_plain(text) {
+        return session.error(quoting(
+            "ERR ",
+            option,
+            " cannot contain spaces, newlines or special characters.",
+        ));
+    }
+    *field(session.client()) = text.into();
+    session.reply.ok();
+}
+
+fn cmd_reply(session: &mut Session<'_>, args: &[&[u8]]) {
+    let client = session.client();
+    match args[2].to_ascii_lowercase().as_slice() {
+        b"on" => {
+            client.reply_mode = ReplyMode::On;
+            session.reply.ok();
+        }
+        // No reply to these two: the dispatch sees the mode.
+        b"off" => client.reply_mode = ReplyMode::Off,
+        b"skip" if client.reply_mode == ReplyMode::Off => {}
+        b"skip" => client.reply_mode = ReplyMode::SkipNext,
+        _ => session.error(SYNTAX_ERROR),
+    }
+}
+
+/// `ON` or `OFF`; replies with the error if it is neither.
+fn switch(session: &mut Session<'_>, word: &[u8]) -> Option<bool> {
+    let on = word.eq_ignore_ascii_case(b"on");
+    if on || word.eq_ignore_ascii_case(b"off") {
+        session.reply.ok();
+        Some(on)
+    } else {
+        session.error(SYNTAX_ERROR);
+        None
+    }
+}
+
+fn cmd_no_evict(session: &mut Session<'_>, args: &[&[u8]]) {
+    if let Some(on) = switch(session, args[2]) {
+        session.client().no_evict = on;
+    }
+}
+
+fn cmd_no_touch(session: &mut Session<'_>, args: &[&[u8]]) {
+    if let Some(on) = switch(session, args[2]) {
+        session.client().no_touch = on;
+    }
+}
+
+/// Nobody tracks: there is no client side caching.
+fn cmd_getredir(session: &mut Session<'_>, _: &[&[u8]]) {
+    session.reply.integer(-1);
+}
+
+fn cmd_trackinginfo(session: &mut Session<'_>, _: &[&[u8]]) {
+    session.reply.map(3);
+    session.reply.bulk(b"flags");
+    session.reply.set(1);
+    session.reply.bulk(b"off");
+    session.reply.bulk(b"redirect");
+    session.reply.integer(-1);
+    session.reply.bulk(b"prefixes");
+    session.reply.array(0);
+}
+
+fn cmd_help(session: &mut Session<'_>, _: &[&[u8]]) {
+    container::help(
+        session,
+        "client",
+        &[
+            "GETREDIR",
+            "    Return the client ID we are redirecting to when tracking is enabled.",
+            "GETNAME",
+            "    Return the name of the current connection.",
+            "ID",
+            "    Return the ID of the current connection.",
+            "INFO",
+            "    Return information about the current client connection.",
+            "KILL <ip:port>",
+            "    Kill connection made from <ip:port>.",
+            "KILL <option> <value> [<option> <value> [...]]",
+            "    Kill connections. Options are:",
+            "    * ADDR (<ip:port>|<unixsocket>:0)",
+            "      Kill connections made from the specified address",
+            "    * LADDR (<ip:port>|<unixsocket>:0)",
+            "      Kill connections made to specified local address",
+            "    * TYPE (NORMAL|MASTER|REPLICA|PUBSUB)",
+            "      Kill connections by type.",
+            "    * USER <username>",
+            "      Kill connections authenticated by <username>.",
+            "    * SKIPME (YES|NO)",
+            "      Skip killing current connection (default: yes).",
+            "    * ID <client-id>",
+            "      Kill connections by client id.",
+            "    * MAXAGE <maxage>",
+            "      Kill connections older than the specified age.",
+            "LIST [options ...]",
+            "    Return information about client connections. Options:",
+            "    * TYPE (NORMAL|MASTER|REPLICA|PUBSUB)",
+            "      Return clients of specified type.",
+            "NO-EVICT (ON|OFF)",
+            "    Protect current client connection from eviction.",
+            "NO-TOUCH (ON|OFF)",
+            "    Will not touch LRU/LFU stats when this mode is on.",
+            "REPLY (ON|OFF|SKIP)",
+            "    Control the replies sent to the current connection.",
+            "SETNAME <name>",
+            "    Assign the name <name> to the current connection.",
+            "SETINFO <option> <value>",
+            "    Set client meta attr. Options are:",
+            "    * LIB-NAME: the client lib name.",
+            "    * LIB-VER: the client lib version.",
+            "TRACKINGINFO",
+            "    Report tracking status for the current connection.",
+        ],
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::front::ReplyMode;
+    use crate::session::rig::Rig;
+
+    #[test]
+    fn names() {
+        let mut rig = Rig::new();
+        rig.says(
+            "CLIENT",
+            "-ERR wrong number of arguments for 'client' command|",
+        );
+        rig.says("CLIENT ID", ":1|");
+        rig.says(
+            "client id a",
+            "-ERR wrong number of arguments for 'client|id' command|",
+        );
+        rig.says(
+            "CLIENT foo",
+            "-ERR unknown subcommand 'foo'. Try CLIENT HELP.|",
+        );
+        rig.says("CLIENT GETNAME", "$-1|");
+        rig.says(
+            "CLIENT SETNAME \"a b\"",
+            "-ERR Client names cannot contain spaces, newlines or special characters.|",
+        );
+        rig.says("CLIENT SETNAME ab", "+OK|");
+        rig.says("CLIENT GETNAME", "$2|ab|");
+        rig.says("CLIENT SETNAME \"\"", "+OK|");
+        rig.says("CLIENT GETNAME", "$-1|");
+        rig.says("CLIENT SETINFO LIB-NAME redis-py", "+OK|");
+        rig.says("CLIENT SETINFO lib-ver 1.2", "+OK|");
+        assert_eq!(&*rig.client().lib_name, b"redis-py");
+        assert_eq!(&*rig.client().lib_ver, b"1.2");
+        rig.says("CLIENT SETINFO foo x", "-ERR Unrecognized option 'foo'|");
+        rig.says(
+            "CLIENT SETINFO LIB-NAME \"a b\"",
+            "-ERR LIB-NAME cannot contain spaces, newlines or special characters.|",
+        );
+    }
+
+    #[test]
+    fn switches() {
+        let mut rig = Rig::new();
+        rig.says("CLIENT NO-EVICT on", "+OK|");
+        rig.says("CLIENT NO-TOUCH ON", "+OK|");
+        assert!(rig.client().no_evict && rig.client().no_touch);
+        rig.says("CLIENT NO-EVICT foo", "-ERR syntax error|");
+        rig.says("CLIENT NO-TOUCH off", "+OK|");
+        assert!(!rig.client().no_touch);
+        rig.says("CLIENT GETREDIR", ":-1|");
+        rig.says(
+            "CLIENT TRACKINGINFO",
+            "*6|$5|flags|*1|$3|off|$8|redirect|:-1|$8|prefixes|*0|",
+        );
+        rig.says(
+            "CLIENT TRACKING on",
+            "-ERR unknown subcommand 'TRACKING'. Try CLIENT HELP.|",
+        );
+        rig.says("CLIENT REPLY foo", "-ERR syntax error|");
+        rig.says("CLIENT REPLY skip", "");
+        assert_eq!(rig.client().reply_mode, ReplyMode::SkipNext);
+        rig.says("CLIENT REPLY off", "");
+        rig.says("CLIENT REPLY skip", "");
+        assert_eq!(rig.client().reply_mode, ReplyMode::Off);
+        rig.says("CLIENT REPLY on", "+OK|");
+        assert!(rig.send("CLIENT HELP").starts_with(
+            "*47|+CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:|+GETREDIR|+    Return the client ID"
+        ));
+    }
+}

@@ -1,0 +1,229 @@
+//! DEBUG: what the tests of clients use, behind `enable-debug-command`.
+
+use tessera_core::resp::Proto;
+use tessera_shards::command::Spec;
+use tessera_shards::command::spec::flag;
+
+use crate::session::context::quoting;
+use crate::session::{Session, SessionFn, container};
+
+/// The table.
+pub(super) const ROWS: &[(Spec, SessionFn)] = &[(
+    Spec {
+        name: "debug",
+        arity: -2,
+        flags: flag::ADMIN | flag::NOSCRIPT | flag::LOADING | flag::STALE,
+        group: "server",
+        summary: "A container for debugging commands",
+        complexity: "Depends on subcommand.",
+        ..Spec::NONE
+    },
+    cmd_debug,
+)];
+
+const NOT_ALLOWED: &str = "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it \
+                           from a local connection, otherwise you need to set this option in the configuration file, and then \
+                           restart the server.";
+
+/// The longest stand-still one may ask for: a day.
+const SLEEP_S_MAX: f64 = 86_400.0;
+
+/// The double of DEBUG PROTOCOL, as Redis sends it: no attempt at a circle.
+#[allow(clippy::approx_constant)]
+const DOUBLE: f64 = 3.141;
+
+fn cmd_debug(session: &mut Session<'_>, args: &[&[u8]]) {
+    let is_local = session.is_local();
+    if !session.front.config.debug_allowed.allows(is_local) {
+        return session.error(NOT_ALLOWED);
+    }
+    match (args[1].to_ascii_lowercase().as_slice(), &args[2..]) {
+        (b"sleep", [seconds]) => {
+            let sleep_us = (leading_number(seconds).clamp(0.0, SLEEP_S_MAX) * 1e6) as u64;
+            session.on_all_shards(move |front| front.sleep_us = sleep_us);
+        }
+        (b"set-active-expire", [flag]) => {
+            let is_active = leading_number(flag) as i64 != 0;
+            session
+                .on_all_shards(move |front| front.engine.shard.settings.active_expire = is_active);
+        }
+        (b"error", [text]) => session.error(text),
+        (b"log", [text]) => {
+            tracing::warn!("DEBUG LOG: {}", String::from_utf8_lossy(text));
+            session.reply.ok();
+        }
+        (b"protocol", [kind]) => protocol(session, kind),
+        (b"help", []) => help(session),
+        _ => session.error(quoting(
+            "ERR unknown subcommand or wrong number of arguments for '",
+            args[1],
+            "'. Try DEBUG HELP.",
+        )),
+    }
+}
+
+/// The number a text starts with, as C's `strtod` sees it; 0 if there is none.
+fn leading_number(text: &[u8]) -> f64 {
+    let is_part = |byte: &&u8| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+');
+    let digits: Vec<u8> = text.iter().take_while(is_part).copied().collect();
+    std::str::from_utf8(&digits)
+        .ok()
+        .and_then(|digits| digits.parse().ok())
+        .unwrap_or(0.0)
+}
+
+/// DEBUG PROTOCOL: a reply of each type of RESP3.
+fn protocol(session: &mut Session<'_>, kind: &[u8]) {
+    let reply = &mut session.reply;
+    match kind.to_ascii_lowercase().as_slice() {
+        b"string" => reply.bulk(b"Hello World"),
+        b"integer" => reply.integer(12_345),
+        b"double" => reply.double(DOUBLE),
+        b"null" => reply.null(),
+        b"array" => {
+            reply.array(3);
+            (0..3).for_each(|number| reply.integer(number));
+        }
+        b"set" => {
+            reply.set(3);
+            (0..3).for_each(|number| reply.integer(number));
+        }
+        b"map" => {
+            reply.map(3);
+            for number in 0..3 {
+                reply.integer(number);
+                reply.boolean(number == 1);
+            }
+        }
+        b"push" if reply.proto() == Proto::Resp2 => {
+            reply.error("ERR RESP2 is not supported by this command");
+        }
+        b"push" => {
+            reply.push(2);
+            reply.bulk(b"server-cpu-usage");
+            reply.integer(42);
+            reply.bulk(b"Some real reply following the push reply");
+        }
+        b"attrib" => {
+            if reply.proto() == Proto::Resp3 {
+                reply.raw(b"|1\r\n$14\r\nkey-popularity\r\n*2\r\n$7\r\nkey:123\r\n:90\r\n");
+            }
+            reply.bulk(b"Some real reply following the attribute");
+        }
+        b"verbatim" => reply.verbatim(*b"txt", b"This is a verbatim\nstring"),
+        b"bignum" => reply.big_number("1234567999999999999999999999999999999"),
+        b"true" => reply.boolean(true),
+        b"false" => reply.boolean(false),
+        _ => reply.error(
+            "ERR Wrong protocol type name. Please use one of the following: string|integer|double|bignum|null|array|set|map|\
+             attrib|push|verbatim|true|false",
+        ),
+    }
+}
+
+fn help(session: &mut Session<'_>) {
+    container::help(
+        session,
+        "debug",
+        &[
+            "ERROR <string>",
+            "    Return a Redis protocol error with <string> as message. Useful for clients",
+            "    unit tests to simulate Redis errors.",
+            "LOG <message>",
+            "    Write <message> to the server log.",
+            "PROTOCOL <type>",
+            "    Reply with a test value of the specified type. <type> can be: string,",
+            "    integer, double, null, array, set, map, attrib, push, verbatim,",
+            "    bignum, true, false.",
+            "SET-ACTIVE-EXPIRE <0|1>",
+            "    Setting it to 0 disables expiring keys (in case they are not accessed)",
+            "    by the active expiration cycle.",
+            "SLEEP <seconds>",
+            "    Stop the server for <seconds>. Decimals allowed.",
+        ],
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Allowed, Config};
+    use crate::session::rig::Rig;
+
+    fn open() -> Rig {
+        Rig::with(Config {
+            debug_allowed: Allowed::Local,
+            ..Config::default()
+        })
+    }
+
+    #[test]
+    fn closed_by_default() {
+        let mut rig = Rig::new();
+        let refused = "-ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it from a \
+                       local connection, otherwise you need to set this option in the configuration file, and then restart the \
+                       server.|";
+        rig.says("DEBUG SLEEP 0", refused);
+        rig.says("DEBUG HELP", refused);
+        rig.says(
+            "DEBUG",
+            "-ERR wrong number of arguments for 'debug' command|",
+        );
+    }
+
+    #[test]
+    fn every_shard_sleeps_and_switches() {
+        let mut rig = open();
+        rig.says("DEBUG SLEEP 0.25", "+OK|");
+        assert!(rig.fronts.iter().all(|front| front.sleep_us == 250_000));
+        rig.says("DEBUG SLEEP a", "+OK|");
+        assert!(rig.fronts.iter().all(|front| front.sleep_us == 0));
+        rig.says("DEBUG SET-ACTIVE-EXPIRE 0", "+OK|");
+        assert!(
+            rig.fronts
+                .iter()
+                .all(|front| !front.engine.shard.settings.active_expire)
+        );
+        rig.says("CONFIG SET hz 20", "+OK|");
+        assert!(
+            rig.fronts
+                .iter()
+                .all(|front| !front.engine.shard.settings.active_expire)
+        );
+    }
+
+    #[test]
+    fn small_things() {
+        let mut rig = open();
+        rig.says(
+            "DEBUG foo",
+            "-ERR unknown subcommand or wrong number of arguments for 'foo'. Try DEBUG HELP.|",
+        );
+        rig.says(
+            "DEBUG SLEEP",
+            "-ERR unknown subcommand or wrong number of arguments for 'SLEEP'. Try DEBUG HELP.|",
+        );
+        rig.says("DEBUG ERROR \"FOO bar\"", "-FOO bar|");
+        rig.says("DEBUG PROTOCOL string", "$11|Hello World|");
+        rig.says(
+            "DEBUG PROTOCOL push",
+            "-ERR RESP2 is not supported by this command|",
+        );
+        rig.says(
+            "DEBUG PROTOCOL foo",
+            "-ERR Wrong protocol type name. Please use one of the following: string|integer|double|bignum|null|array|set|map|attrib|\
+             push|verbatim|true|false|",
+        );
+        rig.send("HELLO 3");
+        rig.says("DEBUG PROTOCOL map", "%3|:0|#f|:1|#t|:2|#f|");
+        rig.says("DEBUG PROTOCOL set", "~3|:0|:1|:2|");
+        rig.says(
+            "DEBUG PROTOCOL verbatim",
+            "=29|txt:This is a verbatim\nstring|",
+        );
+        rig.says(
+            "DEBUG PROTOCOL bignum",
+            "(1234567999999999999999999999999999999|",
+        );
+        rig.says("DEBUG PROTOCOL null", "_|");
+    }
+}
