@@ -43,10 +43,11 @@ impl Generator {
             91..=97 => connection::draw(draw, self.protocol),
             _ => vec![nonsense(draw)],
         };
-        if let Some(first) = steps.first_mut()
-            && draw.rng.one_in(16)
+        // Steps that belong together stay as they are: a second one looks at the key of the first.
+        if let [alone] = steps.as_mut_slice()
+            && draw.rng.one_in(14)
         {
-            mutate(draw, first);
+            mutate(draw, alone);
         }
         for step in &mut steps {
             let short = step.command.iter().map(Vec::len).sum::<usize>() < 2000;
@@ -106,8 +107,8 @@ fn mutate(draw: &mut Draw, step: &mut Step) {
         return;
     }
     let command = &mut step.command;
-    // A bare COMMAND, or INFO or DOCS without names, lists what each server has.
-    if step.judge != Judge::Exact && command[0].eq_ignore_ascii_case(b"COMMAND") {
+    // COMMAND and most of its subcommands list what each server has when a word is missing.
+    if command[0].eq_ignore_ascii_case(b"COMMAND") && !command[1].eq_ignore_ascii_case(b"GETKEYS") {
         return;
     }
     match draw.rng.below(5) {

@@ -9,9 +9,9 @@ use super::step::Step;
 use crate::deadline::Deadline;
 
 /// How long to search for a shorter stream.
-const SEARCH: Duration = Duration::from_secs(25);
+const SEARCH: Duration = Duration::from_secs(40);
 /// Tails to try before the whole stream.
-const TAILS: &[usize] = &[20, 200, 2_000];
+const TAILS: &[usize] = &[20, 200, 2_000, 6_000, 20_000];
 /// How many commands to print.
 const PRINTED: usize = 60;
 
