@@ -1,10 +1,15 @@
 //! Tessera's server as a library, so that tests and the simulator can run its parts in-process.
 
+pub mod cli;
 pub mod config;
 pub mod driver;
 pub mod front;
 pub mod info;
 pub mod limits;
+pub mod listen;
 pub mod logging;
 pub mod session;
 pub mod shared;
+pub mod signals;
+pub mod start;
+pub mod supervisor;

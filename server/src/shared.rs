@@ -9,7 +9,7 @@ use tessera_shards::command::Registry;
 use tessera_shards::mesh::Mesh;
 use tessera_shards::shard::Stats;
 
-use crate::config::Config;
+use crate::config::{Config, Rename};
 use crate::front::Front;
 use crate::info::Rates;
 use crate::logging::Verbosity;
@@ -130,6 +130,21 @@ impl Shared {
             start_bytes: 0,
             peak_bytes: AtomicU64::new(0),
         }
+    }
+
+    /// As `new`, with the command names that the configuration changes.
+    ///
+    /// # Errors
+    /// A `rename-command` that names no command, or takes a name that is taken.
+    pub fn with_renames(config: Config, shards: usize) -> Result<Self, String> {
+        let renames = config.renames.clone();
+        let mut shared = Self::new(config, shards);
+        for Rename { from, to, place } in renames {
+            let failed = |cause| format!("{place}: 'rename-command {}': {cause}", String::from_utf8_lossy(&from));
+            let to = String::from_utf8(to).map_err(|_| failed("the new name is no text"))?;
+            shared.registry.rename(&from, &to).map_err(failed)?;
+        }
+        Ok(shared)
     }
 
     /// The latest configuration.

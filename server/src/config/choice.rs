@@ -96,6 +96,20 @@ choice! {
     }
 }
 
+choice! {
+    /// `supervised`: which service manager to tell about the start.
+    Supervised {
+        /// None.
+        No = "no",
+        /// systemd.
+        Systemd = "systemd",
+        /// Upstart, which watches by itself.
+        Upstart = "upstart",
+        /// Whoever there is.
+        Auto = "auto",
+    }
+}
+
 impl Policy {
     /// Whether accesses are counted instead of timed.
     #[must_use]

@@ -135,7 +135,7 @@ fn load(lines: &[Line], config: &mut Config, depth: usize) -> Result<(), ConfigE
 fn follow(line: &Line, config: &mut Config) -> Result<(), String> {
     let words: Vec<&[u8]> = line.words[1..].iter().map(Vec::as_slice).collect();
     if line.is("rename-command") {
-        return rename_command(&words, config);
+        return rename_command(line, &words, config);
     }
     if line.is("user") {
         return Err("not supported yet in this version".to_owned());
@@ -154,13 +154,14 @@ fn follow(line: &Line, config: &mut Config) -> Result<(), String> {
     Ok(())
 }
 
-fn rename_command(words: &[&[u8]], config: &mut Config) -> Result<(), String> {
+fn rename_command(line: &Line, words: &[&[u8]], config: &mut Config) -> Result<(), String> {
     let &[from, to] = words else {
         return Err("wrong number of arguments".to_owned());
     };
     config.renames.push(Rename {
         from: from.to_ascii_lowercase(),
         to: to.to_ascii_lowercase(),
+        place: line.place.clone(),
     });
     Ok(())
 }
@@ -236,7 +237,8 @@ mod tests {
             config.renames[1],
             Rename {
                 from: b"config".to_vec(),
-                to: b"c0nf".to_vec()
+                to: b"c0nf".to_vec(),
+                place: Place::File("t.conf".into(), 11),
             }
         );
         let row = find(b"hash-max-listpack-entries").unwrap();

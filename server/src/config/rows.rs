@@ -5,7 +5,9 @@
 //! not exist yet: a server must not pretend, so other values are refused.
 
 use crate::config::directive::Setting;
-use crate::config::{Allowed, Config, Directive, Home, IoBackend, Kind, LogLevel, Policy, words};
+use crate::config::{
+    Allowed, Config, Directive, Home, IoBackend, Kind, LogLevel, Policy, Supervised, words,
+};
 
 use Kind::{Bool, Bytes, BytesOrPercent, Choice, Flags, Int, Octal, Text, Words};
 
@@ -70,7 +72,7 @@ pub const ROWS: &[Directive] = &[
     row("client-output-buffer-limit", Words(words::output_limits), "normal 0 0 0 slave 256mb 64mb 60 pubsub 32mb 8mb 60").to(field!(output_limits)),
     row("proto-max-bulk-len", Bytes(MIB, I64), "512mb").to(field!(bulk_bytes_max)),
     row("socket-mark-id", Int(0, U32), "0").only("0", NOT_YET),
-    row("io-threads", Int(1, 128), "1").at_start(),
+    row("io-threads", Int(1, 128), "1").to(field!(io_threads)).at_start(),
     row("io-threads-do-reads", Bool, "no").at_start(),
     row("tls-port", Int(0, 65_535), "0").only("0", NOT_YET),
     row("tls-session-cache-size", Int(0, I32), "20480"),
@@ -95,7 +97,7 @@ pub const ROWS: &[Directive] = &[
 
     // The process.
     row("daemonize", Bool, "no").at_start().only("no", NO_DAEMON),
-    row("supervised", Choice(&["no", "systemd", "upstart", "auto"]), "no").at_start(),
+    row("supervised", Choice(Supervised::WORDS), "no").to(field!(supervised)).at_start(),
     row("pidfile", Text, "").to(field!(pidfile)).at_start(),
     row("loglevel", Choice(LogLevel::WORDS), "notice").to(field!(log_level)),
     row("logfile", Text, "").to(field!(logfile)).at_start(),

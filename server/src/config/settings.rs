@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use tessera_shards::shard::Settings;
 
 use crate::config::{
-    Allowed, CLIENT_CLASSES, IoBackend, LogLevel, OutputLimit, Policy, ROWS, Value,
+    Allowed, CLIENT_CLASSES, IoBackend, LogLevel, OutputLimit, Place, Policy, ROWS, Supervised,
+    Value,
 };
 
 /// `rename-command`.
@@ -18,6 +19,8 @@ pub struct Rename {
     pub from: Vec<u8>,
     /// Its new name; empty: there is no such command any more.
     pub to: Vec<u8>,
+    /// Where the line stands.
+    pub place: Place,
 }
 
 /// The configuration of a node.
@@ -39,6 +42,10 @@ pub struct Config {
     pub idle_timeout_s: u32,
     /// `tcp-keepalive`: 0 for none.
     pub keepalive_s: u32,
+    /// `supervised`.
+    pub supervised: Supervised,
+    /// `io-threads`: accepted because configurations have it, and without effect.
+    pub io_threads: u32,
     /// `pidfile`: empty for none.
     pub pidfile: PathBuf,
     /// `loglevel`.
@@ -115,6 +122,8 @@ impl Config {
             unixsocket_mode: 0,
             idle_timeout_s: 0,
             keepalive_s: 0,
+            supervised: Supervised::No,
+            io_threads: 1,
             pidfile: PathBuf::new(),
             log_level: LogLevel::Notice,
             logfile: PathBuf::new(),

@@ -75,6 +75,11 @@ impl Rig {
 
     /// Sends a line and returns the reply, ends of lines as `|`, with what comes after in angle brackets.
     pub(crate) fn send(&mut self, line: &str) -> String {
+        String::from_utf8_lossy(&self.send_raw(line)).replace("\r\n", "|")
+    }
+
+    /// Sends a line and returns the bytes of the reply.
+    pub(crate) fn send_raw(&mut self, line: &str) -> Vec<u8> {
         let (mut bytes, mut ends) = (Vec::new(), Vec::new());
         split_args(line.as_bytes(), &mut bytes, &mut ends).unwrap();
         let args: Vec<&[u8]> = ends
@@ -95,7 +100,7 @@ impl Rig {
                 "ERR wrong number of arguments for '{}' command",
                 command.spec.name
             ));
-            return shown(&out);
+            return out;
         }
         let Run::Session(run) = command.run else {
             panic!("{line} is no session command")
@@ -108,9 +113,9 @@ impl Rig {
         };
         run(&mut session, &args);
         match session.then {
-            Then::Reply => shown(&out),
-            Then::Close => shown(&out) + "<close>",
-            Then::Shutdown => shown(&out) + "<shutdown>",
+            Then::Reply => {}
+            Then::Close => out.extend(b"<close>"),
+            Then::Shutdown => out.extend(b"<shutdown>"),
             Then::AskAll(call, merge) => {
                 let mut said = Vec::new();
                 for front in &mut self.fronts {
@@ -119,17 +124,13 @@ impl Rig {
                     said.push(part);
                 }
                 merge(said, &mut Reply::new(&mut out, proto));
-                shown(&out)
             }
         }
+        out
     }
 
     /// Sends a line and compares the reply.
     pub(crate) fn says(&mut self, line: &str, expected: &str) {
         assert_eq!(self.send(line), expected, "reply to {line}");
     }
-}
-
-fn shown(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).replace("\r\n", "|")
 }

@@ -40,6 +40,26 @@ fn short_hash(word: u64, mask: usize) -> usize {
     (word.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) as usize & mask
 }
 
+/// The two ways to find a name, for commands that have one.
+fn index<S>(commands: &[Command<S>]) -> (Box<[u16]>, HashMap<Vec<u8>, u16>) {
+    let slots = (commands.len() * 4).next_power_of_two();
+    let mut short = vec![0u16; slots].into_boxed_slice();
+    let mut long = HashMap::new();
+    for command in commands.iter().filter(|command| !command.spec.name.is_empty()) {
+        let name = command.spec.name.as_bytes();
+        let known = long.insert(name.to_vec(), command.number);
+        assert!(known.is_none(), "two commands named {}", command.spec.name);
+        if name.len() <= SHORT_MAX {
+            let mut place = short_hash(pack(name), slots - 1);
+            while short[place] != 0 {
+                place = (place + 1) & (slots - 1);
+            }
+            short[place] = command.number + 1;
+        }
+    }
+    (short, long)
+}
+
 impl<S: Copy> Registry<S> {
     /// Puts the families' tables together.
     ///
@@ -59,22 +79,23 @@ impl<S: Copy> Registry<S> {
             .enumerate()
             .map(|(number, (spec, run))| Command { number: number as u16, spec, run })
             .collect();
-        let slots = (commands.len() * 4).next_power_of_two();
-        let mut short = vec![0u16; slots].into_boxed_slice();
-        let mut long = HashMap::new();
-        for command in &commands {
-            let name = command.spec.name.as_bytes();
-            let known = long.insert(name.to_vec(), command.number);
-            assert!(known.is_none(), "two commands named {}", command.spec.name);
-            if name.len() <= SHORT_MAX {
-                let mut place = short_hash(pack(name), slots - 1);
-                while short[place] != 0 {
-                    place = (place + 1) & (slots - 1);
-                }
-                short[place] = command.number + 1;
-            }
-        }
+        let (short, long) = index(&commands);
         Registry { commands, short, long }
+    }
+
+    /// Gives a command another name, or none: then nobody can call it. Numbers stay. For `rename-command`, at start; the new name
+    /// lives as long as the process.
+    ///
+    /// # Errors
+    /// Redis's words for a name that does not exist or is taken.
+    pub fn rename(&mut self, from: &[u8], to: &str) -> Result<(), &'static str> {
+        let number = self.find(from).ok_or("No such command in rename-command")?.number;
+        if !to.is_empty() && self.find(to.as_bytes()).is_some() {
+            return Err("Target command name already exists");
+        }
+        self.commands[usize::from(number)].spec.name = Box::leak(to.to_ascii_lowercase().into_boxed_str());
+        (self.short, self.long) = index(&self.commands);
+        Ok(())
     }
 
     /// The command of this name in any case.
@@ -116,5 +137,27 @@ impl<S: Copy> Registry<S> {
     #[must_use]
     pub fn all(&self) -> &[Command<S>] {
         &self.commands
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROWS: &[(Spec, ())] =
+        &[(Spec { name: "get", ..Spec::NONE }, ()), (Spec { name: "rather-long", ..Spec::NONE }, ())];
+
+    #[test]
+    fn commands_get_other_names_and_keep_their_numbers() {
+        let mut registry = Registry::new(&[], &[ROWS]);
+        let number = |registry: &Registry<()>, name: &str| registry.find(name.as_bytes()).map(|command| command.number);
+        assert_eq!((number(&registry, "GET"), number(&registry, "Rather-Long")), (Some(0), Some(1)));
+        assert_eq!(registry.rename(b"nosuch", "x"), Err("No such command in rename-command"));
+        assert_eq!(registry.rename(b"get", "RATHER-LONG"), Err("Target command name already exists"));
+        assert_eq!(registry.rename(b"GET", "Fetch-The-Value"), Ok(()));
+        assert_eq!(registry.rename(b"rather-long", ""), Ok(()));
+        assert_eq!((number(&registry, "get"), number(&registry, "fetch-the-value")), (None, Some(0)));
+        assert_eq!((number(&registry, "rather-long"), number(&registry, "")), (None, None));
+        assert_eq!(registry.all().len(), 2);
     }
 }

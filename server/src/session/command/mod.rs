@@ -4,6 +4,8 @@ mod docs;
 mod info;
 mod keys;
 mod names;
+#[cfg(test)]
+mod recorded;
 
 use tessera_shards::command::Spec;
 use tessera_shards::command::spec::{category, flag};
