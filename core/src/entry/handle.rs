@@ -136,6 +136,28 @@ impl Entry {
         unsafe { std::slice::from_raw_parts(blob.at(at), len) }
     }
 
+    /// Whether this is the entry of `key`. Like comparing [`Entry::key`], without a call for keys up to 32 bytes.
+    #[inline(always)]
+    #[must_use]
+    pub fn has_key(&self, key: &[u8]) -> bool {
+        let own = self.key();
+        if own.len() != key.len() {
+            return false;
+        }
+        // The first and the last bytes, overlapping, cover the whole.
+        if let (Some(a), Some(b)) = (own.first_chunk::<16>(), key.first_chunk::<16>()) {
+            if own.len() <= 32 {
+                let (c, d) = (own.last_chunk::<16>(), key.last_chunk::<16>());
+                return a == b && c == d;
+            }
+        } else if let (Some(a), Some(b)) = (own.first_chunk::<8>(), key.first_chunk::<8>()) {
+            return a == b && own.last_chunk::<8>() == key.last_chunk::<8>();
+        } else if let (Some(a), Some(b)) = (own.first_chunk::<4>(), key.first_chunk::<4>()) {
+            return a == b && own.last_chunk::<4>() == key.last_chunk::<4>();
+        }
+        own == key
+    }
+
     /// The value. A value above [`super::INLINE_MAX`] bytes lies in a buffer of its own: one cache miss more.
     #[inline]
     #[must_use]

@@ -157,6 +157,33 @@ impl Entry {
         }
     }
 
+    /// `set`, if that changes neither the layout before the value nor the size class, and no buffer is or was there:
+    /// then the entry keeps its address and `heap_bytes`. Says false otherwise, and does nothing.
+    #[inline]
+    pub(crate) fn rewrite(&mut self, value: StrValue<'_>, expire_at: Option<u64>) -> bool {
+        let blob = self.blob();
+        let flags = blob.flags();
+        let (value_flags, section) = shape(value);
+        let same_head = expire_at.is_some() == (flags & TTL != 0);
+        if !same_head || blob::kind(flags) == BIG || value_flags == BIG {
+            return false;
+        }
+        let value_at = blob.value_at(flags);
+        let old_section = blob.value_bytes(flags, value_at);
+        if section != old_section
+            && size_class(value_at + section) != size_class(value_at + old_section)
+        {
+            return false;
+        }
+        blob.set_flags(blob::with_value_flags(flags, value_flags));
+        if let Some(at_ms) = expire_at {
+            // SAFETY: the flag says that the field is there.
+            unsafe { blob.write(4, at_ms) };
+        }
+        write_section(blob, value_at, value);
+        true
+    }
+
     /// Sets or clears the expiry time (milliseconds since the Unix epoch). Moves key and inline value by eight bytes
     /// when a TTL appears or goes.
     pub fn set_expire(&mut self, expire_at: Option<u64>) {

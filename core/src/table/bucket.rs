@@ -19,6 +19,7 @@ use crate::entry::{Entry, PTR_BITS};
 /// Slots of a bucket.
 pub(super) const SLOT_COUNT: usize = 7;
 
+const SLOT_MASK: u32 = (1 << SLOT_COUNT) - 1;
 const TTL_BIT: usize = 1 << PTR_BITS;
 const TAG_SHIFT: u32 = PTR_BITS + 1;
 
@@ -154,28 +155,94 @@ pub(super) const fn filter_bit(tag: u16) -> u16 {
     1 << (tag & 15)
 }
 
+/// Bit `i` is set where slot `i` carries the tag. All seven at once, without a branch.
+#[inline]
+#[cfg(target_arch = "x86_64")]
+pub(super) fn match_tag(slots: &[Slot; SLOT_COUNT], tag: u16) -> u32 {
+    use std::arch::x86_64::{
+        __m128i, _mm_cmpeq_epi16, _mm_loadl_epi64, _mm_loadu_si128, _mm_movemask_epi8,
+        _mm_packs_epi16, _mm_packs_epi32, _mm_set1_epi16, _mm_setzero_si128, _mm_srli_epi64,
+    };
+    const SHIFT: i32 = TAG_SHIFT as i32;
+    let at = slots.as_ptr().cast::<u8>();
+    // SAFETY: SSE2 is part of x86-64; 16 + 16 + 16 + 8 bytes are the seven slots.
+    unsafe {
+        let pair = |i: usize| _mm_srli_epi64::<SHIFT>(_mm_loadu_si128(at.add(16 * i).cast()));
+        let last: __m128i = _mm_srli_epi64::<SHIFT>(_mm_loadl_epi64(at.add(48).cast()));
+        // A tag has 15 bits, so nothing saturates: eight quadwords become eight words.
+        let low = _mm_packs_epi32(pair(0), pair(1));
+        let high = _mm_packs_epi32(pair(2), last);
+        let tags = _mm_packs_epi32(low, high);
+        let equal = _mm_cmpeq_epi16(tags, _mm_set1_epi16(tag as i16));
+        _mm_movemask_epi8(_mm_packs_epi16(equal, _mm_setzero_si128())) as u32 & SLOT_MASK
+    }
+}
+
 /// Bit `i` is set where slot `i` carries the tag. Seven compares without a branch.
 #[inline]
-pub(super) fn match_tag(slots: &[Slot; SLOT_COUNT], tag: u16) -> u8 {
+#[cfg(not(target_arch = "x86_64"))]
+pub(super) fn match_tag(slots: &[Slot; SLOT_COUNT], tag: u16) -> u32 {
     let mut mask = 0;
     for (i, slot) in slots.iter().enumerate() {
-        mask |= u8::from(slot.tag() == tag) << i;
+        mask |= u32::from(slot.tag() == tag) << i;
     }
     mask
+}
+
+/// Bit `i` is set where slot `i` is empty. Only an empty slot has tag 0.
+#[inline]
+pub(super) fn vacant(slots: &[Slot; SLOT_COUNT]) -> u32 {
+    match_tag(slots, 0)
+}
+
+/// Bit `i` is set where slot `i` holds an entry.
+#[inline]
+pub(super) fn occupied(slots: &[Slot; SLOT_COUNT]) -> u32 {
+    vacant(slots) ^ SLOT_MASK
 }
 
 /// The first empty slot.
 #[inline]
 pub(super) fn free_slot(slots: &[Slot; SLOT_COUNT]) -> Option<usize> {
-    slots.iter().position(|slot| slot.is_empty())
+    bits(vacant(slots)).next()
 }
 
 /// Indexes of the set bits, ascending.
 #[inline]
-pub(super) fn bits(mut mask: u8) -> impl Iterator<Item = usize> {
+pub(super) fn bits(mut mask: u32) -> impl Iterator<Item = usize> {
     std::iter::from_fn(move || {
-        let i = mask.trailing_zeros();
+        let i = mask.trailing_zeros() as usize;
         mask &= mask.wrapping_sub(1);
-        (i < 8).then_some(i as usize)
+        (i < SLOT_COUNT).then_some(i)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entry::StrValue;
+
+    #[test]
+    fn tags_match_slot_by_slot() {
+        for pattern in 0..1u32 << SLOT_COUNT {
+            for (tag, other) in [(1, 2), (0x7fff, 1), (0x4000, 0x7fff), (0x00ff, 0xff00 >> 1)] {
+                let mut slots = [Slot::EMPTY; SLOT_COUNT];
+                for (i, slot) in slots.iter_mut().enumerate() {
+                    let expire = (i % 2 == 0).then_some(1);
+                    let tag = if pattern >> i & 1 != 0 { tag } else { other };
+                    *slot = Slot::new(Entry::new(b"k", StrValue::Int(1), expire), tag);
+                }
+                assert_eq!(match_tag(&slots, tag), pattern);
+                assert_eq!(match_tag(&slots, other), pattern ^ SLOT_MASK);
+                assert_eq!((vacant(&slots), free_slot(&slots)), (0, None));
+                bits(pattern).for_each(|i| drop(slots[i].take()));
+                assert_eq!(
+                    (vacant(&slots), free_slot(&slots)),
+                    (pattern, bits(pattern).next())
+                );
+                assert_eq!(match_tag(&slots, tag), 0);
+                slots.iter_mut().for_each(|slot| drop(slot.take()));
+            }
+        }
+    }
 }

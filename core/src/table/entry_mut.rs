@@ -79,6 +79,9 @@ impl<'a> EntryMut<'a> {
     /// Replaces value and expiry (milliseconds since the Unix epoch). See [`Entry::set`].
     #[inline]
     pub fn set(&mut self, value: StrValue<'_>, expire_at: Option<u64>) {
+        if self.entry_mut().rewrite(value, expire_at) {
+            return;
+        }
         let before = self.expire_at().is_some();
         self.change(|entry| entry.set(value, expire_at));
         self.note_ttl(before, expire_at.is_some());
@@ -87,8 +90,7 @@ impl<'a> EntryMut<'a> {
     /// Replaces the value, keeps the expiry.
     #[inline]
     pub fn set_value(&mut self, value: StrValue<'_>) {
-        let expire_at = self.expire_at();
-        self.change(|entry| entry.set(value, expire_at));
+        self.set(value, self.expire_at());
     }
 
     /// Sets or clears the expiry time, in milliseconds since the Unix epoch.

@@ -8,10 +8,10 @@
 //!  cursor   bits 0..7 bucket of the segment (64 = its overflow entries), bits 7..39 hash prefix
 //! ```
 
-use super::bucket::bits;
+use super::bucket::{bits, occupied};
 use super::hash::{DEPTH_MAX, prefix_after};
 use super::keyspace::Table;
-use super::segment::{BUCKET_COUNT, Place, occupied};
+use super::segment::{BUCKET_COUNT, Place};
 use crate::entry::Entry;
 
 /// What a step did.

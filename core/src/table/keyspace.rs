@@ -158,7 +158,14 @@ impl Table {
     #[must_use]
     pub fn get(&self, hash: u64, key: &[u8]) -> Option<&Entry> {
         let segment = self.directory.segment(hash)?;
-        match find(segment, &self.overflow, hash, key)? {
+        let (home, tag) = (home_of(hash), tag_of(hash));
+        if let Some(entry) = segment.entry_at_home(home, tag, key) {
+            return Some(entry);
+        }
+        if !segment.may_be_away(home, tag) {
+            return None;
+        }
+        match find_away(segment, &self.overflow, hash, key)? {
             Found::Segment(place) => segment.slot(place).entry(),
             Found::Overflow(index) => self.overflow.slot(index).entry(),
         }
@@ -272,8 +279,8 @@ impl Table {
 }
 
 /// Looks for a key: home bucket, and only where its filter allows, the next bucket, the stash and the overflow.
-#[inline]
-pub(super) fn find(segment: &Segment, overflow: &Overflow, hash: u64, key: &[u8]) -> Option<Found> {
+#[inline(always)]
+fn find(segment: &Segment, overflow: &Overflow, hash: u64, key: &[u8]) -> Option<Found> {
     let (home, tag) = (home_of(hash), tag_of(hash));
     if let Some(place) = segment.find_home(home, tag, key) {
         return Some(Found::Segment(place));
@@ -281,7 +288,12 @@ pub(super) fn find(segment: &Segment, overflow: &Overflow, hash: u64, key: &[u8]
     if !segment.may_be_away(home, tag) {
         return None;
     }
-    if let Some(place) = segment.find_away(home, tag, key) {
+    find_away(segment, overflow, hash, key)
+}
+
+#[inline(never)]
+fn find_away(segment: &Segment, overflow: &Overflow, hash: u64, key: &[u8]) -> Option<Found> {
+    if let Some(place) = segment.find_away(home_of(hash), tag_of(hash), key) {
         return Some(Found::Segment(place));
     }
     if !segment.overflowed() {

@@ -34,7 +34,7 @@ impl Overflow {
         let start = self.items.partition_point(|item| item.0 < hash);
         let same = self.items[start..].iter().take_while(|item| item.0 == hash);
         same.into_iter()
-            .position(|item| item.1.entry().is_some_and(|entry| entry.key() == key))
+            .position(|item| item.1.entry().is_some_and(|entry| entry.has_key(key)))
             .map(|offset| start + offset)
     }
 

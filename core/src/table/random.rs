@@ -4,7 +4,7 @@
 //! hold, then an entry of it, uniformly. How evenly: a segment's count differs from its expectation by about 6%, and
 //! so does a key's chance. No invariants; called by RANDOMKEY and by eviction.
 
-use super::bucket::SLOT_COUNT;
+use super::bucket::{SLOT_COUNT, occupied};
 use super::hash::prefix_after;
 use super::keyspace::Table;
 use super::segment::{BUCKET_COUNT, CAPACITY, Place, Segment};
@@ -91,6 +91,6 @@ impl Table {
 /// Occupied slots of a segment.
 fn occupancy(segment: &Segment) -> usize {
     (0..BUCKET_COUNT)
-        .map(|bucket| super::segment::occupied(segment.slots(bucket)).count_ones() as usize)
+        .map(|bucket| occupied(segment.slots(bucket)).count_ones() as usize)
         .sum()
 }

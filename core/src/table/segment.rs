@@ -10,7 +10,7 @@ use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::ptr::NonNull;
 
 use super::bucket::{
-    HomeBucket, SLOT_COUNT, Slot, StashBucket, bits, filter_bit, free_slot, match_tag,
+    HomeBucket, SLOT_COUNT, Slot, StashBucket, bits, filter_bit, free_slot, match_tag, occupied,
 };
 use crate::entry::Entry;
 
@@ -172,11 +172,21 @@ impl Segment {
     }
 
     /// Looks for a key in its home bucket: one line, and one blob per matching tag.
-    #[inline]
+    #[inline(always)]
     pub(super) fn find_home(&self, home: usize, tag: u16, key: &[u8]) -> Option<Place> {
         let bucket = &self.homes[home];
-        let found = match_tag(&bucket.slots, tag) & !bucket.displaced;
+        let found = match_tag(&bucket.slots, tag) & !u32::from(bucket.displaced);
         key_in(&bucket.slots, found, key).map(|slot| Place { bucket: home, slot })
+    }
+
+    /// The entry of a key that is in its home bucket.
+    #[inline(always)]
+    pub(super) fn entry_at_home(&self, home: usize, tag: u16, key: &[u8]) -> Option<&Entry> {
+        let bucket = &self.homes[home];
+        let found = match_tag(&bucket.slots, tag) & !u32::from(bucket.displaced);
+        bits(found)
+            .filter_map(|i| bucket.slots[i].entry())
+            .find(|entry| entry.has_key(key))
     }
 
     /// Whether a key that is not in its home bucket may be elsewhere. Reads the home line only.
@@ -186,11 +196,10 @@ impl Segment {
     }
 
     /// Looks for a key in the next bucket and the stash.
-    #[inline(never)]
     pub(super) fn find_away(&self, home: usize, tag: u16, key: &[u8]) -> Option<Place> {
         let bucket = next(home);
         let line = &self.homes[bucket];
-        let found = match_tag(&line.slots, tag) & line.displaced;
+        let found = match_tag(&line.slots, tag) & u32::from(line.displaced);
         if let Some(slot) = key_in(&line.slots, found, key) {
             return Some(Place { bucket, slot });
         }
@@ -216,12 +225,13 @@ impl Segment {
     #[inline]
     pub(super) fn each_of_home(&self, home: usize, mut visit: impl FnMut(&Slot)) {
         let line = &self.homes[home];
-        bits(occupied(&line.slots) & !line.displaced).for_each(|i| visit(&line.slots[i]));
+        bits(occupied(&line.slots) & !u32::from(line.displaced))
+            .for_each(|i| visit(&line.slots[i]));
         if line.filter == 0 {
             return;
         }
         let line = &self.homes[next(home)];
-        bits(line.displaced).for_each(|i| visit(&line.slots[i]));
+        bits(u32::from(line.displaced)).for_each(|i| visit(&line.slots[i]));
         if self.homes[home].stashed == 0 {
             return;
         }
@@ -285,7 +295,7 @@ impl Segment {
     fn make_room(&mut self, home: usize) -> bool {
         let bucket = next(home);
         let line = &self.homes[bucket];
-        let Some(i) = bits(!line.displaced & 0x7f).next() else {
+        let Some(i) = bits(!u32::from(line.displaced)).next() else {
             return false;
         };
         let slot = line.slots[i];
@@ -299,7 +309,7 @@ impl Segment {
     /// Frees a slot of the full bucket `home` by moving an entry displaced into it back to its own home.
     fn send_home(&mut self, home: usize) -> Option<usize> {
         let owner = previous(home);
-        let i = bits(self.homes[home].displaced).next()?;
+        let i = bits(u32::from(self.homes[home].displaced)).next()?;
         let j = free_slot(&self.homes[owner].slots)?;
         self.homes[owner].slots[j] = self.homes[home].slots[i];
         self.homes[home].slots[i] = Slot::EMPTY;
@@ -346,7 +356,7 @@ impl Segment {
             0
         };
         let line = &self.homes[next(home)];
-        bits(line.displaced).for_each(|i| filter |= filter_bit(line.slots[i].tag()));
+        bits(u32::from(line.displaced)).for_each(|i| filter |= filter_bit(line.slots[i].tag()));
         if self.homes[home].stashed > 0 {
             for line in &self.stash {
                 bits(occupied(&line.slots))
@@ -393,23 +403,13 @@ impl Segment {
     }
 }
 
-/// Bit `i` is set where slot `i` holds an entry.
-#[inline]
-pub(super) fn occupied(slots: &[Slot; SLOT_COUNT]) -> u8 {
-    let mut mask = 0;
-    for (i, slot) in slots.iter().enumerate() {
-        mask |= u8::from(!slot.is_empty()) << i;
-    }
-    mask
-}
-
 #[inline]
 fn holds(slot: &Slot, key: &[u8]) -> bool {
-    slot.entry().is_some_and(|entry: &Entry| entry.key() == key)
+    slot.entry().is_some_and(|entry: &Entry| entry.has_key(key))
 }
 
 #[inline]
-fn key_in(slots: &[Slot; SLOT_COUNT], candidates: u8, key: &[u8]) -> Option<usize> {
+fn key_in(slots: &[Slot; SLOT_COUNT], candidates: u32, key: &[u8]) -> Option<usize> {
     bits(candidates).find(|&i| holds(&slots[i], key))
 }
 
