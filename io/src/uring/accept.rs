@@ -116,9 +116,11 @@ impl Uring {
             self.listeners[number].listener.shut_down();
             self.cancel(Token::numbered(Kind::Accept, number));
         }
-        // An accept may still be queued; it must not meet a stranger under its descriptor.
-        if self.ring.flush().is_ok() {
-            self.listeners.clear();
+        // An accept may still be queued; it must not meet a stranger under its descriptor. If the
+        // ring fails here, the next poll says so, and nothing queued will ever be submitted.
+        if !self.failed && self.ring.flush().is_err() {
+            self.failed = true;
         }
+        self.listeners.clear();
     }
 }

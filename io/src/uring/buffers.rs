@@ -6,6 +6,8 @@
 //!
 //! The kernel uses the buffers it holds one after the other, so the more it holds, the more memory
 //! even a light load walks through. Hence it gets few at first, and more each time it ran out.
+//! Measured with 50 clients and no pipelining: with 1,024 buffers offered at once and all starting at
+//! equal places of a page, a command took 6 % more processor time.
 
 use std::io;
 use std::rc::Rc;

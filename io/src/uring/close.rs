@@ -49,6 +49,10 @@ impl Uring {
             self.cancel(Token::of(Kind::Writable, id));
         }
         conn.outgoing.clear(&mut self.spares);
+        if self.failed {
+            // Nothing will be submitted any more; dropping the socket closes it.
+            return;
+        }
         let entry = opcode::Close::new(types::Fd(conn.socket.into_raw_fd()))
             .build()
             .flags(squeue::Flags::SKIP_SUCCESS)

@@ -58,6 +58,9 @@ pub(crate) struct Uring {
     pub(super) features: Features,
     completions: Vec<Completion>,
     failure: Option<io::Error>,
+    /// The ring has failed: nothing more is queued or submitted, since what queued entries point to
+    /// may move or go from now on.
+    pub(super) failed: bool,
     woken: bool,
     shard: usize,
     peers: Arc<Peers>,
@@ -96,6 +99,7 @@ impl Uring {
             features,
             completions: Vec::new(),
             failure: None,
+            failed: false,
             woken: false,
             shard,
             peers,
@@ -119,12 +123,16 @@ impl Uring {
             self.end_overdue();
             self.retry_accepts();
             self.submit_sends();
-            if let Some(failure) = self.failure.take() {
-                return Err(failure);
+            if self.failed {
+                let gone = || io::Error::other("the ring has failed before");
+                return Err(self.failure.take().unwrap_or_else(gone));
             }
             let patience = self.patience(wait);
             let mut completions = std::mem::take(&mut self.completions);
-            self.ring.submit(patience, &mut completions)?;
+            if let Err(error) = self.ring.submit(patience, &mut completions) {
+                self.failed = true;
+                return Err(error);
+            }
             for completion in completions.drain(..) {
                 self.translate(completion, events);
             }
@@ -182,9 +190,13 @@ impl Uring {
     /// are those of a connection's bytes, which do not move before the turn is over.
     #[inline]
     pub(super) fn queue(&mut self, entry: &squeue::Entry) {
+        if self.failed {
+            return;
+        }
         // SAFETY: as said above; all other operations carry no pointers.
         if let Err(error) = unsafe { self.ring.push(entry) } {
-            self.failure.get_or_insert(error);
+            self.failed = true;
+            self.failure = Some(error);
         }
     }
 
@@ -250,11 +262,14 @@ impl Drop for Uring {
         // Closing a ring cancels what is under way some time later, and until then ports stay in use
         // and buffers may be written to. So everything is cancelled here and now; an error leaves
         // things to the kernel.
-        let _ = self.ring.flush();
+        if !self.failed {
+            let _ = self.ring.flush();
+        }
         let all = types::CancelBuilder::any();
         let limit = types::Timespec::from(Duration::from_secs(1));
         let _ = self.ring.submitter().register_sync_cancel(Some(limit), all);
-        let mut completions = Vec::new();
-        let _ = self.ring.submit(Patience::None, &mut completions);
+        if !self.failed {
+            let _ = self.ring.submit(Patience::None, &mut Vec::new());
+        }
     }
 }
