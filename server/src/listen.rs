@@ -85,9 +85,9 @@ mod tests {
                 .unwrap()
                 .contains(&"127.0.0.1:7".to_owned())
         );
-        // An address of the documentation, which no machine has.
+        // An address for examples, which no machine has.
         assert_eq!(
-            tcp(7, &["127.0.0.1", "-192.0.2.1"]).unwrap(),
+            tcp(7, &["127.0.0.1", "-198.51.100.77"]).unwrap(),
             ["127.0.0.1:7"]
         );
     }

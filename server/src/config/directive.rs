@@ -44,6 +44,8 @@ pub enum Kind {
     Flags(&'static [&'static str]),
     /// An integer from .. to.
     Int(i64, i64),
+    /// An integer from 0 on, of which the nearest one from .. to counts.
+    Near(i64, i64),
     /// An amount with an optional unit, from .. to.
     Bytes(i64, i64),
     /// An amount, or a percentage.
@@ -245,34 +247,19 @@ impl Directive {
                 min,
                 max,
             ),
+            Kind::Near(min, max) => {
+                let number =
+                    parse_i64(word).ok_or("argument couldn't be parsed into an integer")?;
+                within(number, 0, i32::MAX.into())?;
+                Ok(Value::Int(number.clamp(min, max)))
+            }
             Kind::Bytes(min, max) => within(
                 bytes(word).ok_or("argument must be a memory value")?,
                 min,
                 max,
             ),
-            Kind::BytesOrPercent => match word.split_last() {
-                Some((b'%', digits)) => {
-                    let percent = parse_i64(digits).filter(|percent| *percent >= 0);
-                    match percent.ok_or("argument must be a memory or percent value")? {
-                        percent @ 0..=100 => Ok(Value::Int(-percent)),
-                        _ => Err("percentage argument must be less or equal to 100".to_owned()),
-                    }
-                }
-                _ => Ok(Value::Int(
-                    bytes(word).ok_or("argument must be a memory or percent value")?,
-                )),
-            },
-            Kind::Octal(max) => {
-                let digits = std::str::from_utf8(word)
-                    .ok()
-                    .filter(|text| !text.starts_with(['+', '-']));
-                let number = digits.and_then(|text| i64::from_str_radix(text, 8).ok());
-                within(
-                    number.ok_or("argument couldn't be parsed as an octal number")?,
-                    0,
-                    max,
-                )
-            }
+            Kind::BytesOrPercent => bytes_or_percent(word),
+            Kind::Octal(max) => octal(word, max),
             Kind::Text | Kind::Flags(_) | Kind::Words(_) => Ok(Value::Text(word.to_vec())),
         }
     }
@@ -317,9 +304,11 @@ impl Directive {
             Kind::Bool => Value::Bool(false),
             Kind::Choice(_) => Value::Choice(0),
             Kind::Flags(_) => Value::Flags(0),
-            Kind::Int(..) | Kind::Bytes(..) | Kind::BytesOrPercent | Kind::Octal(_) => {
-                Value::Int(0)
-            }
+            Kind::Int(..)
+            | Kind::Near(..)
+            | Kind::Bytes(..)
+            | Kind::BytesOrPercent
+            | Kind::Octal(_) => Value::Int(0),
             Kind::Text => Value::Text(Vec::new()),
             Kind::Words(_) => Value::Words(Vec::new()),
         }
@@ -341,6 +330,33 @@ fn place_of(names: &[&str], word: &[u8]) -> Result<usize, String> {
 /// Amounts of 2^63 and more count as the largest number.
 fn bytes(word: &[u8]) -> Option<i64> {
     parse_bytes(word).map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX))
+}
+
+/// A percentage is kept as a negative number.
+fn bytes_or_percent(word: &[u8]) -> Result<Value, String> {
+    const NEITHER: &str = "argument must be a memory or percent value";
+    let Some((b'%', digits)) = word.split_last() else {
+        return Ok(Value::Int(bytes(word).ok_or(NEITHER)?));
+    };
+    match parse_i64(digits)
+        .filter(|percent| *percent >= 0)
+        .ok_or(NEITHER)?
+    {
+        percent @ 0..=100 => Ok(Value::Int(-percent)),
+        _ => Err("percentage argument must be less or equal to 100".to_owned()),
+    }
+}
+
+fn octal(word: &[u8], max: i64) -> Result<Value, String> {
+    let digits = std::str::from_utf8(word)
+        .ok()
+        .filter(|text| !text.starts_with(['+', '-']));
+    let number = digits.and_then(|text| i64::from_str_radix(text, 8).ok());
+    within(
+        number.ok_or("argument couldn't be parsed as an octal number")?,
+        0,
+        max,
+    )
 }
 
 fn within(number: i64, min: i64, max: i64) -> Result<Value, String> {

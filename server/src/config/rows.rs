@@ -9,7 +9,7 @@ use crate::config::{
     Allowed, Config, Directive, Home, IoBackend, Kind, LogLevel, Policy, Supervised, words,
 };
 
-use Kind::{Bool, Bytes, BytesOrPercent, Choice, Flags, Int, Octal, Text, Words};
+use Kind::{Bool, Bytes, BytesOrPercent, Choice, Flags, Int, Near, Octal, Text, Words};
 
 /// The field of `Config` with this name.
 macro_rules! field {
@@ -121,7 +121,7 @@ pub const ROWS: &[Directive] = &[
     row("shutdown-timeout", Int(0, I32), "10"),
     row("shutdown-on-sigint", SHUTDOWN, "default"),
     row("shutdown-on-sigterm", SHUTDOWN, "default"),
-    row("hz", Int(0, I32), "10").to(field!(hz)),
+    row("hz", Near(1, 500), "10").to(field!(hz)),
     row("dynamic-hz", Bool, "yes"),
     row("busy-reply-threshold", Int(0, I64), "5000").alias("lua-time-limit"),
 
@@ -429,6 +429,8 @@ mod tests {
             ("unixsocketperm", "700", "700"),
             ("repl-backlog-size", "5mb", "5242880"),
             ("LOGLEVEL", "Warning", "warning"),
+            ("hz", "0", "1"),
+            ("hz", "501", "500"),
             ("slave-priority", "7", "7"),
             ("bind", "127.0.0.1 -::1", "127.0.0.1 -::1"),
         ] {

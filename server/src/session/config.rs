@@ -1,14 +1,14 @@
 //! CONFIG: reads and changes the configuration of the running node.
 
+use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
 use tessera_core::glob::glob_match_nocase;
 use tessera_shards::command::Spec;
 use tessera_shards::command::spec::flag;
 
-use crate::config::{
-    Change, Config, Directive, ROWS as DIRECTIVES, find, is_same, rewritten, write_file,
-};
+use crate::config::{Change, Config, Directive, ROWS as DIRECTIVES, find, rewritten, write_file};
 use crate::front::Front;
 use crate::limits;
 use crate::session::context::{SYNTAX_ERROR, quoting};
@@ -155,7 +155,7 @@ fn cmd_set(session: &mut Session<'_>, args: &[&[u8]]) {
 fn change(shared: &Shared, pairs: &[[&[u8]; 2]], is_local: bool) -> Result<(), Refusal> {
     let mut latest = shared.config.lock().unwrap_or_else(PoisonError::into_inner);
     let mut rows: Vec<&'static Directive> = Vec::with_capacity(pairs.len());
-    for [name, _] in pairs {
+    for (at, [name, _]) in pairs.iter().enumerate() {
         let row = find(name).ok_or_else(|| Refusal::Unknown(name.to_vec()))?;
         let failed = |cause: &str| Err(Refusal::Failed(row.name, cause.to_owned()));
         match row.change {
@@ -163,7 +163,11 @@ fn change(shared: &Shared, pairs: &[[&[u8]; 2]], is_local: bool) -> Result<(), R
             Change::Protected if !latest.protected_allowed.allows(is_local) => {
                 return failed("can't set protected config");
             }
-            _ if rows.iter().any(|other| is_same(other, row)) => {
+            // By an older name it may be given again: so Redis has it.
+            _ if pairs[..at]
+                .iter()
+                .any(|[other, _]| other.eq_ignore_ascii_case(name)) =>
+            {
                 return failed("duplicate parameter");
             }
             _ => rows.push(row),
@@ -176,6 +180,9 @@ fn change(shared: &Shared, pairs: &[[&[u8]; 2]], is_local: bool) -> Result<(), R
             .map_err(|cause| Refusal::Failed(row.name, cause))?;
         row.put(&mut config, value);
     }
+    if config.dir != latest.dir {
+        enter(&mut config.dir).map_err(|error| Refusal::Failed("dir", reason(&error)))?;
+    }
     if config.clients_max > latest.clients_max {
         limits::allow_clients(config.clients_max)
             .map_err(|cause| Refusal::Failed("maxclients", cause.for_client()))?;
@@ -183,6 +190,22 @@ fn change(shared: &Shared, pairs: &[[&[u8]; 2]], is_local: bool) -> Result<(), R
     shared.verbosity.set(config.log_level);
     *latest = Arc::new(config);
     Ok(())
+}
+
+/// Goes to a directory, which becomes absolute.
+fn enter(dir: &mut PathBuf) -> io::Result<()> {
+    std::env::set_current_dir(&*dir)?;
+    *dir = std::env::current_dir()?;
+    Ok(())
+}
+
+/// What the system says, without the number that Rust adds.
+fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error")
+        .next()
+        .unwrap_or_default()
+        .to_owned()
 }
 
 /// Puts a configuration into force on one shard.
@@ -220,12 +243,14 @@ fn cmd_rewrite(session: &mut Session<'_>, _: &[&[u8]]) {
     let latest = shared.config.lock().unwrap_or_else(PoisonError::into_inner);
     let text = match std::fs::read(path) {
         Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-        Err(error) => return session.error(format!("ERR Rewriting config file: {error}")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => {
+            return session.error(format!("ERR Rewriting config file: {}", reason(&error)));
+        }
     };
     let outcome = rewritten(&text, path, &latest)
         .map_err(|error| error.to_string())
-        .and_then(|text| write_file(path, &text).map_err(|error| error.to_string()));
+        .and_then(|text| write_file(path, &text).map_err(|error| reason(&error)));
     match outcome {
         Ok(()) => {
             tracing::info!("CONFIG REWRITE executed with success.");
@@ -333,7 +358,10 @@ mod tests {
             assert!(front.engine.shard.settings.is_lfu);
             assert_eq!(front.engine.shard.settings.lfu_log_factor, 3);
         }
-        rig.says("CONFIG SET hash-max-ziplist-entries 129", "+OK|");
+        rig.says(
+            "CONFIG SET hash-max-listpack-entries 1 hash-max-ziplist-entries 129",
+            "+OK|",
+        );
         rig.says(
             "CONFIG GET hash-max-*entries",
             "*4|$25|hash-max-listpack-entries|$3|129|$24|hash-max-ziplist-entries|$3|129|",
@@ -347,6 +375,10 @@ mod tests {
             ..Config::default()
         });
         rig.says("CONFIG SET dbfilename x", "+OK|");
+        rig.says(
+            "CONFIG SET dir /nosuch",
+            "-ERR CONFIG SET failed (possibly related to argument 'dir') - No such file or directory|",
+        );
         rig.says("CONFIG GET dbfilename", "*2|$10|dbfilename|$1|x|");
     }
 

@@ -47,6 +47,10 @@ fn write(reply: &mut Reply<'_>, spec: &Spec, name: &str) {
     for rule in spec.keys {
         write_rule(reply, rule);
     }
+    if spec.subcommands.is_empty() {
+        // A set when there is none, an array otherwise: so Redis has it.
+        return reply.set(0);
+    }
     reply.array(spec.subcommands.len());
     for sub in spec.subcommands {
         write(reply, sub, &names::full_name(name, sub));
