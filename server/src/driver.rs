@@ -31,7 +31,12 @@ pub struct Driver<E: Env> {
 impl<E: Env> Driver<E> {
     /// Puts the two together.
     pub fn new(front: Front, env: E) -> Self {
-        Driver { front, env, events: Vec::new(), work_began_ns: 0 }
+        Driver {
+            front,
+            env,
+            events: Vec::new(),
+            work_began_ns: 0,
+        }
     }
 
     /// Serves until the node ends.
@@ -102,7 +107,10 @@ impl<E: Env> Driver<E> {
                     }
                 }
                 Event::Drained { conn } => self.front.held.push(conn),
-                Event::Closed { conn, hangup: Hangup::Eof } if self.front.clients.get(conn).is_some() => {
+                Event::Closed {
+                    conn,
+                    hangup: Hangup::Eof,
+                } if self.front.clients.get(conn).is_some() => {
                     self.front.half_closed(conn);
                 }
                 Event::Closed { conn, .. } => self.end(conn, CloseMode::Abort),
@@ -138,7 +146,9 @@ impl<E: Env> Driver<E> {
     fn send_replies(&mut self) {
         let mut dirty = std::mem::take(&mut self.front.dirty);
         for conn in dirty.drain(..) {
-            let Some(client) = self.front.clients.get_mut(conn) else { continue };
+            let Some(client) = self.front.clients.get_mut(conn) else {
+                continue;
+            };
             client.dirty = false;
             if !client.out.is_empty() {
                 let bytes = std::mem::take(&mut client.out);
@@ -172,7 +182,9 @@ impl<E: Env> Driver<E> {
     fn look_at_held(&mut self) {
         for conn in std::mem::take(&mut self.front.held) {
             let backlog = self.env.backlog(conn);
-            let Some(client) = self.front.clients.get_mut(conn) else { continue };
+            let Some(client) = self.front.clients.get_mut(conn) else {
+                continue;
+            };
             if backlog > BACKLOG_BYTES_MAX {
                 if !client.paused {
                     client.paused = true;
@@ -183,7 +195,9 @@ impl<E: Env> Driver<E> {
             if client.stalled && client.may_run() {
                 self.front.run_query(conn);
             }
-            let Some(client) = self.front.clients.get_mut(conn) else { continue };
+            let Some(client) = self.front.clients.get_mut(conn) else {
+                continue;
+            };
             if client.paused && backlog == 0 && client.query_bytes() <= STALLED_BYTES_MAX {
                 client.paused = false;
                 self.env.resume(conn);

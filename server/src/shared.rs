@@ -140,7 +140,12 @@ impl Shared {
         let renames = config.renames.clone();
         let mut shared = Self::new(config, shards);
         for Rename { from, to, place } in renames {
-            let failed = |cause| format!("{place}: 'rename-command {}': {cause}", String::from_utf8_lossy(&from));
+            let failed = |cause| {
+                format!(
+                    "{place}: 'rename-command {}': {cause}",
+                    String::from_utf8_lossy(&from)
+                )
+            };
             let to = String::from_utf8(to).map_err(|_| failed("the new name is no text"))?;
             shared.registry.rename(&from, &to).map_err(failed)?;
         }

@@ -31,7 +31,7 @@ pub fn show<A: AsRef<[u8]>>(args: &[A]) -> String {
 /// Bytes in quotes where needed, cut after 120.
 #[must_use]
 pub fn show_bytes(bytes: &[u8]) -> String {
-    const SHOWN: usize = 120;
+    const SHOWN: usize = 300;
     let plain = !bytes.is_empty()
         && bytes
             .iter()

@@ -17,4 +17,5 @@ pub mod process;
 pub mod reply;
 pub mod rng;
 pub mod server;
+pub mod simulator;
 pub mod target;

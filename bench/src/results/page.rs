@@ -251,6 +251,10 @@ fn idle_section(cells: &[Cell]) -> String {
 fn loss_section(cells: &[Cell]) -> String {
     let losses = losses(cells);
     let mut text = String::from("\n## Where others are better\n\n");
+    if cells.iter().all(Cell::is_ours) || !cells.iter().any(Cell::is_ours) {
+        text.push_str("Nothing was compared.\n");
+        return text;
+    }
     if losses.is_empty() {
         text.push_str("In none of the figures above by more than 1 %.\n");
         return text;

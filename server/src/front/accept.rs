@@ -47,7 +47,8 @@ impl Front {
         self.counters.connections_received += 1;
         let id = self.shared.next_client_id.fetch_add(1, Ordering::Relaxed);
         let is_open = self.config.password.is_none();
-        self.clients.insert(Client::new(id, conn, peer, self.unix_us / 1000, is_open));
+        self.clients
+            .insert(Client::new(id, conn, peer, self.unix_us / 1000, is_open));
         Verdict::Welcome
     }
 
@@ -59,7 +60,11 @@ impl Front {
     }
 
     fn is_protected_from(&self, peer: &Peer) -> bool {
-        let Peer::Tcp { remote, .. } = peer else { return false };
-        self.config.protected_mode && self.config.password.is_none() && !remote.ip().to_canonical().is_loopback()
+        let Peer::Tcp { remote, .. } = peer else {
+            return false;
+        };
+        self.config.protected_mode
+            && self.config.password.is_none()
+            && !remote.ip().to_canonical().is_loopback()
     }
 }

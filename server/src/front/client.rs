@@ -169,7 +169,10 @@ impl Client {
         } else if self.slots.is_empty() {
             self.out.extend_from_slice(bytes);
         } else {
-            self.slots.push_back(Slot::Ready { start: self.side.len(), len: bytes.len() });
+            self.slots.push_back(Slot::Ready {
+                start: self.side.len(),
+                len: bytes.len(),
+            });
             self.side.extend_from_slice(bytes);
         }
     }
@@ -177,10 +180,19 @@ impl Client {
     /// The reply to the command with this sequence number has come. Moves all replies whose turn it is to `out`.
     pub(crate) fn fill(&mut self, seq: u32, bytes: &[u8]) {
         let place = seq.wrapping_sub(self.first_seq) as usize;
-        let Some(slot) = self.slots.get_mut(place) else { return };
+        let Some(slot) = self.slots.get_mut(place) else {
+            return;
+        };
         if place > 0 {
-            let len = if matches!(slot, Slot::Muted) { 0 } else { bytes.len() };
-            *slot = Slot::Ready { start: self.side.len(), len };
+            let len = if matches!(slot, Slot::Muted) {
+                0
+            } else {
+                bytes.len()
+            };
+            *slot = Slot::Ready {
+                start: self.side.len(),
+                len,
+            };
             self.side.extend_from_slice(&bytes[..len]);
             return;
         }
@@ -223,7 +235,10 @@ impl Client {
     /// Bytes on the heap, about.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
-        size_of::<Self>() + self.query.capacity() + self.out.capacity() + self.side.capacity()
+        size_of::<Self>()
+            + self.query.capacity()
+            + self.out.capacity()
+            + self.side.capacity()
             + self.slots.capacity() * size_of::<Slot>()
     }
 }
@@ -233,7 +248,18 @@ mod tests {
     use super::*;
 
     fn client() -> Client {
-        Client::new(1, ConnId { index: 0, generation: 0 }, Peer::Unix { path: String::new() }, 0, true)
+        Client::new(
+            1,
+            ConnId {
+                index: 0,
+                generation: 0,
+            },
+            Peer::Unix {
+                path: String::new(),
+            },
+            0,
+            true,
+        )
     }
 
     #[test]

@@ -39,13 +39,19 @@ impl Clients {
     #[inline]
     #[must_use]
     pub fn get(&self, conn: ConnId) -> Option<&Client> {
-        self.slots.get(conn.index as usize)?.as_deref().filter(|client| client.conn == conn)
+        self.slots
+            .get(conn.index as usize)?
+            .as_deref()
+            .filter(|client| client.conn == conn)
     }
 
     /// The client of this connection, unless it is gone.
     #[inline]
     pub fn get_mut(&mut self, conn: ConnId) -> Option<&mut Client> {
-        self.slots.get_mut(conn.index as usize)?.as_deref_mut().filter(|client| client.conn == conn)
+        self.slots
+            .get_mut(conn.index as usize)?
+            .as_deref_mut()
+            .filter(|client| client.conn == conn)
     }
 
     /// Removes a client.

@@ -1,7 +1,7 @@
 //! Messages from other shards, and replies on their way to clients.
 
 use tessera_io::ConnId;
-use tessera_shards::mesh::{Batch, Item, Parcel, Route};
+use tessera_shards::mesh::{Batch, Item, Parcel, Recipient, Route};
 
 use crate::front::Front;
 
@@ -9,21 +9,43 @@ use crate::front::Front;
 const BATCH_BUFFERS_KEPT: usize = 64;
 const BATCH_BUFFER_BYTES_KEPT: usize = 1 << 16;
 
-impl Front {
-    /// Carries out the messages of a batch in order.
-    pub(super) fn carry_out(&mut self, batch: Batch<Front>) {
-        let buffer = batch.open(|item| match item {
+impl Recipient<Front> for Front {
+    fn announce(&mut self, db: usize, key: &[u8]) {
+        let hash = self.engine.shard.hash(key);
+        self.engine.shard.table(db).prefetch(hash);
+        self.soon.push((db, hash));
+    }
+
+    fn announced(&mut self) {
+        for (db, hash) in self.soon.drain(..) {
+            self.engine.shard.table(db).prefetch_entry(hash);
+        }
+    }
+
+    fn accept(&mut self, item: Item<'_, Front>) {
+        match item {
             Item::Request(head, args) => self.engine.request(&head, &args),
             Item::Reply(Route::Client(conn, seq), bytes) => self.fill(conn, seq, bytes),
-            Item::Reply(Route::Gather(gather, part), bytes) => self.engine.part(gather, part, bytes),
+            Item::Reply(Route::Gather(gather, part), bytes) => {
+                self.engine.part(gather, part, bytes)
+            }
             Item::Parcel(Parcel::Call { origin, call }) => {
                 let mut said = Vec::new();
                 call(self, &mut said);
                 self.engine.answer_call(origin, &said);
             }
             Item::Parcel(parcel) => self.engine.parcel(parcel),
-        });
-        if self.batch_buffers.len() < BATCH_BUFFERS_KEPT && buffer.capacity() <= BATCH_BUFFER_BYTES_KEPT {
+        }
+    }
+}
+
+impl Front {
+    /// Carries out the messages of a batch in order.
+    pub(super) fn carry_out(&mut self, batch: Batch<Front>) {
+        let buffer = batch.open(self);
+        if self.batch_buffers.len() < BATCH_BUFFERS_KEPT
+            && buffer.capacity() <= BATCH_BUFFER_BYTES_KEPT
+        {
             self.batch_buffers.push(buffer);
         }
     }
@@ -39,7 +61,9 @@ impl Front {
     }
 
     fn fill(&mut self, conn: ConnId, seq: u32, bytes: &[u8]) {
-        let Some(client) = self.clients.get_mut(conn) else { return };
+        let Some(client) = self.clients.get_mut(conn) else {
+            return;
+        };
         self.counters.errors += u64::from(bytes.first() == Some(&b'-'));
         if client.out.capacity() == 0 {
             client.out = self.buffers.pop().unwrap_or_default();

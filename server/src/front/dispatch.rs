@@ -17,12 +17,17 @@ impl Front {
     /// Carries out one command of a client, or sends it where it is carried out.
     #[inline]
     pub(super) fn dispatch(&mut self, conn: ConnId, args: &[&[u8]]) {
-        let Some(client) = self.clients.get_mut(conn) else { return };
+        let Some(client) = self.clients.get_mut(conn) else {
+            return;
+        };
         let Some(command) = self.shared.registry.find(args[0]) else {
             return self.refuse(conn, &unknown_command(args));
         };
         if !command.spec.accepts(args.len()) {
-            let text = format!("ERR wrong number of arguments for '{}' command", command.spec.name);
+            let text = format!(
+                "ERR wrong number of arguments for '{}' command",
+                command.spec.name
+            );
             return self.refuse(conn, text.as_bytes());
         }
         if !client.authenticated && !command.spec.has(flag::NO_AUTH) {
@@ -47,7 +52,10 @@ impl Front {
                     client.out = self.buffers.pop().unwrap_or_default();
                 }
                 let start = client.out.len();
-                match self.engine.submit(command.number, &asker, args, &mut client.out) {
+                match self
+                    .engine
+                    .submit(command.number, &asker, args, &mut client.out)
+                {
                     Submitted::Done => {
                         self.counters.errors += u64::from(client.out.get(start) == Some(&b'-'));
                         if !client.dirty {
@@ -85,28 +93,51 @@ impl Front {
         self.keep_scratch(bytes);
     }
 
-    fn dispatch_session(&mut self, conn: ConnId, command: &Command<SessionFn>, run: SessionFn, args: &[&[u8]]) {
-        let Some(client) = self.clients.get_mut(conn) else { return };
+    fn dispatch_session(
+        &mut self,
+        conn: ConnId,
+        command: &Command<SessionFn>,
+        run: SessionFn,
+        args: &[&[u8]],
+    ) {
+        let Some(client) = self.clients.get_mut(conn) else {
+            return;
+        };
         let was_skipping = client.reply_mode == ReplyMode::SkipNext;
         if was_skipping {
             client.reply_mode = ReplyMode::On;
         }
         if !command.spec.subcommands.is_empty() && args.len() > 1 {
-            let named = |sub: &tessera_shards::command::Spec| sub.name.as_bytes().eq_ignore_ascii_case(args[1]);
+            let named = |sub: &tessera_shards::command::Spec| {
+                sub.name.as_bytes().eq_ignore_ascii_case(args[1])
+            };
             let sub = command.spec.subcommands.iter().position(named);
             client.last_command = Some((command.number, sub.map(|index| index as u16)));
         }
         let proto = client.proto;
         let mut bytes = std::mem::take(&mut self.scratch);
         bytes.clear();
-        let mut session = Session { front: self, conn, reply: Reply::new(&mut bytes, proto), then: Then::Reply };
+        let mut session = Session {
+            front: self,
+            conn,
+            reply: Reply::new(&mut bytes, proto),
+            then: Then::Reply,
+        };
         run(&mut session, args);
         let then = session.then;
-        let Some(client) = self.clients.get_mut(conn) else { return };
+        let Some(client) = self.clients.get_mut(conn) else {
+            return;
+        };
         let is_muted = was_skipping || client.reply_mode != ReplyMode::On;
         match then {
             Then::AskAll(call, merge) => {
-                let asker = Asker { conn, seq: client.next_seq(), db: client.db, proto: client.proto, batched: None };
+                let asker = Asker {
+                    conn,
+                    seq: client.next_seq(),
+                    db: client.db,
+                    proto: client.proto,
+                    batched: None,
+                };
                 await_reply(client, Submitted::Batched(self.id), self.turn, is_muted);
                 self.engine.ask_all(&asker, &call, merge);
             }
@@ -119,7 +150,9 @@ impl Front {
                     Then::Close => client.closing = true,
                     Then::Shutdown => {
                         self.shared.begin_shutdown();
-                        self.wakes.extend((0..self.shared.mesh.shards()).filter(|shard| *shard != self.id));
+                        self.wakes.extend(
+                            (0..self.shared.mesh.shards()).filter(|shard| *shard != self.id),
+                        );
                     }
                     Then::Reply | Then::AskAll(..) => {}
                 }
@@ -133,7 +166,9 @@ impl Front {
     #[cold]
     pub(super) fn refuse(&mut self, conn: ConnId, text: &[u8]) {
         self.counters.errors += 1;
-        let Some(client) = self.clients.get_mut(conn) else { return };
+        let Some(client) = self.clients.get_mut(conn) else {
+            return;
+        };
         if !mute(client) {
             let mut bytes = Vec::new();
             Reply::new(&mut bytes, client.proto).error(text);
@@ -169,7 +204,9 @@ fn mute(client: &mut Client) -> bool {
 }
 
 fn await_reply(client: &mut Client, submitted: Submitted, turn: u64, is_muted: bool) {
-    client.slots.push_back(if is_muted { Slot::Muted } else { Slot::Waiting });
+    client
+        .slots
+        .push_back(if is_muted { Slot::Muted } else { Slot::Waiting });
     if let Submitted::Batched(target) = submitted {
         client.batched_turn = turn;
         client.batched_target = target;

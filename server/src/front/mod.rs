@@ -19,7 +19,7 @@ use tessera_shards::coordinator::Engine;
 use tessera_shards::mesh::Batch;
 use tessera_shards::shard::{Settings, Shard};
 
-pub use accept::{Verdict, MAXCLIENTS_ERROR, PROTECTED_ERROR};
+pub use accept::{MAXCLIENTS_ERROR, PROTECTED_ERROR, Verdict};
 pub use client::{Client, ReplyMode};
 pub use clients::Clients;
 
@@ -65,6 +65,8 @@ pub struct Front {
     pub(crate) buffers: Vec<Vec<u8>>,
     /// Empty buffers of batches.
     batch_buffers: Vec<Vec<u8>>,
+    /// Databases and hashes of the keys that the next messages of a batch will touch.
+    soon: Vec<(usize, u64)>,
     /// Batches taken from the inbox; empty between phases.
     mail: Vec<Batch<Front>>,
     /// Parses chunks that hold whole frames; at the start of a frame between chunks.
@@ -80,7 +82,11 @@ impl Front {
         let config = shared.latest_config();
         let mut shard = Shard::new(id, config.databases, hash_seed, rng_seed);
         shard.settings = config.shard_settings(Settings::default());
-        let engine = Engine::new(shard, shared.mesh.shards(), tessera_shards::commands::FAMILIES);
+        let engine = Engine::new(
+            shard,
+            shared.mesh.shards(),
+            tessera_shards::commands::FAMILIES,
+        );
         Front {
             id,
             shared,
@@ -100,6 +106,7 @@ impl Front {
             wakes: Vec::new(),
             buffers: Vec::new(),
             batch_buffers: Vec::new(),
+            soon: Vec::new(),
             mail: Vec::new(),
             parser: Parser::new(),
             scratch: Vec::new(),

@@ -12,7 +12,9 @@ impl Front {
     /// Bytes of a client have come.
     pub fn received(&mut self, conn: ConnId, chunk: &[u8]) {
         let now_ms = self.unix_us / 1000;
-        let Some(client) = self.clients.get_mut(conn) else { return };
+        let Some(client) = self.clients.get_mut(conn) else {
+            return;
+        };
         client.last_ms = now_ms;
         client.net_in_bytes += chunk.len() as u64;
         self.counters.net_in_bytes += chunk.len() as u64;
@@ -45,7 +47,9 @@ impl Front {
 
     /// Carries out what waits in the client's `query`.
     pub(crate) fn run_query(&mut self, conn: ConnId) {
-        let Some(client) = self.clients.get_mut(conn) else { return };
+        let Some(client) = self.clients.get_mut(conn) else {
+            return;
+        };
         client.stalled = false;
         let query = std::mem::take(&mut client.query);
         let mut parser = std::mem::take(&mut client.parser);
@@ -77,7 +81,9 @@ impl Front {
     fn run_frames(&mut self, conn: ConnId, bytes: &[u8], parser: &mut Parser) -> usize {
         let mut used = 0;
         while used < bytes.len() {
-            let Some(client) = self.clients.get_mut(conn) else { return bytes.len() };
+            let Some(client) = self.clients.get_mut(conn) else {
+                return bytes.len();
+            };
             if client.closing {
                 return bytes.len();
             }
@@ -89,7 +95,10 @@ impl Front {
                 }
                 break;
             }
-            let limits = Limits { bulk_bytes_max: self.config.bulk_bytes_max as i64, authenticated: client.authenticated };
+            let limits = Limits {
+                bulk_bytes_max: self.config.bulk_bytes_max as i64,
+                authenticated: client.authenticated,
+            };
             match parser.parse(&bytes[used..], &limits) {
                 Ok(Parsed::Complete { consumed }) => {
                     let args = parser.args(&bytes[used..]);

@@ -49,8 +49,12 @@ impl Front {
                 }
             }
             let targets: SmallVec<[usize; 8]> = batches.iter().map(|(target, _)| *target).collect();
-            self.shared.mesh.append_together(self.id, batches, &mut self.mail);
-            targets.into_iter().for_each(|target| self.after_append(target));
+            self.shared
+                .mesh
+                .append_together(self.id, batches, &mut self.mail);
+            targets
+                .into_iter()
+                .for_each(|target| self.after_append(target));
         } else {
             self.append_batches();
             if own.is_some() {
@@ -84,7 +88,9 @@ impl Front {
     fn after_append(&mut self, target: usize) {
         self.counters.batches += 1;
         #[cfg(feature = "sabotage")]
-        if self.engine.sabotage == Some(tessera_shards::coordinator::Sabotage::DropWake) && self.counters.batches % 8 == 0 {
+        if self.engine.sabotage == Some(tessera_shards::coordinator::Sabotage::DropWake)
+            && self.counters.batches % 8 == 0
+        {
             return;
         }
         if self.shared.mesh.must_wake(target) {
@@ -125,7 +131,11 @@ impl Front {
     #[must_use]
     pub fn wait(&mut self) -> Wait {
         let shard = &self.engine.shard;
-        if !self.held.is_empty() || self.engine.has_work() || shard.has_garbage() || shard.expiry_is_busy() {
+        if !self.held.is_empty()
+            || self.engine.has_work()
+            || shard.has_garbage()
+            || shard.expiry_is_busy()
+        {
             return Wait::Never;
         }
         if !self.shared.mesh.doze(self.id) {
@@ -145,8 +155,15 @@ impl Front {
             return;
         }
         let now_ms = self.unix_us / 1000;
-        let idle = |client: &&crate::front::Client| client.slots.is_empty() && now_ms.saturating_sub(client.last_ms) > timeout_ms;
-        let idle: Vec<_> = self.clients.iter().filter(idle).map(|client| client.conn).collect();
+        let idle = |client: &&crate::front::Client| {
+            client.slots.is_empty() && now_ms.saturating_sub(client.last_ms) > timeout_ms
+        };
+        let idle: Vec<_> = self
+            .clients
+            .iter()
+            .filter(idle)
+            .map(|client| client.conn)
+            .collect();
         self.doomed.extend(idle);
     }
 }

@@ -13,7 +13,10 @@ impl Spec {
     #[must_use]
     pub fn resolve(&self, args: &[&[u8]]) -> &Spec {
         let Some(name) = args.get(1) else { return self };
-        self.subcommands.iter().find(|sub| sub.name.as_bytes().eq_ignore_ascii_case(name)).unwrap_or(self)
+        self.subcommands
+            .iter()
+            .find(|sub| sub.name.as_bytes().eq_ignore_ascii_case(name))
+            .unwrap_or(self)
     }
 
     /// The keys of a request. Arguments that do not fit the rules (a count that is no number, more keys than arguments) give none:
@@ -33,10 +36,16 @@ impl Spec {
 impl KeySpec {
     fn collect(&self, args: &[&[u8]], places: &mut KeyPlaces) {
         let argc = args.len() as i64;
-        let Some(begin) = self.first(args) else { return };
+        let Some(begin) = self.first(args) else {
+            return;
+        };
         match self.find {
             Find::Range { last, step, limit } => {
-                let mut end = if last >= 0 { begin + i64::from(last) } else { argc + i64::from(last) };
+                let mut end = if last >= 0 {
+                    begin + i64::from(last)
+                } else {
+                    argc + i64::from(last)
+                };
                 if last < 0 && limit > 1 {
                     end = begin + (argc - begin) / i64::from(limit) + i64::from(last);
                 }
@@ -47,12 +56,19 @@ impl KeySpec {
                 }
             }
             Find::KeyNum { index, first, step } => {
-                let Some(count) = args.get((begin + i64::from(index)) as usize).and_then(|text| parse_i64(text)) else { return };
+                let Some(count) = args
+                    .get((begin + i64::from(index)) as usize)
+                    .and_then(|text| parse_i64(text))
+                else {
+                    return;
+                };
                 let from = begin + i64::from(first);
                 if count < 1 || count > argc || from + (count - 1) * i64::from(step) >= argc {
                     return;
                 }
-                places.extend((0..count).map(|i| ((from + i * i64::from(step)) as usize, self.access)));
+                places.extend(
+                    (0..count).map(|i| ((from + i * i64::from(step)) as usize, self.access)),
+                );
             }
             Find::Unknown => {}
         }
@@ -91,19 +107,35 @@ mod tests {
     fn ranges_counts_and_keywords() {
         const ALL: &[KeySpec] = &[KeySpec::range(access::RO, 1, -1, 1)];
         const PAIRS: &[KeySpec] = &[KeySpec::range(access::OW, 1, -1, 2)];
-        const COUNT: &[KeySpec] =
-            &[KeySpec { access: 0, notes: "", begin: Begin::Index(1), find: Find::KeyNum { index: 0, first: 1, step: 1 } }];
+        const COUNT: &[KeySpec] = &[KeySpec {
+            access: 0,
+            notes: "",
+            begin: Begin::Index(1),
+            find: Find::KeyNum {
+                index: 0,
+                first: 1,
+                step: 1,
+            },
+        }];
         const STORE: &[KeySpec] = &[KeySpec {
             access: 0,
             notes: "",
             begin: Begin::Keyword("STORE", 1),
-            find: Find::Range { last: 0, step: 1, limit: 0 },
+            find: Find::Range {
+                last: 0,
+                step: 1,
+                limit: 0,
+            },
         }];
         const HALF: &[KeySpec] = &[KeySpec {
             access: 0,
             notes: "",
             begin: Begin::Keyword("STREAMS", 1),
-            find: Find::Range { last: -1, step: 1, limit: 2 },
+            find: Find::Range {
+                last: -1,
+                step: 1,
+                limit: 2,
+            },
         }];
         assert_eq!(places(ALL, "DEL a b c"), [1, 2, 3]);
         assert_eq!(places(PAIRS, "MSET a 1 b 2"), [1, 3]);

@@ -45,7 +45,10 @@ fn index<S>(commands: &[Command<S>]) -> (Box<[u16]>, HashMap<Vec<u8>, u16>) {
     let slots = (commands.len() * 4).next_power_of_two();
     let mut short = vec![0u16; slots].into_boxed_slice();
     let mut long = HashMap::new();
-    for command in commands.iter().filter(|command| !command.spec.name.is_empty()) {
+    for command in commands
+        .iter()
+        .filter(|command| !command.spec.name.is_empty())
+    {
         let name = command.spec.name.as_bytes();
         let known = long.insert(name.to_vec(), command.number);
         assert!(known.is_none(), "two commands named {}", command.spec.name);
@@ -69,7 +72,13 @@ impl<S: Copy> Registry<S> {
     pub fn new(keyspace: &[&'static [KeyspaceRow]], session: &[&'static [(Spec, S)]]) -> Self {
         let mut commands = Vec::new();
         for row in keyspace.iter().copied().flatten() {
-            commands.push((row.spec, Run::Keyspace { op: row.op, spread: row.spread }));
+            commands.push((
+                row.spec,
+                Run::Keyspace {
+                    op: row.op,
+                    spread: row.spread,
+                },
+            ));
         }
         for (spec, run) in session.iter().copied().flatten() {
             commands.push((*spec, Run::Session(*run)));
@@ -77,10 +86,18 @@ impl<S: Copy> Registry<S> {
         let commands: Vec<Command<S>> = commands
             .into_iter()
             .enumerate()
-            .map(|(number, (spec, run))| Command { number: number as u16, spec, run })
+            .map(|(number, (spec, run))| Command {
+                number: number as u16,
+                spec,
+                run,
+            })
             .collect();
         let (short, long) = index(&commands);
-        Registry { commands, short, long }
+        Registry {
+            commands,
+            short,
+            long,
+        }
     }
 
     /// Gives a command another name, or none: then nobody can call it. Numbers stay. For `rename-command`, at start; the new name
@@ -89,11 +106,15 @@ impl<S: Copy> Registry<S> {
     /// # Errors
     /// Redis's words for a name that does not exist or is taken.
     pub fn rename(&mut self, from: &[u8], to: &str) -> Result<(), &'static str> {
-        let number = self.find(from).ok_or("No such command in rename-command")?.number;
+        let number = self
+            .find(from)
+            .ok_or("No such command in rename-command")?
+            .number;
         if !to.is_empty() && self.find(to.as_bytes()).is_some() {
             return Err("Target command name already exists");
         }
-        self.commands[usize::from(number)].spec.name = Box::leak(to.to_ascii_lowercase().into_boxed_str());
+        self.commands[usize::from(number)].spec.name =
+            Box::leak(to.to_ascii_lowercase().into_boxed_str());
         (self.short, self.long) = index(&self.commands);
         Ok(())
     }
@@ -144,20 +165,54 @@ impl<S: Copy> Registry<S> {
 mod tests {
     use super::*;
 
-    const ROWS: &[(Spec, ())] =
-        &[(Spec { name: "get", ..Spec::NONE }, ()), (Spec { name: "rather-long", ..Spec::NONE }, ())];
+    const ROWS: &[(Spec, ())] = &[
+        (
+            Spec {
+                name: "get",
+                ..Spec::NONE
+            },
+            (),
+        ),
+        (
+            Spec {
+                name: "rather-long",
+                ..Spec::NONE
+            },
+            (),
+        ),
+    ];
 
     #[test]
     fn commands_get_other_names_and_keep_their_numbers() {
         let mut registry = Registry::new(&[], &[ROWS]);
-        let number = |registry: &Registry<()>, name: &str| registry.find(name.as_bytes()).map(|command| command.number);
-        assert_eq!((number(&registry, "GET"), number(&registry, "Rather-Long")), (Some(0), Some(1)));
-        assert_eq!(registry.rename(b"nosuch", "x"), Err("No such command in rename-command"));
-        assert_eq!(registry.rename(b"get", "RATHER-LONG"), Err("Target command name already exists"));
+        let number = |registry: &Registry<()>, name: &str| {
+            registry.find(name.as_bytes()).map(|command| command.number)
+        };
+        assert_eq!(
+            (number(&registry, "GET"), number(&registry, "Rather-Long")),
+            (Some(0), Some(1))
+        );
+        assert_eq!(
+            registry.rename(b"nosuch", "x"),
+            Err("No such command in rename-command")
+        );
+        assert_eq!(
+            registry.rename(b"get", "RATHER-LONG"),
+            Err("Target command name already exists")
+        );
         assert_eq!(registry.rename(b"GET", "Fetch-The-Value"), Ok(()));
         assert_eq!(registry.rename(b"rather-long", ""), Ok(()));
-        assert_eq!((number(&registry, "get"), number(&registry, "fetch-the-value")), (None, Some(0)));
-        assert_eq!((number(&registry, "rather-long"), number(&registry, "")), (None, None));
+        assert_eq!(
+            (
+                number(&registry, "get"),
+                number(&registry, "fetch-the-value")
+            ),
+            (None, Some(0))
+        );
+        assert_eq!(
+            (number(&registry, "rather-long"), number(&registry, "")),
+            (None, None)
+        );
         assert_eq!(registry.all().len(), 2);
     }
 }

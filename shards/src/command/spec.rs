@@ -242,7 +242,16 @@ impl KeySpec {
     /// The rule "arguments `first`, `first + step`, ... up to `last`" (`last` relative to `first`, or negative from the end).
     #[must_use]
     pub const fn range(access: Bits, first: i32, last: i32, step: i32) -> Self {
-        KeySpec { access, notes: "", begin: Begin::Index(first), find: Find::Range { last, step, limit: 0 } }
+        KeySpec {
+            access,
+            notes: "",
+            begin: Begin::Index(first),
+            find: Find::Range {
+                last,
+                step,
+                limit: 0,
+            },
+        }
     }
 }
 
@@ -294,7 +303,11 @@ impl Spec {
     pub const fn accepts(&self, argc: usize) -> bool {
         let argc = argc as i64;
         let arity = self.arity as i64;
-        if arity >= 0 { argc == arity } else { argc >= -arity }
+        if arity >= 0 {
+            argc == arity
+        } else {
+            argc >= -arity
+        }
     }
 
     /// Whether all the given flags are set.
@@ -336,11 +349,22 @@ impl Spec {
     pub fn key_range(&self) -> (i32, i32, i32) {
         let mut span: Option<(i32, i32, i32)> = None;
         for rule in self.keys {
-            let (Begin::Index(first), Find::Range { last, step, .. }) = (rule.begin, rule.find) else { continue };
+            let (Begin::Index(first), Find::Range { last, step, .. }) = (rule.begin, rule.find)
+            else {
+                continue;
+            };
             let last = if last >= 0 { first + last } else { last };
             span = Some(match span {
                 None => (first, last, step),
-                Some((f, l, s)) => (f.min(first), if l < 0 || last < 0 { l.min(last) } else { l.max(last) }, s),
+                Some((f, l, s)) => (
+                    f.min(first),
+                    if l < 0 || last < 0 {
+                        l.min(last)
+                    } else {
+                        l.max(last)
+                    },
+                    s,
+                ),
             });
         }
         span.unwrap_or((0, 0, 0))

@@ -35,7 +35,11 @@ pub(crate) fn integer(cx: &mut Cx<'_>, arg: &[u8]) -> Option<i64> {
 pub(crate) fn int(cx: &mut Cx<'_>, arg: &[u8]) -> Option<i32> {
     let number = i32::try_from(integer(cx, arg)?).ok();
     if number.is_none() {
-        cx.error(format!("ERR value is out of range, value must between {} and {}", i32::MIN, i32::MAX));
+        cx.error(format!(
+            "ERR value is out of range, value must between {} and {}",
+            i32::MIN,
+            i32::MAX
+        ));
     }
     number
 }
@@ -43,7 +47,9 @@ pub(crate) fn int(cx: &mut Cx<'_>, arg: &[u8]) -> Option<i32> {
 /// The number of a database that exists.
 pub(crate) fn database(cx: &mut Cx<'_>, arg: &[u8]) -> Option<usize> {
     let number = int(cx, arg)?;
-    let db = usize::try_from(number).ok().filter(|&db| db < cx.shard.databases());
+    let db = usize::try_from(number)
+        .ok()
+        .filter(|&db| db < cx.shard.databases());
     if db.is_none() {
         cx.error(DB_RANGE);
     }
@@ -52,5 +58,7 @@ pub(crate) fn database(cx: &mut Cx<'_>, arg: &[u8]) -> Option<usize> {
 
 /// The error for a number of arguments that the arity cannot tell. `command` is the full name: `mset`, `object|freq`.
 pub(crate) fn wrong_arity(cx: &mut Cx<'_>, command: &str) {
-    cx.error(format!("ERR wrong number of arguments for '{command}' command"));
+    cx.error(format!(
+        "ERR wrong number of arguments for '{command}' command"
+    ));
 }

@@ -6,8 +6,16 @@ use crate::command::{Cx, Spec};
 use crate::commands::args::wrong_arity;
 
 /// The subcommand that a request names. Writes the error if there is none, or if its number of arguments is wrong.
-pub(crate) fn subcommand(cx: &mut Cx<'_>, container: &Spec, args: &[&[u8]]) -> Option<&'static str> {
-    let Some(sub) = container.subcommands.iter().find(|sub| sub.name.as_bytes().eq_ignore_ascii_case(args[1])) else {
+pub(crate) fn subcommand(
+    cx: &mut Cx<'_>,
+    container: &Spec,
+    args: &[&[u8]],
+) -> Option<&'static str> {
+    let Some(sub) = container
+        .subcommands
+        .iter()
+        .find(|sub| sub.name.as_bytes().eq_ignore_ascii_case(args[1]))
+    else {
         let name = &args[1][..args[1].len().min(NAME_SHOWN_BYTES)];
         let hint = format!("'. Try {} HELP.", container.name.to_ascii_uppercase());
         cx.error([b"ERR unknown subcommand '", name, hint.as_bytes()].concat());
@@ -27,7 +35,9 @@ const NAME_SHOWN_BYTES: usize = 128;
 pub(crate) fn help(cx: &mut Cx<'_>, container: &Spec, lines: &[&str]) {
     cx.reply.array(lines.len() + 3);
     let name = container.name.to_ascii_uppercase();
-    cx.reply.simple(format!("{name} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"));
+    cx.reply.simple(format!(
+        "{name} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"
+    ));
     for line in lines.iter().chain(&["HELP", "    Prints this help."]) {
         cx.reply.simple(line);
     }

@@ -16,18 +16,38 @@ pub(crate) struct Lifetime {
 
 impl Lifetime {
     /// Seconds from now.
-    pub(crate) const EX: Lifetime = Lifetime { in_seconds: true, absolute: false };
+    pub(crate) const EX: Lifetime = Lifetime {
+        in_seconds: true,
+        absolute: false,
+    };
     /// Milliseconds from now.
-    pub(crate) const PX: Lifetime = Lifetime { in_seconds: false, absolute: false };
+    pub(crate) const PX: Lifetime = Lifetime {
+        in_seconds: false,
+        absolute: false,
+    };
     /// Seconds since the epoch.
-    pub(crate) const EXAT: Lifetime = Lifetime { in_seconds: true, absolute: true };
+    pub(crate) const EXAT: Lifetime = Lifetime {
+        in_seconds: true,
+        absolute: true,
+    };
     /// Milliseconds since the epoch.
-    pub(crate) const PXAT: Lifetime = Lifetime { in_seconds: false, absolute: true };
+    pub(crate) const PXAT: Lifetime = Lifetime {
+        in_seconds: false,
+        absolute: true,
+    };
 
     /// The moment in milliseconds since the epoch, which may lie in the past; `None` where it does not fit.
     pub(crate) fn moment_ms(self, amount: i64, now_ms: u64) -> Option<i64> {
-        let amount_ms = if self.in_seconds { amount.checked_mul(1000)? } else { amount };
-        if self.absolute { Some(amount_ms) } else { amount_ms.checked_add(i64::try_from(now_ms).ok()?) }
+        let amount_ms = if self.in_seconds {
+            amount.checked_mul(1000)?
+        } else {
+            amount
+        };
+        if self.absolute {
+            Some(amount_ms)
+        } else {
+            amount_ms.checked_add(i64::try_from(now_ms).ok()?)
+        }
     }
 
     /// The moment for a number that must be positive. Writes the error for `command` itself.
@@ -36,7 +56,11 @@ impl Lifetime {
             cx.error(NOT_INTEGER);
             return None;
         };
-        let moment = if amount > 0 { self.moment_ms(amount, cx.shard.now_ms) } else { None };
+        let moment = if amount > 0 {
+            self.moment_ms(amount, cx.shard.now_ms)
+        } else {
+            None
+        };
         let deadline = moment.and_then(|at| u64::try_from(at).ok());
         if deadline.is_none() {
             invalid(cx, command);
@@ -104,7 +128,14 @@ mod tests {
         assert_eq!(option.read(&[b"ex", b"10", b"more"]), Some(2));
         assert_eq!(option.read(&[b"EX", b"20"]), Some(2));
         assert_eq!(option, ExpireOption::At(Lifetime::EX, b"20"));
-        for words in [&[&b"PX"[..], b"1"][..], &[b"KEEPTTL"], &[b"PERSIST"], &[b"EX"], &[b"EXX", b"1"], &[]] {
+        for words in [
+            &[&b"PX"[..], b"1"][..],
+            &[b"KEEPTTL"],
+            &[b"PERSIST"],
+            &[b"EX"],
+            &[b"EXX", b"1"],
+            &[],
+        ] {
             assert_eq!(option.read(words), None);
         }
     }

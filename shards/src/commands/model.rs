@@ -21,7 +21,8 @@ fn quoted(value: Option<&str>) -> String {
 impl Model {
     fn get(&mut self, key: &str) -> Option<&mut (String, Option<u64>)> {
         let now_ms = self.now_ms;
-        self.keys.retain(|_, (_, at)| at.is_none_or(|at| at >= now_ms));
+        self.keys
+            .retain(|_, (_, at)| at.is_none_or(|at| at >= now_ms));
         self.keys.get_mut(key)
     }
 
@@ -45,8 +46,12 @@ impl Model {
 
     fn add(&mut self, key: &str, by: i64) -> String {
         let old = self.value(key).unwrap_or("0".into());
-        let Some(old) = parse_i64(old.as_bytes()) else { return "ERR value is not an integer or out of range".into() };
-        let Some(sum) = old.checked_add(by) else { return "ERR increment or decrement would overflow".into() };
+        let Some(old) = parse_i64(old.as_bytes()) else {
+            return "ERR value is not an integer or out of range".into();
+        };
+        let Some(sum) = old.checked_add(by) else {
+            return "ERR increment or decrement would overflow".into();
+        };
         let at = self.get(key).and_then(|(_, at)| *at);
         self.put(key, &sum.to_string(), at);
         sum.to_string()
@@ -84,7 +89,9 @@ impl Model {
     }
 
     fn copy(&mut self, from: &str, to: &str) -> String {
-        let Some(value) = self.get(from).cloned() else { return "0".into() };
+        let Some(value) = self.get(from).cloned() else {
+            return "0".into();
+        };
         if self.get(to).is_some() {
             return "0".into();
         }
@@ -97,8 +104,13 @@ impl Model {
         let key = &format!("k{}", rng.below(12));
         let other = &format!("k{}", rng.below(12));
         let ms = rng.below(4_000) as i64 - 200;
-        let values =
-            [String::new(), "7".into(), i64::MAX.to_string(), "text".into(), "x".repeat(rng.below(600) as usize)];
+        let values = [
+            String::new(),
+            "7".into(),
+            i64::MAX.to_string(),
+            "text".into(),
+            "x".repeat(rng.below(600) as usize),
+        ];
         let value = &values[rng.below(5) as usize];
         let old = self.value(key);
         let old_at = self.get(key).and_then(|(_, at)| *at);
@@ -110,7 +122,10 @@ impl Model {
             }
             3 => {
                 self.put(key, value, old_at);
-                (format!("SET {key} \"{value}\" KEEPTTL GET"), quoted(old.as_deref()))
+                (
+                    format!("SET {key} \"{value}\" KEEPTTL GET"),
+                    quoted(old.as_deref()),
+                )
             }
             4 => {
                 let ms = ms.max(1);
@@ -121,23 +136,33 @@ impl Model {
                 if old.is_none() {
                     self.put(key, value, None);
                 }
-                (format!("SETNX {key} \"{value}\""), i32::from(old.is_none()).to_string())
+                (
+                    format!("SETNX {key} \"{value}\""),
+                    i32::from(old.is_none()).to_string(),
+                )
             }
             6 => (format!("PEXPIRE {key} {ms}"), self.expire(key, ms)),
             7 => {
                 if let Some((_, at)) = self.get(key) {
                     *at = None;
                 }
-                (format!("PERSIST {key}"), i32::from(old_at.is_some()).to_string())
+                (
+                    format!("PERSIST {key}"),
+                    i32::from(old_at.is_some()).to_string(),
+                )
             }
             8 => {
                 let left = old_at.map_or(-1, |at| (at - self.now_ms) as i64);
-                (format!("PTTL {key}"), if old.is_some() { left } else { -2 }.to_string())
+                (
+                    format!("PTTL {key}"),
+                    if old.is_some() { left } else { -2 }.to_string(),
+                )
             }
             9 => (format!("INCRBY {key} {ms}"), self.add(key, ms)),
             10 => (format!("APPEND {key} \"{value}\""), self.append(key, value)),
             11 => {
-                let gone = i32::from(old.is_some()) + i32::from(self.get(other).is_some() && key != other);
+                let gone =
+                    i32::from(old.is_some()) + i32::from(self.get(other).is_some() && key != other);
                 self.keys.remove(key);
                 self.keys.remove(other);
                 (format!("DEL {key} {other}"), gone.to_string())
@@ -150,10 +175,19 @@ impl Model {
             }
             15 => {
                 let offset = rng.below(old.as_ref().map_or(0, String::len) as u64 + 1) as usize;
-                (format!("SETRANGE {key} {offset} \"{value}\""), self.setrange(key, offset, value))
+                (
+                    format!("SETRANGE {key} {offset} \"{value}\""),
+                    self.setrange(key, offset, value),
+                )
             }
-            16 => (format!("STRLEN {key}"), old.map_or(0, |old| old.len()).to_string()),
-            _ => (format!("EXISTS {key}"), i32::from(old.is_some()).to_string()),
+            16 => (
+                format!("STRLEN {key}"),
+                old.map_or(0, |old| old.len()).to_string(),
+            ),
+            _ => (
+                format!("EXISTS {key}"),
+                i32::from(old.is_some()).to_string(),
+            ),
         }
     }
 }
@@ -163,7 +197,10 @@ fn random_commands_do_what_the_model_does() {
     for seed in 0..4 {
         let mut rng = Rng::new(seed);
         let mut rig = Rig::new();
-        let mut model = Model { now_ms: START_MS, ..Model::default() };
+        let mut model = Model {
+            now_ms: START_MS,
+            ..Model::default()
+        };
         for step in 0..10_000 {
             let (line, expected) = model.step(&mut rng);
             assert_eq!(rig.run(&line), expected, "seed {seed}, step {step}: {line}");

@@ -23,7 +23,13 @@ impl Rig {
     pub(crate) fn new() -> Self {
         let mut shard = Shard::new(0, 16, 7, 11);
         shard.now_ms = START_MS;
-        Rig { shard, db: 0, proto: Proto::Resp2, registry: Registry::new(FAMILIES, &[]), slices: 0 }
+        Rig {
+            shard,
+            db: 0,
+            proto: Proto::Resp2,
+            registry: Registry::new(FAMILIES, &[]),
+            slices: 0,
+        }
     }
 
     /// Runs a command to its end, and returns the reply's bytes.
@@ -32,16 +38,29 @@ impl Rig {
     }
 
     /// The same, with something that happens to the shard before each slice of a task.
-    pub(crate) fn bytes_during(&mut self, args: &[&[u8]], mut meanwhile: impl FnMut(&mut Shard)) -> Vec<u8> {
+    pub(crate) fn bytes_during(
+        &mut self,
+        args: &[&[u8]],
+        mut meanwhile: impl FnMut(&mut Shard),
+    ) -> Vec<u8> {
         let mut out = Vec::new();
         let Command { spec, run, .. } = self.registry.find(args[0]).expect("a known command");
-        let crate::command::Run::Keyspace { op, .. } = run else { panic!("not a keyspace command") };
+        let crate::command::Run::Keyspace { op, .. } = run else {
+            panic!("not a keyspace command")
+        };
         if !spec.accepts(args.len()) {
-            Reply::new(&mut out, self.proto)
-                .error(format!("ERR wrong number of arguments for '{}' command", spec.name));
+            Reply::new(&mut out, self.proto).error(format!(
+                "ERR wrong number of arguments for '{}' command",
+                spec.name
+            ));
             return out;
         }
-        let mut cx = Cx { shard: &mut self.shard, db: self.db, reply: Reply::new(&mut out, self.proto), task: None };
+        let mut cx = Cx {
+            shard: &mut self.shard,
+            db: self.db,
+            reply: Reply::new(&mut out, self.proto),
+            task: None,
+        };
         op(&mut cx, args);
         self.slices = 0;
         if let Some(mut task) = cx.task.take() {
@@ -61,7 +80,10 @@ impl Rig {
     pub(crate) fn run(&mut self, line: &str) -> String {
         let (mut bytes, mut words) = (Vec::new(), Vec::new());
         split_args(line.as_bytes(), &mut bytes, &mut words).expect("balanced quotes");
-        let args: Vec<&[u8]> = words.iter().map(|&(start, end)| &bytes[start..end]).collect();
+        let args: Vec<&[u8]> = words
+            .iter()
+            .map(|&(start, end)| &bytes[start..end])
+            .collect();
         show(&self.bytes(&args))
     }
 
@@ -82,12 +104,19 @@ impl Rig {
 /// A reply as text.
 pub(crate) fn show(mut bytes: &[u8]) -> String {
     let shown = show_one(&mut bytes);
-    assert!(bytes.is_empty(), "more than one reply: {}", bytes.escape_ascii());
+    assert!(
+        bytes.is_empty(),
+        "more than one reply: {}",
+        bytes.escape_ascii()
+    );
     shown
 }
 
 fn show_one(rest: &mut &[u8]) -> String {
-    let end = rest.windows(2).position(|pair| pair == b"\r\n").expect("a whole line");
+    let end = rest
+        .windows(2)
+        .position(|pair| pair == b"\r\n")
+        .expect("a whole line");
     let line = String::from_utf8_lossy(&rest[1..end]).into_owned();
     let kind = rest[0];
     *rest = &rest[end + 2..];

@@ -35,19 +35,40 @@ fn databases(args: &[&[u8]], db: usize, count: usize) -> SmallVec<[usize; 2]> {
 
 impl<X> Engine<X> {
     /// Sends the takes of a command whose keys lie on several shards.
-    pub(super) fn submit_borrow(&mut self, command: u16, asker: &Asker, args: &[&[u8]], places: &Places) -> Submitted {
+    pub(super) fn submit_borrow(
+        &mut self,
+        command: u16,
+        asker: &Asker,
+        args: &[&[u8]],
+        places: &Places,
+    ) -> Submitted {
         let head = self.head(command, asker);
         let dbs = databases(args, asker.db, self.shard.databases());
-        let borrow = Borrow { command: Parked::new(&head, args), waiting: 0, taken: Vec::new() };
+        let borrow = Borrow {
+            command: Parked::new(&head, args),
+            waiting: 0,
+            taken: Vec::new(),
+        };
         let number = self.borrows.insert(borrow);
         for target in 0..self.shards {
-            let keys = distinct(places.keys.iter().filter(|(_, owner)| *owner == target).map(|(at, _)| args[*at].into()));
+            let keys = distinct(
+                places
+                    .keys
+                    .iter()
+                    .filter(|(_, owner)| *owner == target)
+                    .map(|(at, _)| args[*at].into()),
+            );
             if keys.is_empty() {
                 continue;
             }
             self.borrows[number].waiting += 1;
             self.hops += u64::from(target != self.id);
-            self.out[target].parcel(Parcel::Take { sender: self.id, borrow: number as u32, dbs: dbs.clone(), keys });
+            self.out[target].parcel(Parcel::Take {
+                sender: self.id,
+                borrow: number as u32,
+                dbs: dbs.clone(),
+                keys,
+            });
         }
         Submitted::Batched(self.id)
     }
@@ -56,7 +77,12 @@ impl<X> Engine<X> {
     pub fn parcel(&mut self, parcel: Parcel<X>) {
         match parcel {
             take @ Parcel::Take { .. } => self.take(take),
-            Parcel::Taken { borrow, owner, lock, keys } => {
+            Parcel::Taken {
+                borrow,
+                owner,
+                lock,
+                keys,
+            } => {
                 let open = &mut self.borrows[borrow as usize];
                 open.taken.push((owner, lock, keys));
                 open.waiting -= 1;
@@ -80,16 +106,33 @@ impl<X> Engine<X> {
 
     /// The keys of a take are locked: sends their entries. The coordinator's own stay.
     pub(super) fn hand_over(&mut self, lock: u32, take: Parcel<X>) {
-        let Parcel::Take { sender, borrow, dbs, keys } = take else { return };
+        let Parcel::Take {
+            sender,
+            borrow,
+            dbs,
+            keys,
+        } = take
+        else {
+            return;
+        };
         let mut taken = Vec::new();
         if sender != self.id {
             for db in dbs {
                 for key in &keys {
-                    taken.push(TakenKey { db, key: key.clone(), entry: self.shard.take(db, key) });
+                    taken.push(TakenKey {
+                        db,
+                        key: key.clone(),
+                        entry: self.shard.take(db, key),
+                    });
                 }
             }
         }
-        let parcel = Parcel::Taken { borrow, owner: self.id, lock, keys: taken };
+        let parcel = Parcel::Taken {
+            borrow,
+            owner: self.id,
+            lock,
+            keys: taken,
+        };
         if sender == self.id {
             self.parcel(parcel);
         } else {
@@ -136,7 +179,14 @@ mod tests {
 
     #[test]
     fn only_copy_names_a_second_database() {
-        let dbs = |line: &str| databases(&line.split(' ').map(str::as_bytes).collect::<Vec<_>>(), 3, 16).to_vec();
+        let dbs = |line: &str| {
+            databases(
+                &line.split(' ').map(str::as_bytes).collect::<Vec<_>>(),
+                3,
+                16,
+            )
+            .to_vec()
+        };
         assert_eq!(dbs("COPY a b"), [3]);
         assert_eq!(dbs("copy a b DB 5 REPLACE"), [3, 5]);
         assert_eq!(dbs("copy a b DB 3"), [3]);

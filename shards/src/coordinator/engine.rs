@@ -98,7 +98,10 @@ impl<X> Engine<X> {
     /// An engine for one of `shards` shards. `families` are the tables of keyspace commands in the order of the registry.
     #[must_use]
     pub fn new(shard: Shard, shards: usize, families: &[&[KeyspaceRow]]) -> Self {
-        let rows = families.iter().copied().flatten().map(|row| Row { row: *row, plan: KeyPlan::of(&row.spec) });
+        let rows = families.iter().copied().flatten().map(|row| Row {
+            row: *row,
+            plan: KeyPlan::of(&row.spec),
+        });
         Engine {
             id: shard.id,
             shard,
@@ -119,10 +122,24 @@ impl<X> Engine<X> {
 
     /// Takes up a client's command, whose arity is right. `command` is its number in the registry.
     #[inline]
-    pub fn submit(&mut self, command: u16, asker: &Asker, args: &[&[u8]], out: &mut Vec<u8>) -> Submitted {
+    pub fn submit(
+        &mut self,
+        command: u16,
+        asker: &Asker,
+        args: &[&[u8]],
+        out: &mut Vec<u8>,
+    ) -> Submitted {
         let row = &self.rows[usize::from(command)];
         let (plan, spread) = (row.plan, row.row.spread);
-        if self.shards == 1 && asker.batched.is_none() && !matches!(spread, Spread::Everywhere { merge: Merge::Weighted }) {
+        if self.shards == 1
+            && asker.batched.is_none()
+            && !matches!(
+                spread,
+                Spread::Everywhere {
+                    merge: Merge::Weighted
+                }
+            )
+        {
             return self.run_here(command, asker, args, out);
         }
         match plan {
@@ -134,12 +151,20 @@ impl<X> Engine<X> {
             KeyPlan::None => match spread {
                 Spread::Everywhere { merge } => self.submit_everywhere(command, asker, args, merge),
                 Spread::Cursor => self.submit_scan(command, asker, args, out),
-                Spread::One | Spread::Split { .. } | Spread::Borrow => self.run_here(command, asker, args, out),
+                Spread::One | Spread::Split { .. } | Spread::Borrow => {
+                    self.run_here(command, asker, args, out)
+                }
             },
         }
     }
 
-    fn submit_by_rules(&mut self, command: u16, asker: &Asker, args: &[&[u8]], out: &mut Vec<u8>) -> Submitted {
+    fn submit_by_rules(
+        &mut self,
+        command: u16,
+        asker: &Asker,
+        args: &[&[u8]],
+        out: &mut Vec<u8>,
+    ) -> Submitted {
         let row = &self.rows[usize::from(command)].row;
         let places = Places::of(&row.spec, args, self.shards);
         if places.keys.is_empty() {
@@ -163,7 +188,14 @@ impl<X> Engine<X> {
 
     /// A command whose keys all belong to `target`.
     #[inline]
-    fn submit_to(&mut self, target: usize, command: u16, asker: &Asker, args: &[&[u8]], out: &mut Vec<u8>) -> Submitted {
+    fn submit_to(
+        &mut self,
+        target: usize,
+        command: u16,
+        asker: &Asker,
+        args: &[&[u8]],
+        out: &mut Vec<u8>,
+    ) -> Submitted {
         #[cfg(feature = "sabotage")]
         if target == self.id && self.sabotage == Some(Sabotage::RunAtOnce) {
             return self.run_here(command, asker, args, out);
@@ -179,13 +211,27 @@ impl<X> Engine<X> {
     }
 
     pub(super) fn head(&self, command: u16, asker: &Asker) -> RequestHead {
-        let origin = Origin { shard: self.id, route: Route::Client(asker.conn, asker.seq) };
-        RequestHead { origin, command, db: asker.db, proto: asker.proto }
+        let origin = Origin {
+            shard: self.id,
+            route: Route::Client(asker.conn, asker.seq),
+        };
+        RequestHead {
+            origin,
+            command,
+            db: asker.db,
+            proto: asker.proto,
+        }
     }
 
     /// Runs a client's command at once, unless a lock is in its way.
     #[inline]
-    pub(super) fn run_here(&mut self, command: u16, asker: &Asker, args: &[&[u8]], out: &mut Vec<u8>) -> Submitted {
+    pub(super) fn run_here(
+        &mut self,
+        command: u16,
+        asker: &Asker,
+        args: &[&[u8]],
+        out: &mut Vec<u8>,
+    ) -> Submitted {
         let head = self.head(command, asker);
         if !self.locks.is_quiet() && self.is_blocked(&head, args) {
             self.park(Parked::new(&head, args));
@@ -194,7 +240,11 @@ impl<X> Engine<X> {
         match execute(&self.rows, &mut self.shard, &head, args, out) {
             None => Submitted::Done,
             Some(task) => {
-                self.running.push(Running { origin: head.origin, task, reply: Vec::new() });
+                self.running.push(Running {
+                    origin: head.origin,
+                    task,
+                    reply: Vec::new(),
+                });
                 Submitted::Waiting
             }
         }
@@ -211,20 +261,42 @@ impl<X> Engine<X> {
     }
 
     fn run_and_answer(&mut self, head: &RequestHead, args: &[&[u8]]) {
-        let Engine { rows, shard, out, local, running, id, .. } = self;
-        let batch = if head.origin.shard == *id { local } else { &mut out[head.origin.shard] };
-        batch.reply(head.origin.route, |bytes| match execute(rows, shard, head, args, bytes) {
-            None => true,
-            Some(task) => {
-                running.push(Running { origin: head.origin, task, reply: Vec::new() });
-                false
+        let Engine {
+            rows,
+            shard,
+            out,
+            local,
+            running,
+            id,
+            ..
+        } = self;
+        let batch = if head.origin.shard == *id {
+            local
+        } else {
+            &mut out[head.origin.shard]
+        };
+        batch.reply(head.origin.route, |bytes| {
+            match execute(rows, shard, head, args, bytes) {
+                None => true,
+                Some(task) => {
+                    running.push(Running {
+                        origin: head.origin,
+                        task,
+                        reply: Vec::new(),
+                    });
+                    false
+                }
             }
         });
     }
 
     /// Sends a finished reply to whoever waits for it.
     pub(super) fn answer(&mut self, origin: Origin, reply: &[u8]) {
-        let batch = if origin.shard == self.id { &mut self.local } else { &mut self.out[origin.shard] };
+        let batch = if origin.shard == self.id {
+            &mut self.local
+        } else {
+            &mut self.out[origin.shard]
+        };
         batch.reply(origin.route, |bytes| {
             bytes.extend_from_slice(reply);
             true
@@ -232,7 +304,10 @@ impl<X> Engine<X> {
     }
 
     fn is_whole_shard(&self, command: u16) -> bool {
-        matches!(self.rows[usize::from(command)].row.spread, Spread::Everywhere { .. } | Spread::Cursor)
+        matches!(
+            self.rows[usize::from(command)].row.spread,
+            Spread::Everywhere { .. } | Spread::Cursor
+        )
     }
 
     fn is_blocked(&self, head: &RequestHead, args: &[&[u8]]) -> bool {
@@ -264,7 +339,10 @@ impl<X> Engine<X> {
             Work::Command(parked) => {
                 let args = parked.args();
                 let spec = &self.rows[usize::from(parked.head.command)].row.spec;
-                spec.keys_of(&args).iter().map(|(at, _)| parked.args[*at].clone()).collect()
+                spec.keys_of(&args)
+                    .iter()
+                    .map(|(at, _)| parked.args[*at].clone())
+                    .collect()
             }
             Work::Take(Parcel::Take { keys, .. }) => keys.clone(),
             Work::Take(_) => Vec::new(),
@@ -319,7 +397,9 @@ impl<X> Engine<X> {
         loop {
             let is_stopped = match self.locks.gate.front() {
                 None => return,
-                Some(Work::Command(parked)) => self.is_whole_shard(parked.head.command) && !self.locks.is_free(),
+                Some(Work::Command(parked)) => {
+                    self.is_whole_shard(parked.head.command) && !self.locks.is_free()
+                }
                 Some(Work::Take(_)) => false,
             };
             if is_stopped {
@@ -335,7 +415,10 @@ impl<X> Engine<X> {
         match work {
             Work::Command(parked) => {
                 let args = parked.args();
-                let keys = self.rows[usize::from(parked.head.command)].row.spec.keys_of(&args);
+                let keys = self.rows[usize::from(parked.head.command)]
+                    .row
+                    .spec
+                    .keys_of(&args);
                 if self.locks.is_locked(keys.iter().map(|(at, _)| args[*at])) {
                     drop(args);
                     self.enter(Work::Command(parked));
@@ -375,14 +458,25 @@ impl<X> Engine<X> {
     /// The batch of replies for this shard's own clients and gathers, emptied.
     #[must_use]
     pub fn take_local(&mut self, buffer: Vec<u8>) -> Option<Batch<X>> {
-        if self.local.is_empty() { None } else { Some(std::mem::replace(&mut self.local, Batch::with_buffer(buffer))) }
+        if self.local.is_empty() {
+            None
+        } else {
+            Some(std::mem::replace(
+                &mut self.local,
+                Batch::with_buffer(buffer),
+            ))
+        }
     }
 
     /// The batch to a shard, emptied; `None` if there is nothing in it.
     #[must_use]
     pub fn take_batch(&mut self, target: usize, buffer: Vec<u8>) -> Option<Batch<X>> {
         let batch = &mut self.out[target];
-        if batch.is_empty() { None } else { Some(std::mem::replace(batch, Batch::with_buffer(buffer))) }
+        if batch.is_empty() {
+            None
+        } else {
+            Some(std::mem::replace(batch, Batch::with_buffer(buffer)))
+        }
     }
 
     /// Whether there is anything for this shard.
@@ -426,7 +520,12 @@ fn execute(
     args: &[&[u8]],
     out: &mut Vec<u8>,
 ) -> Option<Box<dyn Task>> {
-    let mut cx = Cx { shard, db: head.db, reply: Reply::new(out, head.proto), task: None };
+    let mut cx = Cx {
+        shard,
+        db: head.db,
+        reply: Reply::new(out, head.proto),
+        task: None,
+    };
     (rows[usize::from(head.command)].row.op)(&mut cx, args);
     cx.task
 }

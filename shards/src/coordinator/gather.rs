@@ -35,12 +35,25 @@ pub(super) struct Gather {
 impl<X> Engine<X> {
     fn open_gather(&mut self, asker: &Asker, waiting: usize, merging: Merging) -> u32 {
         let parts = vec![Vec::new(); self.shards];
-        self.gathers.insert(Gather { asker: *asker, waiting, parts, merging }) as u32
+        self.gathers.insert(Gather {
+            asker: *asker,
+            waiting,
+            parts,
+            merging,
+        }) as u32
     }
 
     fn part_head(&self, command: u16, asker: &Asker, gather: u32, part: usize) -> RequestHead {
-        let origin = Origin { shard: self.id, route: Route::Gather(gather, part as u32) };
-        RequestHead { origin, command, db: asker.db, proto: asker.proto }
+        let origin = Origin {
+            shard: self.id,
+            route: Route::Gather(gather, part as u32),
+        };
+        RequestHead {
+            origin,
+            command,
+            db: asker.db,
+            proto: asker.proto,
+        }
     }
 
     /// Each owner gets its share of the keys.
@@ -63,7 +76,11 @@ impl<X> Engine<X> {
         };
         let waiting = counts.iter().filter(|count| **count > 0).count();
         let gather = self.open_gather(asker, waiting, Merging::Rows(merge, order));
-        for (target, count) in counts.into_iter().enumerate().filter(|(_, count)| *count > 0) {
+        for (target, count) in counts
+            .into_iter()
+            .enumerate()
+            .filter(|(_, count)| *count > 0)
+        {
             let head = self.part_head(command, asker, gather, target);
             self.hops += u64::from(target != self.id);
             self.out[target].begin_request(&head, 1 + count * stride);
@@ -78,7 +95,13 @@ impl<X> Engine<X> {
     }
 
     /// Every shard gets the whole command.
-    pub(super) fn submit_everywhere(&mut self, command: u16, asker: &Asker, args: &[&[u8]], merge: Merge) -> Submitted {
+    pub(super) fn submit_everywhere(
+        &mut self,
+        command: u16,
+        asker: &Asker,
+        args: &[&[u8]],
+        merge: Merge,
+    ) -> Submitted {
         let gather = self.open_gather(asker, self.shards, Merging::Rows(merge, Vec::new()));
         self.spans = true;
         for target in 0..self.shards {
@@ -94,7 +117,14 @@ impl<X> Engine<X> {
     }
 
     /// Sends one part of a SCAN.
-    pub(super) fn send_part(&mut self, command: u16, asker: &Asker, gather: u32, target: usize, args: &[&[u8]]) {
+    pub(super) fn send_part(
+        &mut self,
+        command: u16,
+        asker: &Asker,
+        gather: u32,
+        target: usize,
+        args: &[&[u8]],
+    ) {
         let head = self.part_head(command, asker, gather, target);
         self.hops += u64::from(target != self.id);
         self.out[target].request(&head, args);
@@ -105,8 +135,14 @@ impl<X> Engine<X> {
         let gather = self.open_gather(asker, self.shards, Merging::Calls(merge));
         self.spans = true;
         for target in 0..self.shards {
-            let origin = Origin { shard: self.id, route: Route::Gather(gather, target as u32) };
-            self.out[target].parcel(Parcel::Call { origin, call: call.clone() });
+            let origin = Origin {
+                shard: self.id,
+                route: Route::Gather(gather, target as u32),
+            };
+            self.out[target].parcel(Parcel::Call {
+                origin,
+                call: call.clone(),
+            });
         }
     }
 
@@ -117,7 +153,9 @@ impl<X> Engine<X> {
 
     /// A part has come. Answers the client if it was the last.
     pub fn part(&mut self, gather: u32, part: u32, reply: &[u8]) {
-        let Some(open) = self.gathers.get_mut(gather as usize) else { return };
+        let Some(open) = self.gathers.get_mut(gather as usize) else {
+            return;
+        };
         if matches!(open.merging, Merging::Scan(_)) {
             self.scan_part(gather, part as usize, reply);
             return;
@@ -131,12 +169,27 @@ impl<X> Engine<X> {
         let mut bytes = Vec::new();
         match done.merging {
             Merging::Rows(merge, order) => {
-                merge_parts(merge, &order, &done.parts, done.asker.proto, &mut self.shard.rng, &mut bytes);
+                merge_parts(
+                    merge,
+                    &order,
+                    &done.parts,
+                    done.asker.proto,
+                    &mut self.shard.rng,
+                    &mut bytes,
+                );
             }
-            Merging::Calls(merge) => merge(done.parts, &mut Reply::new(&mut bytes, done.asker.proto)),
+            Merging::Calls(merge) => {
+                merge(done.parts, &mut Reply::new(&mut bytes, done.asker.proto))
+            }
             Merging::Scan(_) => {}
         }
-        self.answer(Origin { shard: self.id, route: Route::Client(done.asker.conn, done.asker.seq) }, &bytes);
+        self.answer(
+            Origin {
+                shard: self.id,
+                route: Route::Client(done.asker.conn, done.asker.seq),
+            },
+            &bytes,
+        );
     }
 }
 
@@ -148,7 +201,10 @@ pub(super) fn split_number(reply: &[u8]) -> (i64, &[u8]) {
 }
 
 fn memchr_cr(bytes: &[u8]) -> usize {
-    bytes.iter().position(|byte| *byte == b'\r').unwrap_or(bytes.len())
+    bytes
+        .iter()
+        .position(|byte| *byte == b'\r')
+        .unwrap_or(bytes.len())
 }
 
 /// The first reply in `bytes`, and what follows it.
@@ -157,7 +213,14 @@ fn split_reply(bytes: &[u8]) -> (&[u8], &[u8]) {
     bytes.split_at(len)
 }
 
-fn merge_parts(merge: Merge, order: &[u16], parts: &[Vec<u8>], proto: Proto, rng: &mut Rng, out: &mut Vec<u8>) {
+fn merge_parts(
+    merge: Merge,
+    order: &[u16],
+    parts: &[Vec<u8>],
+    proto: Proto,
+    rng: &mut Rng,
+    out: &mut Vec<u8>,
+) {
     let mut present = parts.iter().filter(|part| !part.is_empty());
     if let Some(error) = present.clone().find(|part| part.first() == Some(&b'-')) {
         out.extend_from_slice(error);
@@ -168,7 +231,16 @@ fn merge_parts(merge: Merge, order: &[u16], parts: &[Vec<u8>], proto: Proto, rng
         Merge::Sum => reply.integer(present.map(|part| split_number(part).0).sum()),
         Merge::Same => reply.raw(present.next().map_or(b"+OK\r\n", |part| part)),
         Merge::Interleave => {
-            let mut rests: Vec<&[u8]> = parts.iter().map(|part| if part.is_empty() { &[][..] } else { split_number(part).1 }).collect();
+            let mut rests: Vec<&[u8]> = parts
+                .iter()
+                .map(|part| {
+                    if part.is_empty() {
+                        &[][..]
+                    } else {
+                        split_number(part).1
+                    }
+                })
+                .collect();
             reply.array(order.len());
             for owner in order {
                 let (element, rest) = split_reply(rests[usize::from(*owner)]);
@@ -210,21 +282,54 @@ mod tests {
     fn merged(merge: Merge, order: &[u16], parts: &[&str]) -> String {
         let parts: Vec<Vec<u8>> = parts.iter().map(|part| part.as_bytes().to_vec()).collect();
         let mut out = Vec::new();
-        merge_parts(merge, order, &parts, Proto::Resp2, &mut Rng::new(1), &mut out);
+        merge_parts(
+            merge,
+            order,
+            &parts,
+            Proto::Resp2,
+            &mut Rng::new(1),
+            &mut out,
+        );
         String::from_utf8(out).unwrap()
     }
 
     #[test]
     fn each_merge() {
-        assert_eq!(merged(Merge::Sum, &[], &[":2\r\n", "", ":40\r\n"]), ":42\r\n");
-        assert_eq!(merged(Merge::Same, &[], &["", "+OK\r\n", "+OK\r\n"]), "+OK\r\n");
-        assert_eq!(merged(Merge::Sum, &[], &[":2\r\n", "-ERR x\r\n"]), "-ERR x\r\n");
         assert_eq!(
-            merged(Merge::Interleave, &[1, 0, 1], &["*1\r\n$-1\r\n", "*2\r\n$1\r\na\r\n$0\r\n\r\n"]),
+            merged(Merge::Sum, &[], &[":2\r\n", "", ":40\r\n"]),
+            ":42\r\n"
+        );
+        assert_eq!(
+            merged(Merge::Same, &[], &["", "+OK\r\n", "+OK\r\n"]),
+            "+OK\r\n"
+        );
+        assert_eq!(
+            merged(Merge::Sum, &[], &[":2\r\n", "-ERR x\r\n"]),
+            "-ERR x\r\n"
+        );
+        assert_eq!(
+            merged(
+                Merge::Interleave,
+                &[1, 0, 1],
+                &["*1\r\n$-1\r\n", "*2\r\n$1\r\na\r\n$0\r\n\r\n"]
+            ),
             "*3\r\n$1\r\na\r\n$-1\r\n$0\r\n\r\n"
         );
-        assert_eq!(merged(Merge::Concat, &[], &["*0\r\n", "*1\r\n$1\r\na\r\n"]), "*1\r\n$1\r\na\r\n");
-        assert_eq!(merged(Merge::Weighted, &[], &["*2\r\n:0\r\n$-1\r\n", "*2\r\n:5\r\n$1\r\nk\r\n"]), "$1\r\nk\r\n");
-        assert_eq!(merged(Merge::Weighted, &[], &["*2\r\n:0\r\n$-1\r\n"]), "$-1\r\n");
+        assert_eq!(
+            merged(Merge::Concat, &[], &["*0\r\n", "*1\r\n$1\r\na\r\n"]),
+            "*1\r\n$1\r\na\r\n"
+        );
+        assert_eq!(
+            merged(
+                Merge::Weighted,
+                &[],
+                &["*2\r\n:0\r\n$-1\r\n", "*2\r\n:5\r\n$1\r\nk\r\n"]
+            ),
+            "$1\r\nk\r\n"
+        );
+        assert_eq!(
+            merged(Merge::Weighted, &[], &["*2\r\n:0\r\n$-1\r\n"]),
+            "$-1\r\n"
+        );
     }
 }

@@ -28,7 +28,12 @@ pub(super) struct Locks<X> {
 
 impl<X> Default for Locks<X> {
     fn default() -> Self {
-        Locks { queues: HashMap::new(), holders: HashMap::new(), next: 0, gate: VecDeque::new() }
+        Locks {
+            queues: HashMap::new(),
+            holders: HashMap::new(),
+            next: 0,
+            gate: VecDeque::new(),
+        }
     }
 }
 
@@ -59,8 +64,16 @@ impl<X> Locks<X> {
             missing += usize::from(!queue.is_empty());
             queue.push_back(number);
         }
-        let mut holder = Holder { missing, keys, work: Some(work) };
-        let granted = if missing == 0 { holder.work.take() } else { None };
+        let mut holder = Holder {
+            missing,
+            keys,
+            work: Some(work),
+        };
+        let granted = if missing == 0 {
+            holder.work.take()
+        } else {
+            None
+        };
         self.holders.insert(number, holder);
         (number, granted)
     }
@@ -68,16 +81,27 @@ impl<X> Locks<X> {
     /// Releases a granted lock. Returns the numbers and works that are granted thereby, in the order in which they had come.
     pub(super) fn release(&mut self, number: u32) -> Vec<(u32, Work<X>)> {
         let mut granted = Vec::new();
-        let Some(holder) = self.holders.remove(&number) else { return granted };
+        let Some(holder) = self.holders.remove(&number) else {
+            return granted;
+        };
         for key in holder.keys {
-            let Some(queue) = self.queues.get_mut(&key) else { continue };
-            debug_assert_eq!(queue.front(), Some(&number), "only a granted lock is released");
+            let Some(queue) = self.queues.get_mut(&key) else {
+                continue;
+            };
+            debug_assert_eq!(
+                queue.front(),
+                Some(&number),
+                "only a granted lock is released"
+            );
             queue.pop_front();
             let Some(next) = queue.front().copied() else {
                 self.queues.remove(&key);
                 continue;
             };
-            let waiting = self.holders.get_mut(&next).expect("a queued lock has a holder");
+            let waiting = self
+                .holders
+                .get_mut(&next)
+                .expect("a queued lock has a holder");
             waiting.missing -= 1;
             if waiting.missing == 0 {
                 granted.push((next, waiting.work.take().expect("a lock is granted once")));
@@ -94,11 +118,17 @@ mod tests {
     use crate::mesh::Parcel;
 
     fn work() -> Work<()> {
-        Work::Take(Parcel::Return { lock: 0, keys: Vec::new() })
+        Work::Take(Parcel::Return {
+            lock: 0,
+            keys: Vec::new(),
+        })
     }
 
     fn keys(names: &str) -> Vec<Box<[u8]>> {
-        names.split(' ').map(|name| Box::from(name.as_bytes())).collect()
+        names
+            .split(' ')
+            .map(|name| Box::from(name.as_bytes()))
+            .collect()
     }
 
     #[test]
@@ -112,9 +142,17 @@ mod tests {
         assert!(granted.is_none(), "c is promised to the second");
         assert!(locks.is_locked([&b"zz"[..], b"c"].into_iter()));
         assert!(!locks.is_locked([&b"zz"[..]].into_iter()));
-        let next: Vec<u32> = locks.release(first).into_iter().map(|(number, _)| number).collect();
+        let next: Vec<u32> = locks
+            .release(first)
+            .into_iter()
+            .map(|(number, _)| number)
+            .collect();
         assert_eq!(next, [second]);
-        let next: Vec<u32> = locks.release(second).into_iter().map(|(number, _)| number).collect();
+        let next: Vec<u32> = locks
+            .release(second)
+            .into_iter()
+            .map(|(number, _)| number)
+            .collect();
         assert_eq!(next, [third]);
         assert!(locks.release(third).is_empty());
         assert!(locks.is_quiet());

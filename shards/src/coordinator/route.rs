@@ -20,7 +20,12 @@ impl KeyPlan {
     pub(super) fn of(spec: &Spec) -> Self {
         match spec.keys {
             [] if spec.subcommands.is_empty() => KeyPlan::None,
-            [rule] if rule.begin == Begin::Index(1) && matches!(rule.find, Find::Range { last: 0, .. }) => KeyPlan::First,
+            [rule]
+                if rule.begin == Begin::Index(1)
+                    && matches!(rule.find, Find::Range { last: 0, .. }) =>
+            {
+                KeyPlan::First
+            }
             _ => KeyPlan::Rules,
         }
     }
@@ -29,7 +34,11 @@ impl KeyPlan {
 /// The shard that owns a key: slots in ranges of equal length.
 #[inline]
 pub(super) fn owner(key: &[u8], shards: usize) -> usize {
-    if shards == 1 { 0 } else { usize::from(key_slot(key)) * shards / usize::from(SLOTS) }
+    if shards == 1 {
+        0
+    } else {
+        usize::from(key_slot(key)) * shards / usize::from(SLOTS)
+    }
 }
 
 /// The keys of a request and their owners.
@@ -40,13 +49,20 @@ pub(super) struct Places {
 
 impl Places {
     pub(super) fn of(spec: &Spec, args: &[&[u8]], shards: usize) -> Self {
-        let keys = spec.keys_of(args).iter().map(|(at, _)| (*at, owner(args[*at], shards))).collect();
+        let keys = spec
+            .keys_of(args)
+            .iter()
+            .map(|(at, _)| (*at, owner(args[*at], shards)))
+            .collect();
         Places { keys }
     }
 
     /// The owner of all keys, if it is one.
     pub(super) fn single_owner(&self) -> Option<usize> {
         let (_, first) = *self.keys.first()?;
-        self.keys.iter().all(|(_, owner)| *owner == first).then_some(first)
+        self.keys
+            .iter()
+            .all(|(_, owner)| *owner == first)
+            .then_some(first)
     }
 }

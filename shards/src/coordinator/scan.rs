@@ -22,13 +22,25 @@ pub(super) struct ScanState {
 
 /// COUNT of the request, or Redis's default; the command itself checks it.
 fn count_of(args: &[&[u8]]) -> usize {
-    let given = args.windows(2).skip(2).filter(|pair| pair[0].eq_ignore_ascii_case(b"count"));
-    given.filter_map(|pair| parse_u64(pair[1])).next_back().map_or(10, |count| count as usize)
+    let given = args
+        .windows(2)
+        .skip(2)
+        .filter(|pair| pair[0].eq_ignore_ascii_case(b"count"));
+    given
+        .filter_map(|pair| parse_u64(pair[1]))
+        .next_back()
+        .map_or(10, |count| count as usize)
 }
 
 impl<X> Engine<X> {
     /// Starts where the client's cursor points. A cursor that is no number gets its error from the command itself.
-    pub(super) fn submit_scan(&mut self, command: u16, asker: &Asker, args: &[&[u8]], out: &mut Vec<u8>) -> Submitted {
+    pub(super) fn submit_scan(
+        &mut self,
+        command: u16,
+        asker: &Asker,
+        args: &[&[u8]],
+        out: &mut Vec<u8>,
+    ) -> Submitted {
         let Some(cursor) = args.get(1).and_then(|text| parse_u64(text)) else {
             return self.run_here(command, asker, args, out);
         };
@@ -53,9 +65,14 @@ impl<X> Engine<X> {
     /// One shard has answered: `*2`, its next cursor, its keys; or an error.
     pub(super) fn scan_part(&mut self, gather: u32, shard: usize, reply: &[u8]) {
         let open = &mut self.gathers[gather as usize];
-        let Merging::Scan(state) = &mut open.merging else { return };
+        let Merging::Scan(state) = &mut open.merging else {
+            return;
+        };
         let asker = open.asker;
-        let origin = Origin { shard: self.id, route: Route::Client(asker.conn, asker.seq) };
+        let origin = Origin {
+            shard: self.id,
+            route: Route::Client(asker.conn, asker.seq),
+        };
         if reply.first() == Some(&b'-') {
             self.gathers.remove(gather as usize);
             self.answer(origin, reply);
@@ -86,7 +103,9 @@ impl<X> Engine<X> {
             inner => inner * self.shards as u64 + shard as u64,
         };
         let done = self.gathers.remove(gather as usize);
-        let Merging::Scan(state) = done.merging else { return };
+        let Merging::Scan(state) = done.merging else {
+            return;
+        };
         let mut bytes = Vec::with_capacity(state.elements.len() + 64);
         let mut merged = Reply::new(&mut bytes, asker.proto);
         merged.array(2);

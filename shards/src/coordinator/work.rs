@@ -13,7 +13,10 @@ pub(super) struct Parked {
 
 impl Parked {
     pub(super) fn new(head: &RequestHead, args: &[&[u8]]) -> Self {
-        Parked { head: *head, args: args.iter().map(|arg| Box::from(*arg)).collect() }
+        Parked {
+            head: *head,
+            args: args.iter().map(|arg| Box::from(*arg)).collect(),
+        }
     }
 
     pub(super) fn args(&self) -> SmallVec<[&[u8]; 8]> {

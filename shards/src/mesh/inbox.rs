@@ -42,8 +42,14 @@ impl<X> Mesh<X> {
     /// Empty inboxes for so many shards.
     #[must_use]
     pub fn new(shards: usize) -> Self {
-        let inbox = |_| Inbox { queue: Mutex::new(Vec::new()), pending: AtomicBool::new(false), dozing: AtomicBool::new(false) };
-        Mesh { inboxes: (0..shards).map(inbox).collect() }
+        let inbox = |_| Inbox {
+            queue: Mutex::new(Vec::new()),
+            pending: AtomicBool::new(false),
+            dozing: AtomicBool::new(false),
+        };
+        Mesh {
+            inboxes: (0..shards).map(inbox).collect(),
+        }
     }
 
     /// Number of shards.
@@ -60,7 +66,12 @@ impl<X> Mesh<X> {
 
     /// Appends batches to several inboxes and takes the own inbox, all as one position. `batches` must come in ascending order of target,
     /// without the own one.
-    pub fn append_together(&self, own: usize, batches: SmallVec<[(usize, Batch<X>); 8]>, taken: &mut Vec<Batch<X>>) {
+    pub fn append_together(
+        &self,
+        own: usize,
+        batches: SmallVec<[(usize, Batch<X>); 8]>,
+        taken: &mut Vec<Batch<X>>,
+    ) {
         debug_assert!(batches.is_sorted_by_key(|(target, _)| *target));
         let mut guards: SmallVec<[MutexGuard<'_, Vec<Batch<X>>>; 9]> = SmallVec::new();
         let mut own_guard = None;
@@ -133,7 +144,7 @@ mod tests {
     fn numbers(batches: Vec<Batch<()>>) -> Vec<u32> {
         let mut all = Vec::new();
         for batch in batches {
-            batch.open(|item| {
+            batch.open(&mut |item: Item<'_, ()>| {
                 if let Item::Reply(Route::Gather(number, _), _) = item {
                     all.push(number);
                 }
@@ -152,7 +163,11 @@ mod tests {
                     let mut taken = Vec::new();
                     for turn in 0..2_000u32 {
                         let number = turn * 8 + own as u32;
-                        mesh.append_together(own, smallvec![(0, numbered(number)), (1, numbered(number))], &mut taken);
+                        mesh.append_together(
+                            own,
+                            smallvec![(0, numbered(number)), (1, numbered(number))],
+                            &mut taken,
+                        );
                     }
                 });
             }

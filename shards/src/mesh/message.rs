@@ -159,11 +159,25 @@ impl<'a> Reader<'a> {
     fn route(&mut self) -> Route {
         let tag = self.u8();
         let (a, b, c) = (self.u32(), self.u32(), self.u32());
-        if tag == 0 { Route::Client(ConnId { index: a, generation: b }, c) } else { Route::Gather(a, b) }
+        if tag == 0 {
+            Route::Client(
+                ConnId {
+                    index: a,
+                    generation: b,
+                },
+                c,
+            )
+        } else {
+            Route::Gather(a, b)
+        }
     }
 
     pub(super) fn request(&mut self) -> (RequestHead, SmallVec<[&'a [u8]; 8]>) {
-        let proto = if self.u8() == 3 { Proto::Resp3 } else { Proto::Resp2 };
+        let proto = if self.u8() == 3 {
+            Proto::Resp3
+        } else {
+            Proto::Resp2
+        };
         let db = usize::from(self.u16());
         let command = self.u16();
         let shard = usize::from(self.u16());
@@ -174,7 +188,32 @@ impl<'a> Reader<'a> {
             let len = self.u32() as usize;
             args.push(self.take(len));
         }
-        (RequestHead { origin: Origin { shard, route }, command, db, proto }, args)
+        (
+            RequestHead {
+                origin: Origin { shard, route },
+                command,
+                db,
+                proto,
+            },
+            args,
+        )
+    }
+
+    /// The database and the first argument after the name of a request that is only looked at.
+    pub(super) fn skip_request(&mut self) -> (usize, Option<&'a [u8]>) {
+        self.u8();
+        let db = usize::from(self.u16());
+        self.take(4 + ROUTE_BYTES);
+        let argc = self.u32();
+        let mut key = None;
+        for index in 0..argc {
+            let len = self.u32() as usize;
+            let arg = self.take(len);
+            if index == 1 {
+                key = Some(arg);
+            }
+        }
+        (db, key)
     }
 
     pub(super) fn reply(&mut self) -> (Route, &'a [u8]) {

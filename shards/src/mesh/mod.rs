@@ -4,6 +4,6 @@ mod batch;
 mod inbox;
 mod message;
 
-pub use batch::Batch;
+pub use batch::{Batch, Recipient};
 pub use inbox::Mesh;
 pub use message::{CallFn, Item, Origin, Parcel, RequestHead, Route, TakenKey};

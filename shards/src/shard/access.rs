@@ -22,7 +22,11 @@ fn minutes(now_ms: u64) -> u32 {
 
 /// Access bits of a new entry.
 pub(crate) fn fresh(settings: &Settings, now_ms: u64) -> u32 {
-    if settings.is_lfu { minutes(now_ms) << 8 | LFU_START } else { lru_clock(now_ms) }
+    if settings.is_lfu {
+        minutes(now_ms) << 8 | LFU_START
+    } else {
+        lru_clock(now_ms)
+    }
 }
 
 /// Notes one more access. Writes only what differs, so that reading a hot key leaves its line clean.
@@ -79,7 +83,10 @@ mod tests {
 
     #[test]
     fn lfu_counts_and_decays() {
-        let settings = Settings { is_lfu: true, ..Settings::default() };
+        let settings = Settings {
+            is_lfu: true,
+            ..Settings::default()
+        };
         let mut rng = Rng::new(1);
         let mut bits = fresh(&settings, 0);
         for _ in 0..10_000 {

@@ -17,7 +17,10 @@ pub(super) struct Database {
 
 impl Database {
     pub(super) fn new(hash_seed: u64, identity: u64) -> Self {
-        Database { table: Table::new(hash_seed), identity }
+        Database {
+            table: Table::new(hash_seed),
+            identity,
+        }
     }
 }
 
@@ -51,7 +54,10 @@ impl Detached {
     }
 
     pub(super) fn mem_bytes(&self) -> usize {
-        self.garbage.iter().map(|garbage| garbage.slices.mem_bytes()).sum()
+        self.garbage
+            .iter()
+            .map(|garbage| garbage.slices.mem_bytes())
+            .sum()
     }
 }
 
@@ -66,7 +72,10 @@ impl Shard {
         let keys = table.len();
         let identity = std::mem::replace(&mut database.identity, self.detached.next_identity());
         self.stats.changes += keys as u64;
-        self.detached.garbage.push(Garbage { slices: DropSlices::new(table), identity });
+        self.detached.garbage.push(Garbage {
+            slices: DropSlices::new(table),
+            identity,
+        });
         keys
     }
 
@@ -98,8 +107,14 @@ impl Shard {
     /// Begins a walk: `sink` will see the database exactly as it is now. O(1).
     pub fn begin_walk(&mut self, db: usize, sink: Box<dyn WalkSink>) -> Walk {
         let Database { table, identity } = &mut self.dbs[db];
-        let walk = Walk { identity: *identity, id: table.begin_walk(sink), alive: Rc::new(()) };
-        self.detached.walks.push((walk.identity, walk.id, Rc::downgrade(&walk.alive)));
+        let walk = Walk {
+            identity: *identity,
+            id: table.begin_walk(sink),
+            alive: Rc::new(()),
+        };
+        self.detached
+            .walks
+            .push((walk.identity, walk.id, Rc::downgrade(&walk.alive)));
         walk
     }
 
@@ -110,19 +125,29 @@ impl Shard {
             None => self.free_walked(walk.identity),
         };
         if done {
-            self.detached.walks.retain(|(identity, id, _)| (*identity, *id) != (walk.identity, walk.id));
+            self.detached
+                .walks
+                .retain(|(identity, id, _)| (*identity, *id) != (walk.identity, walk.id));
         }
         done
     }
 
     fn table_of(&mut self, identity: u64) -> Option<&mut Table> {
-        self.dbs.iter_mut().find(|database| database.identity == identity).map(|database| &mut database.table)
+        self.dbs
+            .iter_mut()
+            .find(|database| database.identity == identity)
+            .map(|database| &mut database.table)
     }
 
     /// Frees a slice of a detached table that is still walked. Returns whether it is gone, and its walks done.
     fn free_walked(&mut self, identity: u64) -> bool {
         let garbage = &mut self.detached.garbage;
-        let Some(place) = garbage.iter().position(|garbage| garbage.identity == identity) else { return true };
+        let Some(place) = garbage
+            .iter()
+            .position(|garbage| garbage.identity == identity)
+        else {
+            return true;
+        };
         let gone = garbage[place].slices.free_some(GARBAGE_SEGMENTS_PER_SLICE);
         if gone {
             garbage.remove(place);
@@ -155,7 +180,12 @@ mod tests {
     fn filled(keys: usize) -> Shard {
         let mut shard = Shard::new(0, 4, 1, 1);
         for i in 0..keys {
-            shard.set(0, format!("k:{i}").as_bytes(), StrValue::Int(1), ExpireChange::Clear);
+            shard.set(
+                0,
+                format!("k:{i}").as_bytes(),
+                StrValue::Int(1),
+                ExpireChange::Clear,
+            );
         }
         shard
     }

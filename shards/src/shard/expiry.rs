@@ -39,17 +39,23 @@ impl Shard {
     /// Runs one slice.
     pub fn expire_slice(&mut self) {
         let databases = self.databases();
-        let Some(due_ms) = self.now_ms.checked_sub(1) else { return };
+        let Some(due_ms) = self.now_ms.checked_sub(1) else {
+            return;
+        };
         let mut cycle = self.expiry;
         let (mut examined, mut expired, mut wrapped) = (0, 0, 0);
         let mut gone = Vec::new();
         for _ in 0..CHUNKS_PER_EFFORT * self.settings.expire_effort as usize {
             let table = self.table_mut(cycle.db);
             if table.ttl_len() > 0 {
-                let seen = table.expire_step(&mut cycle.cursor, due_ms, CHUNK_BUCKETS, &mut |entry| gone.push(entry));
+                let seen =
+                    table.expire_step(&mut cycle.cursor, due_ms, CHUNK_BUCKETS, &mut |entry| {
+                        gone.push(entry)
+                    });
                 examined += seen.examined;
                 expired += seen.expired;
-                gone.drain(..).for_each(|entry| self.expired(cycle.db, entry.key()));
+                gone.drain(..)
+                    .for_each(|entry| self.expired(cycle.db, entry.key()));
                 if !seen.wrapped {
                     continue;
                 }
@@ -79,7 +85,12 @@ mod tests {
         shard.now_ms = 1_000;
         for i in 0..keys {
             let at_ms = if i < due { 1_001 } else { 1_000_000 };
-            shard.set(i % 3 * 5, format!("k:{i}").as_bytes(), StrValue::Int(1), ExpireChange::At(at_ms));
+            shard.set(
+                i % 3 * 5,
+                format!("k:{i}").as_bytes(),
+                StrValue::Int(1),
+                ExpireChange::At(at_ms),
+            );
         }
         shard
     }
@@ -92,7 +103,11 @@ mod tests {
     fn due_keys_leave_in_bounded_slices() {
         let mut shard = filled(50_000, 20_000);
         shard.expire_slice();
-        assert_eq!((len(&shard), shard.expiry_is_busy()), (50_000, false), "nothing is due in the same millisecond");
+        assert_eq!(
+            (len(&shard), shard.expiry_is_busy()),
+            (50_000, false),
+            "nothing is due in the same millisecond"
+        );
         shard.now_ms = 1_002;
         let mut slices = 0;
         while len(&shard) > 30_000 {

@@ -47,7 +47,9 @@ impl Shard {
             rng: Rng::new(rng_seed),
             expiry: ExpiryCycle::default(),
             hash_seed,
-            dbs: (0..databases).map(|_| Database::new(hash_seed, detached.next_identity())).collect(),
+            dbs: (0..databases)
+                .map(|_| Database::new(hash_seed, detached.next_identity()))
+                .collect(),
             detached,
         }
     }
@@ -79,7 +81,11 @@ impl Shard {
     /// Bytes of all entries and tables, those included that wait to be freed.
     #[must_use]
     pub fn mem_bytes(&self) -> usize {
-        self.dbs.iter().map(|database| database.table.mem_bytes()).sum::<usize>() + self.detached.mem_bytes()
+        self.dbs
+            .iter()
+            .map(|database| database.table.mem_bytes())
+            .sum::<usize>()
+            + self.detached.mem_bytes()
     }
 
     /// Starts loading the cache lines that a lookup of this key will need.
@@ -95,7 +101,10 @@ impl Shard {
         if table.ttl_len() == 0 {
             return;
         }
-        if table.get(hash, key).is_some_and(|entry| is_due(entry, self.now_ms)) {
+        if table
+            .get(hash, key)
+            .is_some_and(|entry| is_due(entry, self.now_ms))
+        {
             table.remove(hash, key);
             self.expired(db, key);
         }
@@ -146,7 +155,13 @@ impl Shard {
 
     /// Stores a string under the key, whatever was there. Counts one change. Returns whether the key existed.
     #[inline]
-    pub fn set(&mut self, db: usize, key: &[u8], value: StrValue<'_>, expire: ExpireChange) -> bool {
+    pub fn set(
+        &mut self,
+        db: usize,
+        key: &[u8],
+        value: StrValue<'_>,
+        expire: ExpireChange,
+    ) -> bool {
         let hash = self.hash(key);
         let table = &mut self.dbs[db].table;
         let (mut existed, mut due) = (false, false);
@@ -206,7 +221,12 @@ impl Shard {
 
     /// Takes the key's expiry time away and counts one change if it had one.
     pub fn persist(&mut self, db: usize, key: &[u8]) -> bool {
-        let Some(mut entry) = self.write(db, key).filter(|entry| entry.expire_at().is_some()) else { return false };
+        let Some(mut entry) = self
+            .write(db, key)
+            .filter(|entry| entry.expire_at().is_some())
+        else {
+            return false;
+        };
         entry.set_expire(None);
         self.changed(db, key);
         true
@@ -286,11 +306,18 @@ mod tests {
         for (name, lookup) in lookups {
             let mut shard = shard();
             set(&mut shard, b"k", ExpireChange::At(1_000_000));
-            assert!(lookup(&mut shard), "{name}: still there in the millisecond of its end");
+            assert!(
+                lookup(&mut shard),
+                "{name}: still there in the millisecond of its end"
+            );
             set(&mut shard, b"k", ExpireChange::At(1_000_000));
             shard.now_ms += 1;
             assert!(!lookup(&mut shard), "{name}");
-            assert_eq!((shard.table(0).len(), shard.stats.expired_keys), (0, 1), "{name}");
+            assert_eq!(
+                (shard.table(0).len(), shard.stats.expired_keys),
+                (0, 1),
+                "{name}"
+            );
         }
     }
 
@@ -299,13 +326,22 @@ mod tests {
         let mut shard = shard();
         assert!(!set(&mut shard, b"k", ExpireChange::At(1_000_010)));
         assert!(set(&mut shard, b"k", ExpireChange::Keep));
-        assert_eq!(shard.peek(0, b"k").and_then(Entry::expire_at), Some(1_000_010));
+        assert_eq!(
+            shard.peek(0, b"k").and_then(Entry::expire_at),
+            Some(1_000_010)
+        );
         shard.now_ms += 11;
-        assert!(!set(&mut shard, b"k", ExpireChange::Keep), "nothing is kept of an expired key");
+        assert!(
+            !set(&mut shard, b"k", ExpireChange::Keep),
+            "nothing is kept of an expired key"
+        );
         assert_eq!(shard.peek(0, b"k").and_then(Entry::expire_at), None);
         assert_eq!((shard.stats.expired_keys, shard.stats.changes), (1, 4));
         shard.set(0, b"k", StrValue::Int(7), ExpireChange::Clear);
-        assert_eq!(shard.peek(0, b"k").map(Entry::value), Some(ValueRef::Int(7)));
+        assert_eq!(
+            shard.peek(0, b"k").map(Entry::value),
+            Some(ValueRef::Int(7))
+        );
     }
 
     #[test]
@@ -324,7 +360,10 @@ mod tests {
         }
         shard.read(0, b"none");
         shard.exists(0, b"none");
-        assert_eq!((shard.stats.keyspace_hits, shard.stats.keyspace_misses), (2, 1));
+        assert_eq!(
+            (shard.stats.keyspace_hits, shard.stats.keyspace_misses),
+            (2, 1)
+        );
     }
 
     #[test]
@@ -334,7 +373,8 @@ mod tests {
         shard.now_ms += 5_000;
         let entry = shard.take(0, b"k").unwrap();
         shard.insert(1, entry);
-        let idle_s = |shard: &Shard| shard.idle_s(shard.table(1).get(shard.hash(b"k"), b"k").unwrap());
+        let idle_s =
+            |shard: &Shard| shard.idle_s(shard.table(1).get(shard.hash(b"k"), b"k").unwrap());
         assert_eq!(idle_s(&shard), 5);
         let entry = shard.take(1, b"k").unwrap();
         shard.add(1, entry);

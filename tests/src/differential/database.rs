@@ -13,7 +13,10 @@ pub const COMMANDS: &[&str] = &[
 /// Directives that every Redis has and whose value can be anything in a test.
 const DIRECTIVES: &[(&str, &[&str])] = &[
     ("timeout", &["0", "100000", "-1", "abc", "", "2147483648"]),
-    ("maxmemory", &["0", "1gb", "2Gb", "1000000000", "x", "-5"]),
+    (
+        "proto-max-bulk-len",
+        &["512mb", "1gb", "2Gb", "536870912", "x", "-5", "100"],
+    ),
     ("maxmemory-policy", &["noeviction", "NoEviction", "nothing"]),
     ("tcp-keepalive", &["300", "0", "-2"]),
     ("hz", &["10", "50", "abc"]),

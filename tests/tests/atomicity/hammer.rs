@@ -4,20 +4,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tessera_tests::client::Client;
-use tessera_tests::deadline::Deadline;
+use tessera_tests::deadline::{Deadline, PATIENCE};
 use tessera_tests::launch::Launch;
 use tessera_tests::reply::Reply;
 use tessera_tests::server::Server;
 
 /// Shard counts that each hammer is swung at.
 const SHARDS: [usize; 2] = [2, 4];
-/// Rounds below which a hammer has shown nothing.
+/// Rounds below which a hammer has shown nothing: it goes on until it has done as many.
 const ROUNDS_MIN: u64 = 50;
 
 /// One swing.
 pub(crate) struct Hammer {
     server: Server,
     deadline: Deadline,
+    limit: Deadline,
     rounds: AtomicU64,
 }
 
@@ -27,6 +28,7 @@ pub(crate) fn hammer(body: impl Fn(&Hammer)) {
         let hammer = Hammer {
             server: Launch::tessera().shards(shards).start(),
             deadline: Deadline::after(span()),
+            limit: Deadline::after(span() + PATIENCE),
             rounds: AtomicU64::new(0),
         };
         body(&hammer);
@@ -54,13 +56,15 @@ impl Hammer {
 
     /// Whether there is time left for another round; counts it.
     pub(crate) fn another_round(&self) -> bool {
+        let goes_on = self.goes_on();
         self.rounds.fetch_add(1, Ordering::Relaxed);
-        !self.deadline.passed()
+        goes_on
     }
 
     /// Whether there is time left; for those that only stir and check nothing.
     pub(crate) fn goes_on(&self) -> bool {
-        !self.deadline.passed()
+        let enough = self.rounds.load(Ordering::Relaxed) >= ROUNDS_MIN;
+        !(enough && self.deadline.passed() || self.limit.passed())
     }
 }
 

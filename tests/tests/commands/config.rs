@@ -21,7 +21,7 @@ fn rewrite_round_trip() {
     let mut client = server.client();
     for (name, value) in [
         ("timeout", "77"),
-        ("maxmemory", "100mb"),
+        ("proto-max-bulk-len", "100mb"),
         ("requirepass", "with \"quotes\" and spaces"),
     ] {
         client.call(&["CONFIG", "SET", name, value]).expect_ok();
@@ -49,7 +49,7 @@ fn rewrite_round_trip() {
         .expect_ok();
     assert_eq!(get(&mut client, "timeout"), "77");
     assert_eq!(get(&mut client, "maxclients"), "500");
-    assert_eq!(get(&mut client, "maxmemory"), "104857600");
+    assert_eq!(get(&mut client, "proto-max-bulk-len"), "104857600");
     // A second rewrite changes nothing more.
     client.call(&["CONFIG", "REWRITE"]).expect_ok();
     let again =
@@ -91,16 +91,16 @@ fn errors_and_edges() {
         "CONFIG SET TIMEOUT 9",
         "CONFIG GET timeout",
         "CONFIG SET maxclients 0",
-        "CONFIG SET maxmemory 1gb",
-        "CONFIG GET maxmemory",
-        "CONFIG SET maxmemory 1zb",
+        "CONFIG SET proto-max-bulk-len 1gb",
+        "CONFIG GET proto-max-bulk-len",
+        "CONFIG SET proto-max-bulk-len 1zb",
         "CONFIG SET appendonly perhaps",
         "CONFIG SET dir /nowhere/at/all",
         "CONFIG SET databases 4",
         "CONFIG GET databases",
         "CONFIG RESETSTAT now",
         "CONFIG REWRITE now",
-        "CONFIG SET timeout 0 maxmemory 0",
+        "CONFIG SET timeout 0 tcp-keepalive 0",
     ]);
     both.speak_resp3();
     both.say(&["CONFIG GET timeout", "CONFIG GET nosuchdirective"]);

@@ -1,11 +1,11 @@
 //! COPY: a second key with the same value.
 
-use tessera_core::entry::Entry;
+use tessera_core::entry::{Entry, INLINE_MAX, OutOfMemory, StrValue, ValueRef};
 
 use super::{ROW, SAME_OBJECT};
 use crate::command::spec::{KeySpec, access, flag};
 use crate::command::{Cx, KeyspaceRow, Spec, Spread};
-use crate::commands::args::{SYNTAX, database, is};
+use crate::commands::args::{OUT_OF_MEMORY, SYNTAX, database, is};
 
 pub(super) const COPY: KeyspaceRow = KeyspaceRow {
     spec: Spec {
@@ -36,7 +36,9 @@ fn op_copy(cx: &mut Cx<'_>, args: &[&[u8]]) {
         } else if is(word, "DB")
             && let [number, more @ ..] = more
         {
-            let Some(number) = database(cx, number) else { return };
+            let Some(number) = database(cx, number) else {
+                return;
+            };
             (db, rest) = (number, more);
         } else {
             return cx.error(SYNTAX);
@@ -45,24 +47,32 @@ fn op_copy(cx: &mut Cx<'_>, args: &[&[u8]]) {
     if db == cx.db && from == to {
         return cx.error(SAME_OBJECT);
     }
-    let Some(entry) = cx.shard.read(cx.db, from).map(|entry| duplicate(entry, to)) else {
+    // The other key is looked at only if there is something to copy.
+    if cx.shard.read(cx.db, from).is_none() || !replace && cx.shard.exists(db, to) {
         return cx.reply.integer(0);
-    };
-    let copies = replace || !cx.shard.exists(db, to);
-    if copies {
-        cx.shard.add(db, entry);
     }
-    cx.reply.integer(copies.into());
+    let Some(entry) = cx.shard.table(cx.db).get(cx.shard.hash(from), from) else {
+        return;
+    };
+    let Ok(copy) = duplicate(entry, to) else {
+        return cx.error(OUT_OF_MEMORY);
+    };
+    cx.shard.add(db, copy);
+    cx.reply.integer(1);
 }
 
 /// The same value, encoding included, and expiry time under another key.
-fn duplicate(entry: &Entry, key: &[u8]) -> Entry {
-    let mut copy = Entry::new(key, entry.value().into(), entry.expire_at());
-    if entry.is_raw() {
-        // Asking for the bytes to change them is what makes them raw.
-        copy.bytes_mut();
+fn duplicate(entry: &Entry, key: &[u8]) -> Result<Entry, OutOfMemory> {
+    let empty = StrValue::Bytes(b"");
+    match entry.value() {
+        // Appending is what makes a value raw. It also asks for a large buffer in a way that may be refused.
+        ValueRef::Bytes(bytes) if entry.is_raw() || bytes.len() > INLINE_MAX => {
+            let mut copy = Entry::new(key, empty, entry.expire_at());
+            copy.append(bytes)?;
+            Ok(copy)
+        }
+        value => Ok(Entry::new(key, value.into(), entry.expire_at())),
     }
-    copy
 }
 
 #[cfg(test)]
@@ -98,12 +108,21 @@ mod tests {
         let mut rig = Rig::new();
         rig.check(&[
             ("SET a 1", "OK"),
-            ("COPY a a", "ERR source and destination objects are the same"),
-            ("COPY none none REPLACE", "ERR source and destination objects are the same"),
+            (
+                "COPY a a",
+                "ERR source and destination objects are the same",
+            ),
+            (
+                "COPY none none REPLACE",
+                "ERR source and destination objects are the same",
+            ),
             ("COPY a b DB", "ERR syntax error"),
             ("COPY a b foo", "ERR syntax error"),
             ("COPY a b DB 16", "ERR DB index is out of range"),
-            ("COPY a b DB x", "ERR value is not an integer or out of range"),
+            (
+                "COPY a b DB x",
+                "ERR value is not an integer or out of range",
+            ),
         ]);
     }
 }

@@ -53,7 +53,11 @@ fn op_flushall(cx: &mut Cx<'_>, args: &[&[u8]]) {
 }
 
 pub(super) const FLUSHDB: KeyspaceRow = KeyspaceRow {
-    spec: Spec { name: "flushdb", summary: "Removes all keys of the database.", ..FLUSHALL.spec },
+    spec: Spec {
+        name: "flushdb",
+        summary: "Removes all keys of the database.",
+        ..FLUSHALL.spec
+    },
     op: op_flushdb,
     spread: ALL,
 };
@@ -94,11 +98,23 @@ pub(super) const SWAPDB: KeyspaceRow = KeyspaceRow {
 };
 
 fn op_swapdb(cx: &mut Cx<'_>, args: &[&[u8]]) {
-    let number = |arg: &[u8]| tessera_core::number::parse_i64(arg).and_then(|number| i32::try_from(number).ok());
-    let Some(a) = number(args[1]) else { return cx.error("ERR invalid first DB index") };
-    let Some(b) = number(args[2]) else { return cx.error("ERR invalid second DB index") };
-    let known = |number: i32| usize::try_from(number).ok().filter(|&db| db < cx.shard.databases());
-    let (Some(a), Some(b)) = (known(a), known(b)) else { return cx.error(DB_RANGE) };
+    let number = |arg: &[u8]| {
+        tessera_core::number::parse_i64(arg).and_then(|number| i32::try_from(number).ok())
+    };
+    let Some(a) = number(args[1]) else {
+        return cx.error("ERR invalid first DB index");
+    };
+    let Some(b) = number(args[2]) else {
+        return cx.error("ERR invalid second DB index");
+    };
+    let known = |number: i32| {
+        usize::try_from(number)
+            .ok()
+            .filter(|&db| db < cx.shard.databases())
+    };
+    let (Some(a), Some(b)) = (known(a), known(b)) else {
+        return cx.error(DB_RANGE);
+    };
     cx.shard.swap(a, b);
     cx.reply.ok();
 }

@@ -5,7 +5,10 @@ use crate::command::spec::{KeySpec, access, flag};
 use crate::command::{Cx, KeyspaceRow, Merge, Spec, Spread};
 
 /// Each key counts for itself.
-const EACH: Spread = Spread::Split { stride: 1, merge: Merge::Sum };
+const EACH: Spread = Spread::Split {
+    stride: 1,
+    merge: Merge::Sum,
+};
 const SUM: &[&str] = &["request_policy:multi_shard", "response_policy:agg_sum"];
 
 pub(super) const DEL: KeyspaceRow = KeyspaceRow {
@@ -100,7 +103,10 @@ pub(super) const TYPE: KeyspaceRow = KeyspaceRow {
 };
 
 fn op_type(cx: &mut Cx<'_>, args: &[&[u8]]) {
-    let name = cx.shard.peek(cx.db, args[1]).map_or("none", |entry| super::type_name(entry.value()));
+    let name = cx
+        .shard
+        .peek(cx.db, args[1])
+        .map_or("none", |entry| super::type_name(entry.value()));
     cx.reply.simple(name);
 }
 
@@ -123,15 +129,31 @@ mod tests {
             ("DEL", "ERR wrong number of arguments for 'del' command"),
         ]);
         assert_eq!(rig.shard.stats.changes, 6);
-        assert_eq!((rig.shard.stats.keyspace_hits, rig.shard.stats.keyspace_misses), (5, 3));
+        assert_eq!(
+            (
+                rig.shard.stats.keyspace_hits,
+                rig.shard.stats.keyspace_misses
+            ),
+            (5, 3)
+        );
     }
 
     #[test]
     fn expired_keys_do_not_count() {
         let mut rig = Rig::new();
-        rig.check(&[("SET a 1 PX 1", "OK"), ("SET b 1 PX 1", "OK"), ("SET c 1 PX 1", "OK")]);
+        rig.check(&[
+            ("SET a 1 PX 1", "OK"),
+            ("SET b 1 PX 1", "OK"),
+            ("SET c 1 PX 1", "OK"),
+        ]);
         rig.wait(2);
-        rig.check(&[("DEL a", "0"), ("EXISTS b", "0"), ("TOUCH c", "0"), ("TYPE a", "none"), ("DBSIZE", "0")]);
+        rig.check(&[
+            ("DEL a", "0"),
+            ("EXISTS b", "0"),
+            ("TOUCH c", "0"),
+            ("TYPE a", "none"),
+            ("DBSIZE", "0"),
+        ]);
         assert_eq!(rig.shard.stats.expired_keys, 3);
     }
 }

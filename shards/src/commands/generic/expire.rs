@@ -93,7 +93,12 @@ impl Conditions {
                 }
             }
         }
-        let Conditions { absent, present, later, earlier } = conditions;
+        let Conditions {
+            absent,
+            present,
+            later,
+            earlier,
+        } = conditions;
         if absent && (present || later || earlier) {
             cx.error("ERR NX and XX, GT or LT options at the same time are not compatible");
             return None;
@@ -118,10 +123,16 @@ impl Conditions {
 
 fn expire(cx: &mut Cx<'_>, args: &[&[u8]], lifetime: Lifetime, command: &str) {
     let key = args[1];
-    let Some(conditions) = Conditions::parse(cx, &args[3..]) else { return };
-    let Some(amount) = integer(cx, args[2]) else { return };
+    let Some(conditions) = Conditions::parse(cx, &args[3..]) else {
+        return;
+    };
+    let Some(amount) = integer(cx, args[2]) else {
+        return;
+    };
     let now_ms = cx.shard.now_ms;
-    let Some(moment_ms) = lifetime.moment_ms(amount, now_ms) else { return lifetime::invalid(cx, command) };
+    let Some(moment_ms) = lifetime.moment_ms(amount, now_ms) else {
+        return lifetime::invalid(cx, command);
+    };
     let allowed = match cx.shard.write(cx.db, key) {
         Some(entry) if !conditions.allow(entry.expire_at(), moment_ms) => false,
         Some(mut entry) => {
@@ -167,8 +178,13 @@ mod tests {
     #[test]
     fn the_past_deletes() {
         let mut rig = Rig::new();
-        for line in ["EXPIRE k 0", "PEXPIRE k -1", "EXPIREAT k 1700000000", "PEXPIREAT k -5", "EXPIRE k -1700000001 LT"]
-        {
+        for line in [
+            "EXPIRE k 0",
+            "PEXPIRE k -1",
+            "EXPIREAT k 1700000000",
+            "PEXPIREAT k -5",
+            "EXPIRE k -1700000001 LT",
+        ] {
             rig.check(&[("SET k v", "OK"), (line, "1"), ("DBSIZE", "0")]);
         }
         assert_eq!(rig.shard.stats.expired_keys, 0);
@@ -203,17 +219,44 @@ mod tests {
         let mut rig = Rig::new();
         rig.check(&[
             ("EXPIRE k x foo", "ERR Unsupported option foo"),
-            ("EXPIRE k x NX XX", "ERR NX and XX, GT or LT options at the same time are not compatible"),
-            ("EXPIRE k 1 GT NX", "ERR NX and XX, GT or LT options at the same time are not compatible"),
-            ("EXPIRE k 1 GT LT", "ERR GT and LT options at the same time are not compatible"),
+            (
+                "EXPIRE k x NX XX",
+                "ERR NX and XX, GT or LT options at the same time are not compatible",
+            ),
+            (
+                "EXPIRE k 1 GT NX",
+                "ERR NX and XX, GT or LT options at the same time are not compatible",
+            ),
+            (
+                "EXPIRE k 1 GT LT",
+                "ERR GT and LT options at the same time are not compatible",
+            ),
             ("EXPIRE k x", "ERR value is not an integer or out of range"),
-            ("EXPIRE k 9223372036854776", "ERR invalid expire time in 'expire' command"),
-            ("EXPIRE k 9223372036854775", "ERR invalid expire time in 'expire' command"),
-            ("EXPIRE k -9223372036854776", "ERR invalid expire time in 'expire' command"),
-            ("PEXPIRE k 9223372036854775807", "ERR invalid expire time in 'pexpire' command"),
-            ("EXPIREAT k 9223372036854776", "ERR invalid expire time in 'expireat' command"),
+            (
+                "EXPIRE k 9223372036854776",
+                "ERR invalid expire time in 'expire' command",
+            ),
+            (
+                "EXPIRE k 9223372036854775",
+                "ERR invalid expire time in 'expire' command",
+            ),
+            (
+                "EXPIRE k -9223372036854776",
+                "ERR invalid expire time in 'expire' command",
+            ),
+            (
+                "PEXPIRE k 9223372036854775807",
+                "ERR invalid expire time in 'pexpire' command",
+            ),
+            (
+                "EXPIREAT k 9223372036854776",
+                "ERR invalid expire time in 'expireat' command",
+            ),
             ("PEXPIREAT k 9223372036854775807", "0"),
-            ("EXPIRE k", "ERR wrong number of arguments for 'expire' command"),
+            (
+                "EXPIRE k",
+                "ERR wrong number of arguments for 'expire' command",
+            ),
         ]);
     }
 }

@@ -28,7 +28,9 @@ pub(super) const KEYS: KeyspaceRow = KeyspaceRow {
         ..ROW
     },
     op: op_keys,
-    spread: Spread::Everywhere { merge: Merge::Concat },
+    spread: Spread::Everywhere {
+        merge: Merge::Concat,
+    },
 };
 
 /// Buckets per slice: some 2,500 keys.
@@ -47,10 +49,22 @@ fn op_keys(cx: &mut Cx<'_>, args: &[&[u8]]) {
     }
     let found = Rc::new(RefCell::new(Found::default()));
     // An empty key matches `*` here, although it does not match in general.
-    let pattern = if pattern == b"*" { None } else { Some(pattern.into()) };
-    let sink = Matching { pattern, now_ms: cx.shard.now_ms, found: Rc::downgrade(&found) };
+    let pattern = if pattern == b"*" {
+        None
+    } else {
+        Some(pattern.into())
+    };
+    let sink = Matching {
+        pattern,
+        now_ms: cx.shard.now_ms,
+        found: Rc::downgrade(&found),
+    };
     let walk = cx.shard.begin_walk(cx.db, Box::new(sink));
-    cx.task = Some(Box::new(KeysTask { walk, found, proto: cx.reply.proto() }));
+    cx.task = Some(Box::new(KeysTask {
+        walk,
+        found,
+        proto: cx.reply.proto(),
+    }));
 }
 
 /// The matching keys so far.
@@ -73,7 +87,12 @@ impl WalkSink for Matching {
     fn entry(&mut self, entry: &Entry) {
         let key = entry.key();
         let expired = entry.expire_at().is_some_and(|at_ms| at_ms < self.now_ms);
-        if expired || !self.pattern.as_ref().is_none_or(|pattern| glob_match(pattern, key)) {
+        if expired
+            || !self
+                .pattern
+                .as_ref()
+                .is_none_or(|pattern| glob_match(pattern, key))
+        {
             return;
         }
         if let Some(found) = self.found.upgrade() {
@@ -114,7 +133,9 @@ pub(super) const RANDOMKEY: KeyspaceRow = KeyspaceRow {
         ..ROW
     },
     op: op_randomkey,
-    spread: Spread::Everywhere { merge: Merge::Weighted },
+    spread: Spread::Everywhere {
+        merge: Merge::Weighted,
+    },
 };
 
 /// The number of keys, by which the router weighs this shard, and one of them. Keys whose time has come make room for the next try.
@@ -143,7 +164,11 @@ mod tests {
     /// The elements of a shown array in order.
     fn sorted(shown: &str) -> Vec<String> {
         let inner = shown.trim_matches(['[', ']']);
-        let mut keys: Vec<String> = inner.split(' ').filter(|key| !key.is_empty()).map(str::to_owned).collect();
+        let mut keys: Vec<String> = inner
+            .split(' ')
+            .filter(|key| !key.is_empty())
+            .map(str::to_owned)
+            .collect();
         keys.sort();
         keys
     }
@@ -162,8 +187,14 @@ mod tests {
         ]);
         rig.wait(2);
         assert_eq!(sorted(&rig.run("KEYS t*")), ["\"three\"", "\"two\""]);
-        assert_eq!(sorted(&rig.run("KEYS *")), ["\"\"", "\"one\"", "\"three\"", "\"two\""]);
-        assert_eq!(sorted(&rig.run("KEYS **")), ["\"one\"", "\"three\"", "\"two\""]);
+        assert_eq!(
+            sorted(&rig.run("KEYS *")),
+            ["\"\"", "\"one\"", "\"three\"", "\"two\""]
+        );
+        assert_eq!(
+            sorted(&rig.run("KEYS **")),
+            ["\"one\"", "\"three\"", "\"two\""]
+        );
         rig.check(&[("KEYS gone", "[]"), ("DBSIZE", "5")]);
     }
 
@@ -229,7 +260,11 @@ mod tests {
     #[test]
     fn randomkey_weighs_and_skips_the_expired() {
         let mut rig = Rig::new();
-        rig.check(&[("RANDOMKEY", "[0 (nil)]"), ("SET a 1 PX 1", "OK"), ("SET b 1", "OK")]);
+        rig.check(&[
+            ("RANDOMKEY", "[0 (nil)]"),
+            ("SET a 1 PX 1", "OK"),
+            ("SET b 1", "OK"),
+        ]);
         rig.wait(2);
         while rig.run("DBSIZE") == "2" {
             assert!(rig.run("RANDOMKEY").ends_with("\"b\"]"));

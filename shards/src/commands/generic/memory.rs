@@ -66,17 +66,25 @@ fn op_memory(cx: &mut Cx<'_>, args: &[&[u8]]) {
 fn usage(cx: &mut Cx<'_>, args: &[&[u8]]) {
     let mut rest = &args[3..];
     while let [word, more @ ..] = rest {
-        let [number, more @ ..] = more else { return cx.error(SYNTAX) };
+        let [number, more @ ..] = more else {
+            return cx.error(SYNTAX);
+        };
         if !is(word, "SAMPLES") {
             return cx.error(SYNTAX);
         }
-        let Some(samples) = integer(cx, number) else { return };
+        let Some(samples) = integer(cx, number) else {
+            return;
+        };
         if samples < 0 {
             return cx.error(SYNTAX);
         }
         rest = more;
     }
-    match cx.shard.peek(cx.db, args[2]).map(|entry| entry.heap_bytes()) {
+    match cx
+        .shard
+        .peek(cx.db, args[2])
+        .map(|entry| entry.heap_bytes())
+    {
         Some(bytes) => cx.reply.integer((bytes + SLOT_BYTES) as i64),
         None => cx.reply.null(),
     }
@@ -97,12 +105,24 @@ mod tests {
         rig.check(&[
             ("MEMORY USAGE none", "(nil)"),
             ("MEMORY USAGE small SAMPLES -1", "ERR syntax error"),
-            ("MEMORY USAGE small SAMPLES x", "ERR value is not an integer or out of range"),
+            (
+                "MEMORY USAGE small SAMPLES x",
+                "ERR value is not an integer or out of range",
+            ),
             ("MEMORY USAGE small SAMPLES", "ERR syntax error"),
             ("MEMORY USAGE small foo 1", "ERR syntax error"),
-            ("MEMORY USAGE", "ERR wrong number of arguments for 'memory|usage' command"),
-            ("MEMORY foo", "ERR unknown subcommand 'foo'. Try MEMORY HELP."),
+            (
+                "MEMORY USAGE",
+                "ERR wrong number of arguments for 'memory|usage' command",
+            ),
+            (
+                "MEMORY foo",
+                "ERR unknown subcommand 'foo'. Try MEMORY HELP.",
+            ),
         ]);
-        assert!(rig.run("MEMORY HELP").contains("USAGE <key> [SAMPLES <count>]"));
+        assert!(
+            rig.run("MEMORY HELP")
+                .contains("USAGE <key> [SAMPLES <count>]")
+        );
     }
 }

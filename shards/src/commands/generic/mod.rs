@@ -50,7 +50,12 @@ pub const ROWS: &[KeyspaceRow] = &[
 ];
 
 /// A row to fill.
-const ROW: Spec = Spec { categories: category::KEYSPACE, group: "generic", complexity: "O(1)", ..Spec::NONE };
+const ROW: Spec = Spec {
+    categories: category::KEYSPACE,
+    group: "generic",
+    complexity: "O(1)",
+    ..Spec::NONE
+};
 
 const CHANGES: &[KeySpec] = &[KeySpec::range(access::RW | access::UPDATE, 1, 0, 1)];
 

@@ -26,7 +26,11 @@ pub(super) const OBJECT: KeyspaceRow = KeyspaceRow {
         summary: "A container for commands that look at how values are kept.",
         complexity: "Depends on subcommand.",
         subcommands: &[
-            Spec { name: "encoding", summary: "Returns how the value of a key is kept.", ..OF_KEY },
+            Spec {
+                name: "encoding",
+                summary: "Returns how the value of a key is kept.",
+                ..OF_KEY
+            },
             Spec {
                 name: "freq",
                 since: "4.0.0",
@@ -41,8 +45,16 @@ pub(super) const OBJECT: KeyspaceRow = KeyspaceRow {
                 summary: "Describes the subcommands.",
                 ..ROW
             },
-            Spec { name: "idletime", summary: "Returns the seconds since a key was used last.", ..OF_KEY },
-            Spec { name: "refcount", summary: "Returns how many references the value of a key has.", ..OF_KEY },
+            Spec {
+                name: "idletime",
+                summary: "Returns the seconds since a key was used last.",
+                ..OF_KEY
+            },
+            Spec {
+                name: "refcount",
+                summary: "Returns how many references the value of a key has.",
+                ..OF_KEY
+            },
         ],
         ..ROW
     },
@@ -76,7 +88,9 @@ const EMBEDDED_BYTES_MAX: usize = 44;
 const SHARED_INTEGERS: i64 = 10_000;
 
 fn op_object(cx: &mut Cx<'_>, args: &[&[u8]]) {
-    let Some(name) = subcommand(cx, &OBJECT.spec, args) else { return };
+    let Some(name) = subcommand(cx, &OBJECT.spec, args) else {
+        return;
+    };
     if name == "help" {
         return help(cx, &OBJECT.spec, HELP);
     }
@@ -85,7 +99,9 @@ fn op_object(cx: &mut Cx<'_>, args: &[&[u8]]) {
         return cx.reply.null();
     }
     let shard = &*cx.shard;
-    let Some(entry) = shard.table(cx.db).get(shard.hash(key), key) else { return };
+    let Some(entry) = shard.table(cx.db).get(shard.hash(key), key) else {
+        return;
+    };
     match name {
         "encoding" => cx.reply.bulk(encoding(entry).as_bytes()),
         "refcount" => cx.reply.integer(references(entry)),
@@ -119,7 +135,12 @@ mod tests {
     fn encodings() {
         let mut rig = Rig::new();
         let (embedded, raw) = ("x".repeat(44), "x".repeat(45));
-        assert_eq!(rig.run(&format!("MSET i 12 e {embedded} r {raw} z 012 f 1.5 \"\" \"\"")), "OK");
+        assert_eq!(
+            rig.run(&format!(
+                "MSET i 12 e {embedded} r {raw} z 012 f 1.5 \"\" \"\""
+            )),
+            "OK"
+        );
         rig.check(&[
             ("OBJECT encoding i", "\"int\""),
             ("OBJECT ENCODING e", "\"embstr\""),
@@ -143,21 +164,45 @@ mod tests {
         let mut rig = Rig::new();
         rig.check(&[("SET k v", "OK")]);
         rig.wait(5_000);
-        rig.check(&[("TTL k", "-1"), ("TYPE k", "string"), ("EXISTS k", "1"), ("OBJECT IDLETIME k", "5")]);
+        rig.check(&[
+            ("TTL k", "-1"),
+            ("TYPE k", "string"),
+            ("EXISTS k", "1"),
+            ("OBJECT IDLETIME k", "5"),
+        ]);
         rig.check(&[("TOUCH k", "1"), ("OBJECT IDLETIME k", "0")]);
         rig.wait(3_000);
-        rig.check(&[("RENAME k j", "OK"), ("OBJECT IDLETIME j", "3"), ("SET j w", "OK"), ("OBJECT IDLETIME j", "0")]);
-        assert!(rig.run("OBJECT FREQ j").starts_with("ERR An LFU maxmemory policy is not selected, access frequency"));
+        rig.check(&[
+            ("RENAME k j", "OK"),
+            ("OBJECT IDLETIME j", "3"),
+            ("SET j w", "OK"),
+            ("OBJECT IDLETIME j", "0"),
+        ]);
+        assert!(
+            rig.run("OBJECT FREQ j")
+                .starts_with("ERR An LFU maxmemory policy is not selected, access frequency")
+        );
     }
 
     #[test]
     fn frequency_under_lfu() {
         let mut rig = Rig::new();
         rig.shard.settings.is_lfu = true;
-        rig.check(&[("SET k v", "OK"), ("OBJECT FREQ k", "5"), ("GET k", "\"v\""), ("OBJECT FREQ k", "6")]);
+        rig.check(&[
+            ("SET k v", "OK"),
+            ("OBJECT FREQ k", "5"),
+            ("GET k", "\"v\""),
+            ("OBJECT FREQ k", "6"),
+        ]);
         rig.check(&[("SET k w", "OK")]);
-        assert!(rig.run("OBJECT FREQ k").parse::<i64>().unwrap() >= 6, "SET keeps the count");
-        assert!(rig.run("OBJECT IDLETIME k").starts_with("ERR An LFU maxmemory policy is selected, idle time not"));
+        assert!(
+            rig.run("OBJECT FREQ k").parse::<i64>().unwrap() >= 6,
+            "SET keeps the count"
+        );
+        assert!(
+            rig.run("OBJECT IDLETIME k")
+                .starts_with("ERR An LFU maxmemory policy is selected, idle time not")
+        );
         rig.wait(60_000 * 300);
         rig.check(&[("OBJECT FREQ k", "0")]);
     }
@@ -166,13 +211,27 @@ mod tests {
     fn subcommands() {
         let mut rig = Rig::new();
         rig.check(&[
-            ("OBJECT", "ERR wrong number of arguments for 'object' command"),
-            ("OBJECT fOO", "ERR unknown subcommand 'fOO'. Try OBJECT HELP."),
-            ("OBJECT ENCODING", "ERR wrong number of arguments for 'object|encoding' command"),
-            ("OBJECT help me", "ERR wrong number of arguments for 'object|help' command"),
+            (
+                "OBJECT",
+                "ERR wrong number of arguments for 'object' command",
+            ),
+            (
+                "OBJECT fOO",
+                "ERR unknown subcommand 'fOO'. Try OBJECT HELP.",
+            ),
+            (
+                "OBJECT ENCODING",
+                "ERR wrong number of arguments for 'object|encoding' command",
+            ),
+            (
+                "OBJECT help me",
+                "ERR wrong number of arguments for 'object|help' command",
+            ),
         ]);
         let help = rig.run("OBJECT HELP");
-        assert!(help.starts_with("[OBJECT <subcommand> [<arg> [value] [opt] ...]. Subcommands are: ENCODING <key>"));
+        assert!(help.starts_with(
+            "[OBJECT <subcommand> [<arg> [value] [opt] ...]. Subcommands are: ENCODING <key>"
+        ));
         assert!(help.ends_with("HELP     Prints this help.]"));
     }
 }

@@ -66,7 +66,12 @@ pub(super) const MOVE: KeyspaceRow = KeyspaceRow {
         name: "move",
         arity: 3,
         flags: flag::WRITE | flag::FAST,
-        keys: &[KeySpec::range(access::RW | access::ACCESS | access::UPDATE, 1, 0, 1)],
+        keys: &[KeySpec::range(
+            access::RW | access::ACCESS | access::UPDATE,
+            1,
+            0,
+            1,
+        )],
         summary: "Moves a key to another database, only if it has no such key.",
         ..ROW
     },
@@ -76,7 +81,9 @@ pub(super) const MOVE: KeyspaceRow = KeyspaceRow {
 
 fn op_move(cx: &mut Cx<'_>, args: &[&[u8]]) {
     let key = args[1];
-    let Some(to) = database(cx, args[2]) else { return };
+    let Some(to) = database(cx, args[2]) else {
+        return;
+    };
     if to == cx.db {
         return cx.error(SAME_OBJECT);
     }
@@ -120,7 +127,12 @@ mod tests {
     #[test]
     fn expired_targets_are_no_obstacle() {
         let mut rig = Rig::new();
-        rig.check(&[("SET a 1", "OK"), ("SET b 1 PX 1", "OK"), ("MOVE b 1", "1"), ("SET b 2", "OK")]);
+        rig.check(&[
+            ("SET a 1", "OK"),
+            ("SET b 1 PX 1", "OK"),
+            ("MOVE b 1", "1"),
+            ("SET b 2", "OK"),
+        ]);
         rig.wait(2);
         rig.check(&[("MOVE b 1", "1"), ("SET b 1 PX 1", "OK")]);
         rig.wait(2);
@@ -136,11 +148,17 @@ mod tests {
             ("MOVE k 1", "0"),
             ("SET k w", "OK"),
             ("MOVE k 1", "0"),
-            ("MOVE k 0", "ERR source and destination objects are the same"),
+            (
+                "MOVE k 0",
+                "ERR source and destination objects are the same",
+            ),
             ("MOVE k 16", "ERR DB index is out of range"),
             ("MOVE k -1", "ERR DB index is out of range"),
             ("MOVE k x", "ERR value is not an integer or out of range"),
-            ("MOVE k 2147483648", "ERR value is out of range, value must between -2147483648 and 2147483647"),
+            (
+                "MOVE k 2147483648",
+                "ERR value is out of range, value must between -2147483648 and 2147483647",
+            ),
         ]);
         rig.db = 1;
         rig.check(&[("GET k", "\"v\""), ("TTL k", "100")]);

@@ -42,9 +42,17 @@ pub fn parse_cursor(text: &[u8]) -> Option<u64> {
     }
     let magnitude = digits.iter().try_fold(0u64, |number, digit| {
         let digit = digit.wrapping_sub(b'0');
-        if digit > 9 { None } else { number.checked_mul(10)?.checked_add(digit.into()) }
+        if digit > 9 {
+            None
+        } else {
+            number.checked_mul(10)?.checked_add(digit.into())
+        }
     })?;
-    Some(if negative { magnitude.wrapping_neg() } else { magnitude })
+    Some(if negative {
+        magnitude.wrapping_neg()
+    } else {
+        magnitude
+    })
 }
 
 /// COUNT, MATCH and TYPE.
@@ -57,7 +65,11 @@ struct ScanOptions<'a> {
 impl<'a> ScanOptions<'a> {
     /// Writes the error for options that are none.
     fn parse(cx: &mut Cx<'_>, mut args: &[&'a [u8]]) -> Option<Self> {
-        let mut options = ScanOptions { count: COUNT_DEFAULT, pattern: None, type_name: None };
+        let mut options = ScanOptions {
+            count: COUNT_DEFAULT,
+            pattern: None,
+            type_name: None,
+        };
         while let [word, value, rest @ ..] = args {
             if is(word, "COUNT") {
                 options.count = integer(cx, value)?;
@@ -82,8 +94,12 @@ impl<'a> ScanOptions<'a> {
 }
 
 fn op_scan(cx: &mut Cx<'_>, args: &[&[u8]]) {
-    let Some(mut cursor) = parse_cursor(args[1]) else { return cx.error("ERR invalid cursor") };
-    let Some(options) = ScanOptions::parse(cx, &args[2..]) else { return };
+    let Some(mut cursor) = parse_cursor(args[1]) else {
+        return cx.error("ERR invalid cursor");
+    };
+    let Some(options) = ScanOptions::parse(cx, &args[2..]) else {
+        return;
+    };
     // The keys come behind the cursor in the reply but are known first.
     let mut bulks = Vec::new();
     let mut found = 0;
@@ -94,12 +110,18 @@ fn op_scan(cx: &mut Cx<'_>, args: &[&[u8]]) {
         cursor = shard.table(cx.db).scan(cursor, &mut |entry| {
             visited += 1;
             let key = entry.key();
-            if !options.pattern.is_none_or(|pattern| glob_match(pattern, key)) {
+            if !options
+                .pattern
+                .is_none_or(|pattern| glob_match(pattern, key))
+            {
                 return;
             }
             if shard.is_due(entry) {
                 due.push(key.into());
-            } else if options.type_name.is_none_or(|name| is(name, type_name(entry.value()))) {
+            } else if options
+                .type_name
+                .is_none_or(|name| is(name, type_name(entry.value())))
+            {
                 found += 1;
                 Reply::new(&mut bulks, cx.reply.proto()).bulk(key);
             }
@@ -150,11 +172,17 @@ mod tests {
         rig.check(&[
             ("SCAN x COUNT 0", "ERR invalid cursor"),
             ("SCAN 0 COUNT 0", "ERR syntax error"),
-            ("SCAN 0 COUNT x", "ERR value is not an integer or out of range"),
+            (
+                "SCAN 0 COUNT x",
+                "ERR value is not an integer or out of range",
+            ),
             ("SCAN 0 COUNT", "ERR syntax error"),
             ("SCAN 0 MATCH", "ERR syntax error"),
             ("SCAN 0 foo bar", "ERR syntax error"),
-            ("SCAN 0 COUNT 9223372036854775807 TYPE foo MATCH *", "[\"0\" []]"),
+            (
+                "SCAN 0 COUNT 9223372036854775807 TYPE foo MATCH *",
+                "[\"0\" []]",
+            ),
         ]);
     }
 
@@ -166,7 +194,12 @@ mod tests {
             args.extend(options);
             let reply = show(&rig.bytes(&args));
             let (next, found) = reply[1..reply.len() - 2].split_once(" [").unwrap();
-            keys.extend(found.split(' ').filter(|key| !key.is_empty()).map(str::to_owned));
+            keys.extend(
+                found
+                    .split(' ')
+                    .filter(|key| !key.is_empty())
+                    .map(str::to_owned),
+            );
             calls += 1;
             if next == "\"0\"" {
                 return (keys, calls);
@@ -187,9 +220,16 @@ mod tests {
         assert_eq!(keys.len(), 3_001);
         assert!((20..=31).contains(&calls), "{calls}");
         rig.check(&[("DBSIZE", "3001")]);
-        let (keys, calls) = pass(&mut rig, &[b"match", b"oth*", b"COUNT", b"1000", b"TYPE", b"String"]);
+        let (keys, calls) = pass(
+            &mut rig,
+            &[b"match", b"oth*", b"COUNT", b"1000", b"TYPE", b"String"],
+        );
         assert_eq!((keys.len(), calls <= 4), (1, true));
-        assert!(pass(&mut rig, &[b"TYPE", b"list", b"COUNT", b"500"]).0.is_empty());
+        assert!(
+            pass(&mut rig, &[b"TYPE", b"list", b"COUNT", b"500"])
+                .0
+                .is_empty()
+        );
         for i in 0..2_990 {
             rig.bytes(&[b"DEL", format!("k:{i}").as_bytes()]);
         }

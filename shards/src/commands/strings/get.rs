@@ -38,7 +38,10 @@ pub(super) const STRLEN: KeyspaceRow = KeyspaceRow {
 };
 
 fn op_strlen(cx: &mut Cx<'_>, args: &[&[u8]]) {
-    let length = cx.shard.read(cx.db, args[1]).map_or(0, |entry| entry.value().len());
+    let length = cx
+        .shard
+        .read(cx.db, args[1])
+        .map_or(0, |entry| entry.value().len());
     cx.reply.integer(length as i64);
 }
 
@@ -47,7 +50,12 @@ pub(super) const GETDEL: KeyspaceRow = KeyspaceRow {
         name: "getdel",
         arity: 2,
         flags: flag::WRITE | flag::FAST,
-        keys: &[KeySpec::range(access::RW | access::ACCESS | access::DELETE, 1, 0, 1)],
+        keys: &[KeySpec::range(
+            access::RW | access::ACCESS | access::DELETE,
+            1,
+            0,
+            1,
+        )],
         since: "6.2.0",
         summary: "Returns the string value of a key and deletes the key.",
         ..ROW
@@ -67,7 +75,10 @@ pub(super) const GETEX: KeyspaceRow = KeyspaceRow {
         name: "getex",
         arity: -2,
         flags: flag::WRITE | flag::FAST,
-        keys: &[KeySpec { notes: "RW and UPDATE because it changes the TTL", ..CHANGES[0] }],
+        keys: &[KeySpec {
+            notes: "RW and UPDATE because it changes the TTL",
+            ..CHANGES[0]
+        }],
         since: "6.2.0",
         summary: "Returns the string value of a key and sets or removes its expiry time.",
         ..ROW
@@ -95,9 +106,13 @@ fn op_getex(cx: &mut Cx<'_>, args: &[&[u8]]) {
     if cx.shard.read(cx.db, key).is_none() {
         return cx.reply.null();
     }
-    let Some(deadline) = lifetime.deadline(cx, amount, "getex") else { return };
+    let Some(deadline) = lifetime.deadline(cx, amount, "getex") else {
+        return;
+    };
     let is_past = lifetime.absolute && deadline <= cx.shard.now_ms;
-    let Some(mut entry) = cx.shard.write(cx.db, key) else { return };
+    let Some(mut entry) = cx.shard.write(cx.db, key) else {
+        return;
+    };
     reply_value(&mut cx.reply, entry.value());
     if is_past {
         cx.shard.remove(cx.db, key);
@@ -165,9 +180,15 @@ mod tests {
             ("GETEX k EX 1 PX 1", "ERR syntax error"),
             ("GETEX k EX 1 PERSIST", "ERR syntax error"),
             ("GETEX k NX", "ERR syntax error"),
-            ("GETEX k EX x", "ERR value is not an integer or out of range"),
+            (
+                "GETEX k EX x",
+                "ERR value is not an integer or out of range",
+            ),
             ("GETEX k EX 0", "ERR invalid expire time in 'getex' command"),
-            ("GETEX k EX 9223372036854775807", "ERR invalid expire time in 'getex' command"),
+            (
+                "GETEX k EX 9223372036854775807",
+                "ERR invalid expire time in 'getex' command",
+            ),
             ("GETEX none EX x", "(nil)"),
             ("TTL k", "-1"),
         ]);

@@ -22,7 +22,14 @@ pub(super) const LCS: KeyspaceRow = KeyspaceRow {
         name: "lcs",
         arity: -3,
         flags: flag::READONLY,
-        keys: &[KeySpec { find: Find::Range { last: 1, step: 1, limit: 0 }, ..READS[0] }],
+        keys: &[KeySpec {
+            find: Find::Range {
+                last: 1,
+                step: 1,
+                limit: 0,
+            },
+            ..READS[0]
+        }],
         since: "7.0.0",
         summary: "Finds the longest common subsequence of two strings.",
         complexity: "O(N*M) with strings of N and M bytes",
@@ -33,7 +40,8 @@ pub(super) const LCS: KeyspaceRow = KeyspaceRow {
 };
 
 const TOO_LONG: &str = "ERR String too long for LCS";
-const TABLE_TOO_LARGE: &str = "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len";
+const TABLE_TOO_LARGE: &str =
+    "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len";
 const NO_MEMORY: &str = "ERR Insufficient memory, failed allocating transient memory for LCS";
 
 /// Bytes of a cell of the table that Redis would make.
@@ -81,7 +89,10 @@ impl Wanted {
             return None;
         }
         Some(match (index, length) {
-            (true, _) => Wanted::Matches { bytes_min, with_length },
+            (true, _) => Wanted::Matches {
+                bytes_min,
+                with_length,
+            },
             (_, true) => Wanted::Length,
             _ => Wanted::Text,
         })
@@ -89,25 +100,45 @@ impl Wanted {
 }
 
 fn op_lcs(cx: &mut Cx<'_>, args: &[&[u8]]) {
-    let copy = |cx: &mut Cx<'_>, key| {
-        let entry = cx.shard.read(cx.db, key);
-        entry.map_or_else(Vec::new, |entry| text(entry.value(), &mut itoa::Buffer::new()).to_vec())
+    let length = |cx: &mut Cx<'_>, key| {
+        cx.shard
+            .read(cx.db, key)
+            .map_or(0, |entry| entry.value().len())
     };
-    let (a, b) = (copy(cx, args[1]), copy(cx, args[2]));
-    let Some(wanted) = Wanted::parse(cx, &args[3..]) else { return };
-    if a.len().max(b.len()) >= u32::MAX as usize - 1 {
+    let (a, b) = (length(cx, args[1]), length(cx, args[2]));
+    let Some(wanted) = Wanted::parse(cx, &args[3..]) else {
+        return;
+    };
+    if a.max(b) >= u32::MAX as usize - 1 {
         return cx.error(TOO_LONG);
     }
-    let cells = (a.len() as u64 + 1) * (b.len() as u64 + 1);
+    let cells = (a as u64 + 1) * (b as u64 + 1);
     if cells.saturating_mul(REDIS_CELL_BYTES) > cx.shard.settings.bulk_bytes_max {
         return cx.error(TABLE_TOO_LARGE);
     }
-    let Some(mut search) = Search::new(a, b, wanted) else { return cx.error(NO_MEMORY) };
+    let strings = copy(cx, args[1]).zip(copy(cx, args[2]));
+    let Some(mut search) = strings.and_then(|(a, b)| Search::new(a, b, wanted)) else {
+        return cx.error(NO_MEMORY);
+    };
     if cells <= CELLS_AT_ONCE as u64 {
         while !search.advance(CELLS_AT_ONCE) {}
         return search.reply(&mut cx.reply);
     }
-    cx.task = Some(Box::new(LcsTask { search, proto: cx.reply.proto() }));
+    cx.task = Some(Box::new(LcsTask {
+        search,
+        proto: cx.reply.proto(),
+    }));
+}
+
+/// The bytes of a key, none if it does not exist; `None` if there is no memory for them.
+fn copy(cx: &Cx<'_>, key: &[u8]) -> Option<Vec<u8>> {
+    let mut digits = itoa::Buffer::new();
+    let entry = cx.shard.table(cx.db).get(cx.shard.hash(key), key);
+    let bytes = entry.map_or(&b""[..], |entry| text(entry.value(), &mut digits));
+    let mut copy = Vec::new();
+    copy.try_reserve_exact(bytes.len()).ok()?;
+    copy.extend_from_slice(bytes);
+    Some(copy)
 }
 
 struct LcsTask {
@@ -167,7 +198,19 @@ impl Search {
             above_greater.resize(words, 0);
         }
         let (text, matches) = (Vec::new(), Vec::new());
-        Some(Search { a, b, wanted, row, diagonal: 0, above_greater, i: 0, j: 0, going_back: false, text, matches })
+        Some(Search {
+            a,
+            b,
+            wanted,
+            row,
+            diagonal: 0,
+            above_greater,
+            i: 0,
+            j: 0,
+            going_back: false,
+            text,
+            matches,
+        })
     }
 
     /// Visits at most this many cells. Returns whether the search is over.
@@ -243,8 +286,18 @@ impl Search {
             return self.text.push(self.a[i]);
         }
         match self.matches.last_mut() {
-            Some(last) if last.a == i + 1 && last.b == j + 1 => *last = Match { a: i, b: j, length: last.length + 1 },
-            _ => self.matches.push(Match { a: i, b: j, length: 1 }),
+            Some(last) if last.a == i + 1 && last.b == j + 1 => {
+                *last = Match {
+                    a: i,
+                    b: j,
+                    length: last.length + 1,
+                }
+            }
+            _ => self.matches.push(Match {
+                a: i,
+                b: j,
+                length: 1,
+            }),
         }
     }
 
@@ -256,7 +309,10 @@ impl Search {
                 reply.bulk(&self.text);
             }
             Wanted::Length => reply.integer(length.into()),
-            Wanted::Matches { bytes_min, with_length } => {
+            Wanted::Matches {
+                bytes_min,
+                with_length,
+            } => {
                 self.matches.retain(|found| found.length >= bytes_min);
                 reply.map(2);
                 reply.bulk(b"matches");
@@ -291,17 +347,35 @@ mod tests {
             ("MSET a ohmytext b mynewtext", "OK"),
             ("LCS a b", "\"mytext\""),
             ("LCS a b len", "6"),
-            ("LCS a b IDX", "[\"matches\" [[[4 7] [5 8]] [[2 3] [0 1]]] \"len\" 6]"),
-            ("LCS a b IDX MINMATCHLEN 4", "[\"matches\" [[[4 7] [5 8]]] \"len\" 6]"),
-            ("LCS a b IDX MINMATCHLEN 4 WITHMATCHLEN", "[\"matches\" [[[4 7] [5 8] 4]] \"len\" 6]"),
-            ("LCS a b IDX MINMATCHLEN -3 WITHMATCHLEN", "[\"matches\" [[[4 7] [5 8] 4] [[2 3] [0 1] 2]] \"len\" 6]"),
+            (
+                "LCS a b IDX",
+                "[\"matches\" [[[4 7] [5 8]] [[2 3] [0 1]]] \"len\" 6]",
+            ),
+            (
+                "LCS a b IDX MINMATCHLEN 4",
+                "[\"matches\" [[[4 7] [5 8]]] \"len\" 6]",
+            ),
+            (
+                "LCS a b IDX MINMATCHLEN 4 WITHMATCHLEN",
+                "[\"matches\" [[[4 7] [5 8] 4]] \"len\" 6]",
+            ),
+            (
+                "LCS a b IDX MINMATCHLEN -3 WITHMATCHLEN",
+                "[\"matches\" [[[4 7] [5 8] 4] [[2 3] [0 1] 2]] \"len\" 6]",
+            ),
             ("LCS a b LEN WITHMATCHLEN", "6"),
             ("LCS a none", "\"\""),
             ("LCS none a LEN", "0"),
             ("LCS none none IDX", "[\"matches\" [] \"len\" 0]"),
-            ("LCS a b LEN IDX", "ERR If you want both the length and indexes, please just use IDX."),
+            (
+                "LCS a b LEN IDX",
+                "ERR If you want both the length and indexes, please just use IDX.",
+            ),
             ("LCS a b MINMATCHLEN", "ERR syntax error"),
-            ("LCS a b MINMATCHLEN x", "ERR value is not an integer or out of range"),
+            (
+                "LCS a b MINMATCHLEN x",
+                "ERR value is not an integer or out of range",
+            ),
             ("LCS a b c", "ERR syntax error"),
             ("MSET m 1212 n 2121", "OK"),
             ("LCS m n", "\"212\""),
@@ -317,7 +391,10 @@ mod tests {
         rig.shard.settings.bulk_bytes_max = 4 * 10 * 10;
         rig.check(&[("LCS a b LEN", "9")]);
         rig.shard.settings.bulk_bytes_max -= 1;
-        rig.check(&[("LCS a b LEN", "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len")]);
+        rig.check(&[(
+            "LCS a b LEN",
+            "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len",
+        )]);
     }
 
     /// The length by the plain recurrence.
@@ -325,7 +402,11 @@ mod tests {
         let mut table = vec![vec![0; b.len() + 1]; a.len() + 1];
         for (i, x) in a.iter().enumerate() {
             for (j, y) in b.iter().enumerate() {
-                table[i + 1][j + 1] = if x == y { table[i][j] + 1 } else { table[i][j + 1].max(table[i + 1][j]) };
+                table[i + 1][j + 1] = if x == y {
+                    table[i][j] + 1
+                } else {
+                    table[i][j + 1].max(table[i + 1][j])
+                };
             }
         }
         table[a.len()][b.len()]
@@ -341,7 +422,9 @@ mod tests {
         let mut rig = Rig::new();
         let mut rng = Rng::new(5);
         for (rows, columns) in [(300, 200), (1_000, 900), (3, 400_000), (400_000, 2)] {
-            let mut text = |len: usize| -> Vec<u8> { (0..len).map(|_| b"abcd"[rng.below(4) as usize]).collect() };
+            let mut text = |len: usize| -> Vec<u8> {
+                (0..len).map(|_| b"abcd"[rng.below(4) as usize]).collect()
+            };
             let (a, b) = (text(rows), text(columns));
             rig.bytes(&[b"MSET", b"a", &a, b"b", &b]);
             let expected = length(&a, &b);
@@ -349,7 +432,10 @@ mod tests {
             let found = rig.bytes(&[b"LCS", b"a", b"b"]);
             assert_eq!(rig.slices > 1, rows * columns > 200_000, "{}", rig.slices);
             let header = format!("${expected}\r\n");
-            let found = found.strip_prefix(header.as_bytes()).and_then(|rest| rest.strip_suffix(b"\r\n")).unwrap();
+            let found = found
+                .strip_prefix(header.as_bytes())
+                .and_then(|rest| rest.strip_suffix(b"\r\n"))
+                .unwrap();
             assert!(is_subsequence(found, &a) && is_subsequence(found, &b));
         }
     }

@@ -43,10 +43,20 @@ pub const ROWS: &[KeyspaceRow] = &[
 ];
 
 /// A row to fill: one key, the category and group of strings.
-const ROW: Spec = Spec { categories: category::STRING, group: "string", complexity: "O(1)", ..Spec::NONE };
+const ROW: Spec = Spec {
+    categories: category::STRING,
+    group: "string",
+    complexity: "O(1)",
+    ..Spec::NONE
+};
 
 const READS: &[KeySpec] = &[KeySpec::range(access::RO | access::ACCESS, 1, 0, 1)];
-const CHANGES: &[KeySpec] = &[KeySpec::range(access::RW | access::ACCESS | access::UPDATE, 1, 0, 1)];
+const CHANGES: &[KeySpec] = &[KeySpec::range(
+    access::RW | access::ACCESS | access::UPDATE,
+    1,
+    0,
+    1,
+)];
 const OVERWRITES: &[KeySpec] = &[KeySpec::range(access::OW | access::UPDATE, 1, 0, 1)];
 
 /// Flags of the commands that may need memory for a value.
@@ -105,7 +115,9 @@ fn reply_get(cx: &mut Cx<'_>, key: &[u8]) -> bool {
 
 /// Whether a string of `length` bytes and `added` more may be built under `proto-max-bulk-len`.
 fn fits(length: usize, added: usize, bytes_max: u64) -> bool {
-    length.checked_add(added).is_some_and(|total| total as u64 <= bytes_max)
+    length
+        .checked_add(added)
+        .is_some_and(|total| total as u64 <= bytes_max)
 }
 
 #[cfg(test)]
@@ -114,10 +126,30 @@ mod tests {
 
     #[test]
     fn canonical_integers_are_stored_as_such() {
-        for text in ["0", "-1", "42", "-9223372036854775808", "9223372036854775807"] {
-            assert_eq!(stored(text.as_bytes()), StrValue::Int(text.parse().unwrap()));
+        for text in [
+            "0",
+            "-1",
+            "42",
+            "-9223372036854775808",
+            "9223372036854775807",
+        ] {
+            assert_eq!(
+                stored(text.as_bytes()),
+                StrValue::Int(text.parse().unwrap())
+            );
         }
-        for text in ["", "-", "-0", "007", "+1", " 1", "1 ", "1.0", "9223372036854775808", "123456789012345678901"] {
+        for text in [
+            "",
+            "-",
+            "-0",
+            "007",
+            "+1",
+            " 1",
+            "1 ",
+            "1.0",
+            "9223372036854775808",
+            "123456789012345678901",
+        ] {
             assert_eq!(stored(text.as_bytes()), StrValue::Bytes(text.as_bytes()));
         }
     }

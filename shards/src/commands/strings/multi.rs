@@ -12,14 +12,24 @@ pub(super) const MGET: KeyspaceRow = KeyspaceRow {
         name: "mget",
         arity: -2,
         flags: flag::READONLY | flag::FAST,
-        keys: &[KeySpec { find: Find::Range { last: -1, step: 1, limit: 0 }, ..READS[0] }],
+        keys: &[KeySpec {
+            find: Find::Range {
+                last: -1,
+                step: 1,
+                limit: 0,
+            },
+            ..READS[0]
+        }],
         tips: &["request_policy:multi_shard"],
         summary: "Returns the string values of several keys.",
         complexity: "O(N) with N keys",
         ..ROW
     },
     op: op_mget,
-    spread: Spread::Split { stride: 1, merge: Merge::Interleave },
+    spread: Spread::Split {
+        stride: 1,
+        merge: Merge::Interleave,
+    },
 };
 
 fn op_mget(cx: &mut Cx<'_>, args: &[&[u8]]) {
@@ -34,15 +44,28 @@ pub(super) const MSET: KeyspaceRow = KeyspaceRow {
         name: "mset",
         arity: -3,
         flags: WRITES,
-        keys: &[KeySpec { find: Find::Range { last: -1, step: 2, limit: 0 }, ..OVERWRITES[0] }],
-        tips: &["request_policy:multi_shard", "response_policy:all_succeeded"],
+        keys: &[KeySpec {
+            find: Find::Range {
+                last: -1,
+                step: 2,
+                limit: 0,
+            },
+            ..OVERWRITES[0]
+        }],
+        tips: &[
+            "request_policy:multi_shard",
+            "response_policy:all_succeeded",
+        ],
         since: "1.0.1",
         summary: "Sets the string values of several keys.",
         complexity: "O(N) with N keys",
         ..ROW
     },
     op: op_mset,
-    spread: Spread::Split { stride: 2, merge: Merge::Same },
+    spread: Spread::Split {
+        stride: 2,
+        merge: Merge::Same,
+    },
 };
 
 fn op_mset(cx: &mut Cx<'_>, args: &[&[u8]]) {
@@ -58,7 +81,11 @@ pub(super) const MSETNX: KeyspaceRow = KeyspaceRow {
         name: "msetnx",
         keys: &[KeySpec {
             access: access::OW | access::INSERT,
-            find: Find::Range { last: -1, step: 2, limit: 0 },
+            find: Find::Range {
+                last: -1,
+                step: 2,
+                limit: 0,
+            },
             ..OVERWRITES[0]
         }],
         tips: &["request_policy:multi_shard", "response_policy:agg_min"],
@@ -73,7 +100,10 @@ fn op_msetnx(cx: &mut Cx<'_>, args: &[&[u8]]) {
     if args.len().is_multiple_of(2) {
         return wrong_arity(cx, "msetnx");
     }
-    let free = args[1..].iter().step_by(2).all(|key| !cx.shard.exists(cx.db, key));
+    let free = args[1..]
+        .iter()
+        .step_by(2)
+        .all(|key| !cx.shard.exists(cx.db, key));
     if free {
         set_pairs(cx, &args[1..]);
     }
@@ -82,7 +112,8 @@ fn op_msetnx(cx: &mut Cx<'_>, args: &[&[u8]]) {
 
 fn set_pairs(cx: &mut Cx<'_>, pairs: &[&[u8]]) {
     for pair in pairs.chunks_exact(2) {
-        cx.shard.set(cx.db, pair[0], stored(pair[1]), ExpireChange::Clear);
+        cx.shard
+            .set(cx.db, pair[0], stored(pair[1]), ExpireChange::Clear);
     }
 }
 
@@ -101,15 +132,26 @@ mod tests {
             ("MSETNX c 1 d 2 c 3", "1"),
             ("MGET c d", "[\"3\" \"2\"]"),
             ("MSET a", "ERR wrong number of arguments for 'mset' command"),
-            ("MSET a 1 b", "ERR wrong number of arguments for 'mset' command"),
-            ("MSETNX a 1 b", "ERR wrong number of arguments for 'msetnx' command"),
+            (
+                "MSET a 1 b",
+                "ERR wrong number of arguments for 'mset' command",
+            ),
+            (
+                "MSETNX a 1 b",
+                "ERR wrong number of arguments for 'msetnx' command",
+            ),
         ]);
     }
 
     #[test]
     fn lifetimes_end() {
         let mut rig = Rig::new();
-        rig.check(&[("SET a 1 PX 5", "OK"), ("MSET a 2", "OK"), ("TTL a", "-1"), ("SET a 1 PX 5", "OK")]);
+        rig.check(&[
+            ("SET a 1 PX 5", "OK"),
+            ("MSET a 2", "OK"),
+            ("TTL a", "-1"),
+            ("SET a 1 PX 5", "OK"),
+        ]);
         rig.wait(6);
         rig.check(&[("MGET a", "[(nil)]"), ("MSETNX a 9", "1")]);
     }

@@ -41,13 +41,20 @@ fn op_decr(cx: &mut Cx<'_>, args: &[&[u8]]) {
 }
 
 pub(super) const INCRBY: KeyspaceRow = KeyspaceRow {
-    spec: Spec { name: "incrby", arity: 3, summary: "Adds a number to the integer value of a key.", ..INCR.spec },
+    spec: Spec {
+        name: "incrby",
+        arity: 3,
+        summary: "Adds a number to the integer value of a key.",
+        ..INCR.spec
+    },
     op: op_incrby,
     spread: Spread::One,
 };
 
 fn op_incrby(cx: &mut Cx<'_>, args: &[&[u8]]) {
-    let Some(by) = integer(cx, args[2]) else { return };
+    let Some(by) = integer(cx, args[2]) else {
+        return;
+    };
     add(cx, args[1], by);
 }
 
@@ -63,22 +70,31 @@ pub(super) const DECRBY: KeyspaceRow = KeyspaceRow {
 };
 
 fn op_decrby(cx: &mut Cx<'_>, args: &[&[u8]]) {
-    let Some(by) = integer(cx, args[2]) else { return };
-    let Some(negated) = by.checked_neg() else { return cx.error("ERR decrement would overflow") };
+    let Some(by) = integer(cx, args[2]) else {
+        return;
+    };
+    let Some(negated) = by.checked_neg() else {
+        return cx.error("ERR decrement would overflow");
+    };
     add(cx, args[1], negated);
 }
 
 fn add(cx: &mut Cx<'_>, key: &[u8], by: i64) {
     let Some(mut entry) = cx.shard.write(cx.db, key) else {
-        cx.shard.set(cx.db, key, StrValue::Int(by), ExpireChange::Clear);
+        cx.shard
+            .set(cx.db, key, StrValue::Int(by), ExpireChange::Clear);
         return cx.reply.integer(by);
     };
     let old = match entry.value() {
         ValueRef::Int(number) => Some(number),
         ValueRef::Bytes(bytes) => parse_i64(bytes),
     };
-    let Some(old) = old else { return cx.error(NOT_INTEGER) };
-    let Some(sum) = old.checked_add(by) else { return cx.error("ERR increment or decrement would overflow") };
+    let Some(old) = old else {
+        return cx.error(NOT_INTEGER);
+    };
+    let Some(sum) = old.checked_add(by) else {
+        return cx.error("ERR increment or decrement would overflow");
+    };
     entry.set_value(StrValue::Int(sum));
     cx.shard.changed(cx.db, key);
     cx.reply.integer(sum);
@@ -107,7 +123,9 @@ fn op_incrbyfloat(cx: &mut Cx<'_>, args: &[&[u8]]) {
         Some(ValueRef::Int(number)) => Some(LongDouble::from_i64(number)),
         Some(ValueRef::Bytes(bytes)) => LongDouble::parse(bytes),
     };
-    let (Some(old), Some(by)) = (old, LongDouble::parse(args[2])) else { return cx.error(NOT_FLOAT) };
+    let (Some(old), Some(by)) = (old, LongDouble::parse(args[2])) else {
+        return cx.error(NOT_FLOAT);
+    };
     let sum = old + by;
     if !sum.is_finite() {
         return cx.error("ERR increment would produce NaN or Infinity");
@@ -120,7 +138,8 @@ fn op_incrbyfloat(cx: &mut Cx<'_>, args: &[&[u8]]) {
             cx.shard.changed(cx.db, key);
         }
         None => {
-            cx.shard.set(cx.db, key, StrValue::Bytes(&text), ExpireChange::Clear);
+            cx.shard
+                .set(cx.db, key, StrValue::Bytes(&text), ExpireChange::Clear);
         }
     }
     cx.reply.bulk(&text);
@@ -147,8 +166,14 @@ mod tests {
             ("INCR k", "ERR increment or decrement would overflow"),
             ("SET k -9223372036854775808", "OK"),
             ("DECR k", "ERR increment or decrement would overflow"),
-            ("DECRBY k -9223372036854775808", "ERR decrement would overflow"),
-            ("INCRBY k 1.5", "ERR value is not an integer or out of range"),
+            (
+                "DECRBY k -9223372036854775808",
+                "ERR decrement would overflow",
+            ),
+            (
+                "INCRBY k 1.5",
+                "ERR value is not an integer or out of range",
+            ),
             ("SET k 007", "OK"),
             ("INCR k", "ERR value is not an integer or out of range"),
             ("SET k \"\"", "OK"),
@@ -175,8 +200,14 @@ mod tests {
             ("INCRBYFLOAT k x", "ERR value is not a valid float"),
             ("INCRBYFLOAT k \" 1\"", "ERR value is not a valid float"),
             ("INCRBYFLOAT k nan", "ERR value is not a valid float"),
-            ("INCRBYFLOAT k inf", "ERR increment would produce NaN or Infinity"),
-            ("INCRBYFLOAT none -inf", "ERR increment would produce NaN or Infinity"),
+            (
+                "INCRBYFLOAT k inf",
+                "ERR increment would produce NaN or Infinity",
+            ),
+            (
+                "INCRBYFLOAT none -inf",
+                "ERR increment would produce NaN or Infinity",
+            ),
             ("EXISTS none", "0"),
             ("SET k text", "OK"),
             ("INCRBYFLOAT k 1", "ERR value is not a valid float"),

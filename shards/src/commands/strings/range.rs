@@ -35,7 +35,9 @@ fn op_append(cx: &mut Cx<'_>, args: &[&[u8]]) {
     if !fits(entry.value().len(), tail.len(), bytes_max) {
         return cx.error(TOO_LONG);
     }
-    let Ok(length) = entry.append(tail) else { return cx.error(OUT_OF_MEMORY) };
+    let Ok(length) = entry.append(tail) else {
+        return cx.error(OUT_OF_MEMORY);
+    };
     cx.shard.changed(cx.db, key);
     cx.reply.integer(length as i64);
 }
@@ -56,17 +58,28 @@ pub(super) const GETRANGE: KeyspaceRow = KeyspaceRow {
 };
 
 pub(super) const SUBSTR: KeyspaceRow = KeyspaceRow {
-    spec: Spec { name: "substr", since: "1.0.0", ..GETRANGE.spec },
+    spec: Spec {
+        name: "substr",
+        since: "1.0.0",
+        ..GETRANGE.spec
+    },
     op: op_getrange,
     spread: Spread::One,
 };
 
 fn op_getrange(cx: &mut Cx<'_>, args: &[&[u8]]) {
-    let Some(first) = integer(cx, args[2]) else { return };
-    let Some(last) = integer(cx, args[3]) else { return };
-    let Some(entry) = cx.shard.read(cx.db, args[1]) else { return cx.reply.bulk(b"") };
+    let Some(first) = integer(cx, args[2]) else {
+        return;
+    };
+    let Some(last) = integer(cx, args[3]) else {
+        return;
+    };
+    let Some(entry) = cx.shard.read(cx.db, args[1]) else {
+        return cx.reply.bulk(b"");
+    };
     let mut digits = itoa::Buffer::new();
-    cx.reply.bulk(part(text(entry.value(), &mut digits), first, last));
+    cx.reply
+        .bulk(part(text(entry.value(), &mut digits), first, last));
 }
 
 /// The bytes from `first` to `last`, both included; negative positions count from the end.
@@ -75,7 +88,13 @@ fn part(bytes: &[u8], first: i64, last: i64) -> &[u8] {
         return b"";
     }
     let length = bytes.len() as i64;
-    let place = |position: i64| if position < 0 { length.saturating_add(position).max(0) } else { position };
+    let place = |position: i64| {
+        if position < 0 {
+            length.saturating_add(position).max(0)
+        } else {
+            position
+        }
+    };
     let (first, last) = (place(first), place(last).min(length - 1));
     if first > last {
         return b"";
@@ -100,10 +119,16 @@ pub(super) const SETRANGE: KeyspaceRow = KeyspaceRow {
 
 fn op_setrange(cx: &mut Cx<'_>, args: &[&[u8]]) {
     let (key, patch) = (args[1], args[3]);
-    let Some(offset) = integer(cx, args[2]) else { return };
-    let Ok(offset) = usize::try_from(offset) else { return cx.error("ERR offset is out of range") };
+    let Some(offset) = integer(cx, args[2]) else {
+        return;
+    };
+    let Ok(offset) = usize::try_from(offset) else {
+        return cx.error("ERR offset is out of range");
+    };
     let bytes_max = cx.shard.settings.bulk_bytes_max;
-    let Some(mut entry) = cx.shard.write(cx.db, key) else { return create_at(cx, key, offset, patch) };
+    let Some(mut entry) = cx.shard.write(cx.db, key) else {
+        return create_at(cx, key, offset, patch);
+    };
     if patch.is_empty() {
         let length = entry.value().len();
         return cx.reply.integer(length as i64);
@@ -112,7 +137,9 @@ fn op_setrange(cx: &mut Cx<'_>, args: &[&[u8]]) {
         return cx.error(TOO_LONG);
     }
     let end = offset + patch.len();
-    let Ok(bytes) = entry.grow(end) else { return cx.error(OUT_OF_MEMORY) };
+    let Ok(bytes) = entry.grow(end) else {
+        return cx.error(OUT_OF_MEMORY);
+    };
     bytes[offset..end].copy_from_slice(patch);
     let length = bytes.len();
     cx.shard.changed(cx.db, key);
@@ -129,7 +156,9 @@ fn create_at(cx: &mut Cx<'_>, key: &[u8], offset: usize, patch: &[u8]) {
     }
     let mut entry = Entry::new(key, StrValue::Bytes(b""), None);
     let end = offset + patch.len();
-    let Ok(bytes) = entry.grow(end) else { return cx.error(OUT_OF_MEMORY) };
+    let Ok(bytes) = entry.grow(end) else {
+        return cx.error(OUT_OF_MEMORY);
+    };
     bytes[offset..].copy_from_slice(patch);
     cx.shard.add(cx.db, entry);
     cx.shard.changed(cx.db, key);
@@ -174,13 +203,23 @@ mod tests {
             ("GETRANGE k 5 9", "\"\""),
             ("GETRANGE k 0 9223372036854775807", "\"hello\""),
             ("GETRANGE k -9223372036854775808 0", "\"h\""),
-            ("GETRANGE k a 1", "ERR value is not an integer or out of range"),
-            ("GETRANGE none 1 a", "ERR value is not an integer or out of range"),
+            (
+                "GETRANGE k a 1",
+                "ERR value is not an integer or out of range",
+            ),
+            (
+                "GETRANGE none 1 a",
+                "ERR value is not an integer or out of range",
+            ),
             ("SET k 12345", "OK"),
             ("GETRANGE k 1 2", "\"23\""),
         ]);
         assert_eq!(part(b"", 0, -1), b"");
-        assert_eq!(part(b"ab", -5, -5), b"a", "as in Redis: both ends are clamped to the first byte");
+        assert_eq!(
+            part(b"ab", -5, -5),
+            b"a",
+            "as in Redis: both ends are clamped to the first byte"
+        );
     }
 
     #[test]
@@ -199,7 +238,10 @@ mod tests {
             ("SETRANGE n 6 789", "9"),
             ("INCR n", "123456790"),
             ("SETRANGE k -1 x", "ERR offset is out of range"),
-            ("SETRANGE k x x", "ERR value is not an integer or out of range"),
+            (
+                "SETRANGE k x x",
+                "ERR value is not an integer or out of range",
+            ),
         ]);
         let long = "x".repeat(2_000);
         assert_eq!(rig.run(&format!("SETRANGE n 5 {long}")), "2005");
@@ -210,7 +252,11 @@ mod tests {
     fn strings_end_at_the_limit() {
         const ERROR: &str = "ERR string exceeds maximum allowed size (proto-max-bulk-len)";
         let mut rig = Rig::new();
-        rig.check(&[("SETRANGE k 536870912 x", ERROR), ("SETRANGE k 9223372036854775807 x", ERROR), ("DBSIZE", "0")]);
+        rig.check(&[
+            ("SETRANGE k 536870912 x", ERROR),
+            ("SETRANGE k 9223372036854775807 x", ERROR),
+            ("DBSIZE", "0"),
+        ]);
         rig.shard.settings.bulk_bytes_max = 10;
         rig.check(&[
             ("SET k 1234567", "OK"),

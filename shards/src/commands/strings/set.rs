@@ -43,7 +43,11 @@ struct SetOptions<'a> {
 impl<'a> SetOptions<'a> {
     /// `None` where Redis finds a syntax error.
     fn parse(mut args: &[&'a [u8]]) -> Option<Self> {
-        let mut options = SetOptions { condition: Condition::Always, get: false, expire: ExpireOption::Unset };
+        let mut options = SetOptions {
+            condition: Condition::Always,
+            get: false,
+            expire: ExpireOption::Unset,
+        };
         while let [word, rest @ ..] = args {
             if is(word, "NX") && options.condition != Condition::Present {
                 options.condition = Condition::Absent;
@@ -67,7 +71,8 @@ impl<'a> SetOptions<'a> {
 
 fn op_set(cx: &mut Cx<'_>, args: &[&[u8]]) {
     if args.len() == 3 {
-        cx.shard.set(cx.db, args[1], stored(args[2]), ExpireChange::Clear);
+        cx.shard
+            .set(cx.db, args[1], stored(args[2]), ExpireChange::Clear);
         return cx.reply.ok();
     }
     set_with_options(cx, args);
@@ -75,7 +80,9 @@ fn op_set(cx: &mut Cx<'_>, args: &[&[u8]]) {
 
 fn set_with_options(cx: &mut Cx<'_>, args: &[&[u8]]) {
     let (key, value) = (args[1], stored(args[2]));
-    let Some(options) = SetOptions::parse(&args[3..]) else { return cx.error(SYNTAX) };
+    let Some(options) = SetOptions::parse(&args[3..]) else {
+        return cx.error(SYNTAX);
+    };
     let change = match options.expire {
         ExpireOption::At(lifetime, amount) => match lifetime.deadline(cx, amount, "set") {
             Some(deadline) => ExpireChange::At(deadline),
@@ -118,7 +125,8 @@ pub(super) const SETNX: KeyspaceRow = KeyspaceRow {
 fn op_setnx(cx: &mut Cx<'_>, args: &[&[u8]]) {
     let absent = !cx.shard.exists(cx.db, args[1]);
     if absent {
-        cx.shard.set(cx.db, args[1], stored(args[2]), ExpireChange::Clear);
+        cx.shard
+            .set(cx.db, args[1], stored(args[2]), ExpireChange::Clear);
     }
     cx.reply.integer(absent.into());
 }
@@ -157,8 +165,11 @@ fn op_psetex(cx: &mut Cx<'_>, args: &[&[u8]]) {
 }
 
 fn set_for(cx: &mut Cx<'_>, args: &[&[u8]], lifetime: Lifetime, command: &str) {
-    let Some(deadline) = lifetime.deadline(cx, args[2], command) else { return };
-    cx.shard.set(cx.db, args[1], stored(args[3]), ExpireChange::At(deadline));
+    let Some(deadline) = lifetime.deadline(cx, args[2], command) else {
+        return;
+    };
+    cx.shard
+        .set(cx.db, args[1], stored(args[3]), ExpireChange::At(deadline));
     cx.reply.ok();
 }
 
@@ -177,7 +188,8 @@ pub(super) const GETSET: KeyspaceRow = KeyspaceRow {
 
 fn op_getset(cx: &mut Cx<'_>, args: &[&[u8]]) {
     reply_get(cx, args[1]);
-    cx.shard.set(cx.db, args[1], stored(args[2]), ExpireChange::Clear);
+    cx.shard
+        .set(cx.db, args[1], stored(args[2]), ExpireChange::Clear);
 }
 
 #[cfg(test)]
@@ -233,11 +245,23 @@ mod tests {
             ("SET k v KEEPTTL EX 1", "ERR syntax error"),
             ("SET k v PERSIST", "ERR syntax error"),
             ("SET k v EX", "ERR syntax error"),
-            ("SET k v EX ten", "ERR value is not an integer or out of range"),
+            (
+                "SET k v EX ten",
+                "ERR value is not an integer or out of range",
+            ),
             ("SET k v EX 0", "ERR invalid expire time in 'set' command"),
-            ("SET k v PXAT -1", "ERR invalid expire time in 'set' command"),
-            ("SET k v EX 9223372036854776", "ERR invalid expire time in 'set' command"),
-            ("SET k v PX 9223372036854775807", "ERR invalid expire time in 'set' command"),
+            (
+                "SET k v PXAT -1",
+                "ERR invalid expire time in 'set' command",
+            ),
+            (
+                "SET k v EX 9223372036854776",
+                "ERR invalid expire time in 'set' command",
+            ),
+            (
+                "SET k v PX 9223372036854775807",
+                "ERR invalid expire time in 'set' command",
+            ),
         ]);
     }
 
@@ -248,7 +272,11 @@ mod tests {
         rig.wait(10);
         rig.check(&[("GET k", "\"v\""), ("PTTL k", "0")]);
         rig.wait(1);
-        rig.check(&[("SET k w KEEPTTL GET", "(nil)"), ("TTL k", "-1"), ("SET k v PX 10", "OK")]);
+        rig.check(&[
+            ("SET k w KEEPTTL GET", "(nil)"),
+            ("TTL k", "-1"),
+            ("SET k v PX 10", "OK"),
+        ]);
         rig.wait(11);
         rig.check(&[("SET k w XX", "(nil)"), ("SETNX k w", "1")]);
         assert_eq!(rig.shard.stats.expired_keys, 2);
@@ -270,8 +298,14 @@ mod tests {
             ("PTTL k", "20"),
             ("SETEX k 0 v", "ERR invalid expire time in 'setex' command"),
             ("SETEX k x v", "ERR value is not an integer or out of range"),
-            ("PSETEX k -1 v", "ERR invalid expire time in 'psetex' command"),
-            ("SETEX k 1", "ERR wrong number of arguments for 'setex' command"),
+            (
+                "PSETEX k -1 v",
+                "ERR invalid expire time in 'psetex' command",
+            ),
+            (
+                "SETEX k 1",
+                "ERR wrong number of arguments for 'setex' command",
+            ),
         ]);
     }
 }
