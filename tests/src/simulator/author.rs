@@ -1,0 +1,260 @@
+//! `Author`: makes up the commands that clients send.
+//!
+//! Every value is used once, so that a reply tells which command wrote what it shows. Pays no attention to what the
+//! commands will do; the judges see to that.
+
+use tessera_io::sim::Prng;
+
+use super::command::{Command, Verb};
+use super::plan::Subject;
+use super::word::Word;
+
+/// Keys of a command with many, at most.
+const KEYS_MAX: usize = 4;
+/// Length of a big value.
+const BIG_BYTES: usize = 64 << 10;
+/// A time that no run reaches, milliseconds since the epoch.
+const FUTURE_MS: u64 = 9_000_000_000_000;
+
+/// Makes commands up.
+pub struct Author {
+    prng: Prng,
+    subject: Subject,
+    weight: u64,
+    written: u64,
+}
+
+impl Author {
+    /// An author on this subject.
+    #[must_use]
+    pub fn new(prng: Prng, subject: Subject) -> Self {
+        let weight = subject.verbs.iter().map(|(_, weight)| weight).sum();
+        Self {
+            prng,
+            subject,
+            weight,
+            written: 0,
+        }
+    }
+
+    fn verb(&mut self) -> Verb {
+        let mut at = self.prng.below(self.weight);
+        for (verb, weight) in &self.subject.verbs {
+            if at < *weight {
+                return *verb;
+            }
+            at -= weight;
+        }
+        Verb::Get
+    }
+
+    fn one_in(&mut self, n: u64) -> bool {
+        self.prng.below(n) == 0
+    }
+
+    /// A value that was never used before.
+    fn value(&mut self, client: usize) -> Word {
+        self.written += 1;
+        let number = self.written;
+        if self.one_in(3) {
+            Word::from((number * 10 + client as u64).to_string())
+        } else {
+            Word::from(format!("c{client}v{number}"))
+        }
+    }
+
+    /// A value of many KiB that was never used before.
+    fn big_value(&mut self, client: usize) -> Word {
+        let mut bytes = self.value(client).to_vec();
+        let length = if self.one_in(4) {
+            BIG_BYTES / 8
+        } else {
+            BIG_BYTES
+        };
+        bytes.resize(length, b'a' + client as u8);
+        Word::new(&bytes)
+    }
+
+    fn key(&mut self) -> Word {
+        let keys = &self.subject.keys;
+        keys[self.prng.index(keys.len())].clone()
+    }
+
+    /// A key that may go.
+    fn mortal_key(&mut self) -> Word {
+        let mortal = &self.subject.keys[self.subject.anchors..];
+        mortal[self.prng.index(mortal.len())].clone()
+    }
+
+    fn keys(&mut self) -> Vec<Word> {
+        let count = 1 + self.prng.index(KEYS_MAX);
+        (0..count).map(|_| self.key()).collect()
+    }
+
+    fn pairs(&mut self, client: usize) -> Vec<Word> {
+        let keys = self.keys();
+        let pair = |key: Word| [key, self.value(client)];
+        keys.into_iter().flat_map(pair).collect()
+    }
+
+    fn database(&mut self) -> Word {
+        Word::from(self.database_number().to_string())
+    }
+
+    fn database_number(&mut self) -> usize {
+        let databases = &self.subject.databases;
+        databases[self.prng.index(databases.len())]
+    }
+
+    /// The next command of this client.
+    pub fn command(&mut self, client: usize) -> Command {
+        let verb = self.verb();
+        if !self.subject.big_keys.is_empty() && self.one_in(2) {
+            return self.big_command(client);
+        }
+        let args = match verb {
+            Verb::Echo => vec![self.value(client)],
+            Verb::Select => vec![self.database()],
+            Verb::DbSize | Verb::RandomKey | Verb::FlushAll | Verb::FlushDb => Vec::new(),
+            Verb::Keys => vec![self.pattern()],
+            Verb::Scan => vec![Word::from("0")],
+            Verb::SwapDb => vec![self.database(), self.database()],
+
+            Verb::Get | Verb::StrLen | Verb::Incr | Verb::PexpireTime | Verb::Persist => {
+                vec![self.key()]
+            }
+            Verb::GetDel => vec![self.mortal_key()],
+            Verb::GetRange => vec![self.key(), Word::from("1"), Word::from("3")],
+            Verb::IncrBy => vec![self.key(), Word::from("1000000")],
+            Verb::Set => self.set(client),
+            Verb::SetNx | Verb::GetSet | Verb::Append => vec![self.key(), self.value(client)],
+            Verb::SetRange => vec![self.key(), Word::from("2"), self.value(client)],
+            Verb::PexpireAt if self.one_in(3) => vec![self.mortal_key(), Word::from("1")],
+            Verb::PexpireAt => vec![self.key(), self.moment()],
+
+            Verb::Mget | Verb::Exists | Verb::Touch => self.keys(),
+            Verb::Del | Verb::Unlink => {
+                let count = 1 + self.prng.index(KEYS_MAX);
+                (0..count).map(|_| self.mortal_key()).collect()
+            }
+            Verb::Mset | Verb::MsetNx => self.pairs(client),
+            Verb::Rename | Verb::RenameNx => vec![self.mortal_key(), self.key()],
+            Verb::Copy => self.copy(),
+            Verb::Move => vec![self.mortal_key(), self.database()],
+            Verb::Lcs => vec![self.key(), self.key(), Word::from("LEN")],
+        };
+        Command::new(verb, args)
+    }
+
+    /// A moment in the future, never the same.
+    fn moment(&mut self) -> Word {
+        self.written += 1;
+        Word::from((FUTURE_MS + self.written).to_string())
+    }
+
+    fn pattern(&mut self) -> Word {
+        match self.prng.index(4) {
+            0 => self.key(),
+            1 => Word::from("{*"),
+            _ => Word::from("*"),
+        }
+    }
+
+    fn set(&mut self, client: usize) -> Vec<Word> {
+        let mut args = vec![self.key(), self.value(client)];
+        if self.one_in(6) {
+            args.push(Word::from(["NX", "XX"][self.prng.index(2)]));
+        }
+        if self.one_in(6) {
+            args.push(Word::from("GET"));
+        }
+        let has_times = self
+            .subject
+            .verbs
+            .iter()
+            .any(|(verb, _)| *verb == Verb::PexpireAt);
+        if has_times && self.one_in(3) {
+            if self.one_in(2) {
+                args.push(Word::from("KEEPTTL"));
+            } else {
+                args.extend([Word::from("PXAT"), self.moment()]);
+            }
+        }
+        args
+    }
+
+    fn copy(&mut self) -> Vec<Word> {
+        let mut args = vec![self.key(), self.key()];
+        if self.one_in(3) {
+            args.extend([Word::from("DB"), self.database()]);
+        }
+        if self.one_in(2) {
+            args.push(Word::from("REPLACE"));
+        }
+        args
+    }
+
+    /// A command about big values.
+    fn big_command(&mut self, client: usize) -> Command {
+        let keys = self.subject.big_keys.clone();
+        let mut key = || keys[self.prng.index(keys.len())].clone();
+        let (a, b) = (key(), key());
+        match self.prng.index(8) {
+            0 | 1 => Command::new(Verb::Set, vec![a, self.big_value(client)]),
+            2 => Command::new(Verb::Rename, vec![a, b]),
+            3 => Command::new(Verb::Copy, vec![a, b, Word::from("REPLACE")]),
+            4 => Command::new(Verb::SetRange, vec![a, Word::from("9"), self.value(client)]),
+            5 => Command::new(Verb::Mget, vec![a, b]),
+            _ => Command::new(Verb::Get, vec![a]),
+        }
+    }
+
+    /// A command of a flood: small and with a small reply, or a big reply where there are big values.
+    pub fn flood_command(&mut self, client: usize) -> Command {
+        match self.subject.big_keys.first().cloned() {
+            Some(key) => Command::new(Verb::Get, vec![key]),
+            None if self.one_in(8) => {
+                let (key, value) = (self.key(), self.value(client));
+                Command::new(Verb::Set, vec![key, value])
+            }
+            None => Command::new(Verb::Get, vec![self.key()]),
+        }
+    }
+
+    /// One command that sets all keys.
+    pub fn prefill(&mut self, client: usize) -> Command {
+        let mut pairs = Vec::new();
+        for key in self.subject.keys.clone() {
+            pairs.extend([key, self.value(client)]);
+        }
+        for key in self.subject.big_keys.clone() {
+            pairs.extend([key, self.big_value(client)]);
+        }
+        Command::new(Verb::Mset, pairs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simulator::model::Model;
+    use crate::simulator::plan::Plan;
+
+    #[test]
+    fn whatever_it_writes_the_oracle_understands() {
+        for seed in 0..40 {
+            let plan = Plan::from_seed(seed);
+            let mut author = Author::new(Prng::new(seed), plan.subject);
+            let mut model = Model::default();
+            model.apply(0, &author.prefill(0));
+            for _ in 0..300 {
+                let command = author.command(1);
+                let answer = model.apply(0, &command).to_string();
+                let expected = ["-ERR no such key", "-ERR source", "-ERR value is not"];
+                let is_fine = !answer.starts_with('-')
+                    || expected.iter().any(|text| answer.starts_with(text));
+                assert!(is_fine, "{command}: {answer}");
+            }
+        }
+    }
+}

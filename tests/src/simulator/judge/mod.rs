@@ -1,0 +1,7 @@
+//! The judges: each looks at a finished epoch and says what is wrong with it. None of them
+//! takes part in the run.
+
+pub mod order;
+pub mod place;
+pub mod rest;
+pub mod scans;

@@ -1,0 +1,291 @@
+//! `Plan`: what a seed decides before anything runs: shards, clients and their habits, keys, commands, faults.
+//!
+//! Everything that can be switched off is off in a part of the worlds, and the sizes differ widely: small calm worlds
+//! give histories that a person can read, wild ones find what nobody thought of (swarm testing,
+//! Groce et al., ISSTA 2012).
+
+use tessera_io::sim::{Bounds, Faults, Prng};
+
+use super::command::Verb;
+use super::word::Word;
+
+/// How the clients of a world behave. Probabilities in parts per million per occasion.
+#[derive(Clone, Debug)]
+pub struct Habits {
+    /// Commands sent together, at most.
+    pub depth_max: usize,
+    /// Sends more before all replies have come.
+    pub impatient_ppm: u32,
+    /// Stops reading for a while.
+    pub slow_ppm: u32,
+    /// Closes, resets or half-closes its connection.
+    pub leave_ppm: u32,
+    /// Begins a SCAN.
+    pub scan_ppm: u32,
+    /// Time between two actions.
+    pub think_ns: Bounds,
+    /// How long a slow client does not read.
+    pub pause_ns: Bounds,
+}
+
+/// What the clients of a world talk about.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// Keys with small values. The first `anchors` are never deleted by name.
+    pub keys: Vec<Word>,
+    /// How many of `keys` stay.
+    pub anchors: usize,
+    /// Keys with values of many KiB.
+    pub big_keys: Vec<Word>,
+    /// Databases in use.
+    pub databases: Vec<usize>,
+    /// Commands and how often they are chosen.
+    pub verbs: Vec<(Verb, u64)>,
+}
+
+/// What a seed decides.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The seed.
+    pub seed: u64,
+    /// Shards of the node.
+    pub shards: usize,
+    /// Clients.
+    pub clients: usize,
+    /// Epochs, each of which is judged by itself.
+    pub epochs: usize,
+    /// Commands of all clients in an epoch, about.
+    pub commands: usize,
+    /// One client sends all it has in one go.
+    pub has_flood: bool,
+    /// The first epoch sets all keys.
+    pub prefills: bool,
+    /// How clients behave.
+    pub habits: Habits,
+    /// What they talk about.
+    pub subject: Subject,
+    /// What a phase of a turn costs.
+    pub phase_ns: Bounds,
+    /// What goes wrong.
+    pub faults: Faults,
+}
+
+/// Commands, and how often each is chosen relative to the others.
+const WEIGHTS: &[(Verb, u64)] = &[
+    (Verb::Get, 8),
+    (Verb::Set, 10),
+    (Verb::GetSet, 4),
+    (Verb::Incr, 6),
+    (Verb::IncrBy, 2),
+    (Verb::Append, 6),
+    (Verb::SetRange, 2),
+    (Verb::GetDel, 3),
+    (Verb::StrLen, 1),
+    (Verb::GetRange, 1),
+    (Verb::SetNx, 2),
+    (Verb::Echo, 1),
+    (Verb::Select, 2),
+    (Verb::Mget, 10),
+    (Verb::Mset, 10),
+    (Verb::MsetNx, 6),
+    (Verb::Del, 4),
+    (Verb::Unlink, 1),
+    (Verb::Exists, 3),
+    (Verb::Touch, 1),
+    (Verb::Rename, 8),
+    (Verb::RenameNx, 4),
+    (Verb::Copy, 6),
+    (Verb::Move, 3),
+    (Verb::SwapDb, 2),
+    (Verb::FlushAll, 1),
+    (Verb::FlushDb, 1),
+    (Verb::DbSize, 3),
+    (Verb::Keys, 4),
+    (Verb::RandomKey, 2),
+    (Verb::Lcs, 3),
+];
+
+/// Commands about expiry: a node with a key that expires is never quite at rest, which can hide a lost wake-up, so
+/// most worlds have none.
+const TIME_WEIGHTS: &[(Verb, u64)] = &[
+    (Verb::PexpireAt, 4),
+    (Verb::PexpireTime, 2),
+    (Verb::Persist, 2),
+];
+
+/// Names of keys: some alone, some tied together by a hash tag.
+const NAMES: &[&str] = &[
+    "a", "b", "c", "d", "e", "f", "{t}1", "{t}2", "{u}1", "{u}2", "{v}1", "g", "h", "i", "j", "k",
+    "l", "m", "{v}2", "n",
+];
+
+fn chosen_verbs(prng: &mut Prng) -> Vec<(Verb, u64)> {
+    let mut verbs: Vec<(Verb, u64)> = WEIGHTS.to_vec();
+    if prng.chance(250_000) {
+        verbs.extend_from_slice(TIME_WEIGHTS);
+    }
+    if prng.chance(800_000) {
+        verbs.retain(|_| prng.chance(500_000));
+    }
+    let has = |verbs: &[(Verb, u64)], any: [Verb; 2]| verbs.iter().any(|(v, _)| any.contains(v));
+    if !has(&verbs, [Verb::Set, Verb::Mset]) {
+        verbs.push((Verb::Set, 10));
+        verbs.push((Verb::Mset, 10));
+    }
+    if !has(&verbs, [Verb::Get, Verb::Mget]) {
+        verbs.push((Verb::Get, 8));
+        verbs.push((Verb::Mget, 8));
+    }
+    verbs
+}
+
+fn chosen_subject(prng: &mut Prng, is_tiny: bool, is_big: bool) -> Subject {
+    let count = if is_tiny {
+        2 + prng.index(3)
+    } else {
+        3 + prng.index(NAMES.len() - 3)
+    };
+    let mut names = NAMES.to_vec();
+    let keys = (0..count).map(|_| Word::from(names.swap_remove(prng.index(names.len()))));
+    let keys: Vec<Word> = keys.collect();
+    let anchors = if prng.chance(500_000) { count / 2 } else { 0 };
+    let big_keys = if is_big {
+        ["B1", "B2", "B3"].map(Word::from).to_vec()
+    } else {
+        Vec::new()
+    };
+    let databases = match prng.index(3) {
+        0 => vec![0],
+        1 => vec![0, 5],
+        _ => vec![0, 3, 15],
+    };
+    Subject {
+        keys,
+        anchors,
+        big_keys,
+        databases,
+        verbs: chosen_verbs(prng),
+    }
+}
+
+/// 0 in half of the cases, else a rate up to `ppm_max`.
+fn sometimes(prng: &mut Prng, ppm_max: u32) -> u32 {
+    let rate = 1 + prng.below(u64::from(ppm_max)) as u32;
+    if prng.chance(500_000) { rate } else { 0 }
+}
+
+fn chosen_faults(prng: &mut Prng, is_calm: bool, is_large: bool) -> Faults {
+    let mut faults = if is_calm {
+        let mut faults = Faults::none();
+        faults.delay_ns = Bounds::new(500, 20_000);
+        faults.shuffle = true;
+        faults
+    } else {
+        Faults::from_seed(prng)
+    };
+    // A client that does not read while the server says goodbye would lose what was said.
+    faults.linger_ns = Bounds::new(u64::MAX, u64::MAX);
+    if is_large {
+        faults.socket_bytes = Bounds::new(32 << 10, 256 << 10);
+        faults.fragment_bytes = Bounds::new(1 << 10, 64 << 10);
+    }
+    faults
+}
+
+impl Plan {
+    /// The plan of this seed.
+    #[must_use]
+    pub fn from_seed(seed: u64) -> Self {
+        let mut prng = Prng::new(seed ^ 0x7465_7373_6572_6121);
+        let prng = &mut prng;
+        let is_tiny = prng.chance(300_000);
+        let is_big = !is_tiny && prng.chance(40_000);
+        let has_flood = !is_tiny && prng.chance(40_000);
+        let faults_calm = prng.chance(if is_tiny { 600_000 } else { 200_000 });
+        let faults = chosen_faults(prng, faults_calm, is_big || has_flood);
+        let think_max = faults.delay_ns.max * [1, 2, 8][prng.index(3)];
+        let habits = Habits {
+            depth_max: 1 + prng.index(if is_tiny { 4 } else { 12 }),
+            impatient_ppm: sometimes(prng, 900_000),
+            slow_ppm: sometimes(prng, 200_000),
+            leave_ppm: sometimes(prng, 100_000),
+            scan_ppm: sometimes(prng, 200_000),
+            think_ns: Bounds::new(0, think_max),
+            pause_ns: Bounds::new(think_max, think_max * 20),
+        };
+        Self {
+            seed,
+            shards: [1, 2, 2, 2, 3, 3, 4, 5][prng.index(8)],
+            clients: 2 + prng.index(if is_tiny { 2 } else { 5 }),
+            epochs: 1 + prng.index(3),
+            commands: if is_tiny {
+                4 + prng.index(8)
+            } else {
+                10 + prng.index(46)
+            },
+            has_flood,
+            prefills: prng.chance(800_000),
+            subject: chosen_subject(prng, is_tiny, is_big),
+            habits,
+            phase_ns: Bounds::new(0, [0, 200, 2_000][prng.index(3)]),
+            faults,
+        }
+    }
+
+    /// Whether keys may get a time at which they expire.
+    #[must_use]
+    pub fn has_times(&self) -> bool {
+        let is_about_time = |(verb, _): &(Verb, u64)| *verb == Verb::PexpireAt;
+        self.subject.verbs.iter().any(is_about_time)
+    }
+
+    /// The plan on a few lines.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let verbs: Vec<&str> = self
+            .subject
+            .verbs
+            .iter()
+            .map(|(verb, _)| verb.word())
+            .collect();
+        let Habits {
+            depth_max,
+            impatient_ppm,
+            slow_ppm,
+            leave_ppm,
+            ..
+        } = self.habits;
+        format!(
+            "{} shards, {} clients, {} epochs of {} commands; pipelines to {depth_max}, impatient {impatient_ppm}, \
+             slow {slow_ppm}, leaving {leave_ppm} ppm; flood {}, big {}\n{}\n{:?}",
+            self.shards,
+            self.clients,
+            self.epochs,
+            self.commands,
+            self.has_flood,
+            !self.subject.big_keys.is_empty(),
+            verbs.join(" "),
+            self.faults,
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plans_cover_their_range() {
+        let plans: Vec<Plan> = (0..400).map(Plan::from_seed).collect();
+        let share = |holds: fn(&Plan) -> bool| plans.iter().filter(|plan| holds(plan)).count();
+        for shards in 1..=5 {
+            assert!(plans.iter().filter(|plan| plan.shards == shards).count() > 20);
+        }
+        assert!(share(|plan| plan.habits.leave_ppm > 0) > 150);
+        assert!(share(|plan| plan.faults.spurious_ppm == 0) > 150);
+        assert!((20..150).contains(&share(Plan::has_times)));
+        assert!(share(|plan| plan.has_flood) > 4);
+        assert!(share(|plan| !plan.subject.big_keys.is_empty()) > 4);
+        assert!(plans.iter().all(|plan| plan.subject.keys.len() >= 2));
+    }
+}

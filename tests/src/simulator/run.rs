@@ -1,0 +1,324 @@
+//! `Run`: one seed from beginning to end: worlds, epochs, judges.
+//!
+//! An epoch is a bounded number of commands between two moments of rest. Each is judged by itself, from the keyspace at its
+//! beginning to the one at its end, both of which are read from the tables.
+
+use std::fmt;
+
+use tessera_io::sim::{Prng, Step, World};
+
+use super::author::Author;
+use super::client::{Client, Stage};
+use super::history::History;
+use super::judge::order::{self, Impasse, Ruling};
+use super::judge::{place, rest, scans};
+use super::model::Model;
+use super::node::{Node, Tampering};
+use super::plan::Plan;
+use super::word::{digest, mix};
+
+/// Steps after which an epoch counts as endless.
+const STEPS_MAX: u64 = 2_000_000;
+/// Time without any reply after which an epoch counts as endless: more than any delay, and more than a tick of the server.
+const SILENCE_NS: u64 = 20_000_000_000;
+/// In a world with keys that expire, which never stands still: time without any reply after which everybody may be at rest.
+const CALM_NS: u64 = 1_000_000_000;
+/// Commands in a flood: more than a connection may have in flight.
+const FLOOD_COMMANDS: usize = 1_300;
+/// Commands in a flood with big replies: more than the server lets pile up.
+const BIG_FLOOD_COMMANDS: usize = 60;
+
+/// What a run did.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Account {
+    /// Stands for all that happened.
+    pub hash: u64,
+    /// Commands sent.
+    pub commands: u64,
+    /// Commands without a reply because their connection was cut.
+    pub cut: u64,
+    /// Whole SCANs judged.
+    pub scans: u64,
+    /// Epochs judged.
+    pub epochs: u64,
+    /// Epochs in which the search for an order gave up.
+    pub undecided: u64,
+    /// Steps of the scheduler.
+    pub steps: u64,
+}
+
+/// Why a run failed.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// The seed.
+    pub seed: u64,
+    /// The epoch, from 0.
+    pub epoch: usize,
+    /// The judge who says so.
+    pub judge: &'static str,
+    /// What it says.
+    pub complaint: String,
+    /// Operations in the epoch.
+    pub operations: usize,
+    /// Plan, owners, keyspace at the beginning, history.
+    pub picture: String,
+}
+
+/// One seed.
+pub struct Run {
+    plan: Plan,
+    world: World,
+    node: Node,
+    clients: Vec<Client>,
+    author: Author,
+    prng: Prng,
+    history: History,
+    start: Model,
+    epoch: usize,
+    account: Account,
+}
+
+impl Run {
+    /// A run that is about to begin.
+    #[must_use]
+    pub fn new(plan: Plan, tampering: Tampering) -> Self {
+        let world = World::new(plan.seed, plan.faults.clone());
+        let mut prng = Prng::new(!plan.seed);
+        let node = Node::new(&world, plan.shards, plan.phase_ns, prng.fork(), tampering);
+        let client = |number| Client::new(number, prng.fork(), plan.habits.clone());
+        Self {
+            clients: (0..plan.clients).map(client).collect(),
+            author: Author::new(prng.fork(), plan.subject.clone()),
+            prng,
+            node,
+            world,
+            plan,
+            history: History::default(),
+            start: Model::default(),
+            epoch: 0,
+            account: Account::default(),
+        }
+    }
+
+    /// Runs all epochs.
+    ///
+    /// # Errors
+    /// What the first judge to complain says.
+    pub fn run(&mut self) -> Result<Account, Failure> {
+        let epochs = self.plan.epochs + usize::from(self.plan.prefills);
+        for epoch in 0..epochs {
+            self.epoch = epoch;
+            self.history = History::default();
+            self.begin_epoch();
+            self.play().map_err(|text| self.failure("clients", text))?;
+            self.judge()?;
+        }
+        Ok(self.account)
+    }
+
+    /// Keeps what happens in the world for `trace`.
+    pub fn keep_trace(&self) {
+        self.world.keep_trace();
+    }
+
+    /// What happened in the world, one line each.
+    #[must_use]
+    pub fn trace(&self) -> Vec<String> {
+        let entries = self.world.take_trace();
+        entries.iter().map(ToString::to_string).collect()
+    }
+
+    fn begin_epoch(&mut self) {
+        let Self {
+            plan,
+            world,
+            clients,
+            author,
+            history,
+            prng,
+            ..
+        } = self;
+        let mut stage = Stage {
+            world,
+            shards: plan.shards,
+            author,
+            history,
+        };
+        if plan.prefills && self.epoch == 0 {
+            clients[0].prefill(&mut stage);
+            return;
+        }
+        let flooding = plan.has_flood.then(|| prng.index(clients.len()));
+        let share = plan.commands.div_ceil(clients.len());
+        for (number, client) in clients.iter_mut().enumerate() {
+            let is_flood = flooding == Some(number);
+            let commands = match (is_flood, plan.subject.big_keys.is_empty()) {
+                (true, true) => FLOOD_COMMANDS,
+                (true, false) => BIG_FLOOD_COMMANDS,
+                (false, _) => 1 + prng.index(share * 2 - 1),
+            };
+            client.begin(commands, is_flood, &mut stage);
+        }
+    }
+
+    /// Runs until everybody is at rest.
+    fn play(&mut self) -> Result<(), String> {
+        let Self {
+            plan,
+            world,
+            node,
+            clients,
+            author,
+            history,
+            account,
+            ..
+        } = self;
+        let (mut steps, mut heard, mut heard_at) = (0, 0, world.now());
+        loop {
+            let mut stage = Stage {
+                world,
+                shards: plan.shards,
+                author,
+                history,
+            };
+            for client in clients.iter_mut() {
+                client.look(&mut stage)?;
+            }
+            if history.events() != heard {
+                (heard, heard_at) = (history.events(), world.now());
+            }
+            // Keys that expire make the node tick for ever.
+            if plan.has_times()
+                && world.now() > heard_at + CALM_NS
+                && clients.iter().all(Client::is_done)
+                && node.is_at_rest(world)
+            {
+                break;
+            }
+            match world.step() {
+                Step::Shard(shard) => {
+                    let done = node.step(shard, world);
+                    done.map_err(|error| error.to_string())?;
+                }
+                Step::Time if world.now() > heard_at + SILENCE_NS => break,
+                Step::Time => {}
+                Step::Idle => break,
+            }
+            steps += 1;
+            if steps > STEPS_MAX {
+                return Err(format!("no end in sight:\n{}", node.situation(world)));
+            }
+        }
+        account.steps += steps;
+        Ok(())
+    }
+
+    fn judge(&mut self) -> Result<(), Failure> {
+        let complaint = rest::judge(&self.world, &self.node, &self.clients, &self.history);
+        if let Some(complaint) = complaint {
+            return Err(self.failure("rest", complaint));
+        }
+        let end = place::judge(&self.node).map_err(|text| self.failure("place", text))?;
+        match order::judge(&self.start, &self.history, &end) {
+            Ruling::Ordered(_) => {}
+            Ruling::GaveUp => self.account.undecided += 1,
+            Ruling::Impossible(impasse) => {
+                let text = self.impasse(&impasse);
+                return Err(self.failure("order", text));
+            }
+        }
+        for cycle in &self.history.cycles {
+            if let Some(text) = scans::judge(&self.start, &self.history, cycle) {
+                let line = self.history.line(cycle.first);
+                return Err(self.failure("scans", format!("{text}, in the SCAN from\n  {line}")));
+            }
+        }
+        self.close_accounts();
+        self.start = end;
+        Ok(())
+    }
+
+    fn close_accounts(&mut self) {
+        let operations = &self.history.operations;
+        let account = &mut self.account;
+        account.epochs += 1;
+        account.commands += operations.len() as u64;
+        account.scans += self.history.cycles.len() as u64;
+        let cut = operations
+            .iter()
+            .filter(|operation| operation.answered.is_none());
+        account.cut += cut.count() as u64;
+        let history = digest(self.history.to_string().as_bytes());
+        account.hash = mix(account.hash, mix(history, self.world.trace_hash()));
+    }
+
+    // ---- reporting -------------------------------------------------------------------------
+
+    fn impasse(&self, impasse: &Impasse) -> String {
+        let mut text =
+            String::from("no order explains the replies. The farthest beginning of one:\n");
+        for operation in &impasse.order {
+            text.push_str(&format!("  {}\n", self.history.line(*operation)));
+        }
+        text.push_str(&format!("with this keyspace then:\n{}", impasse.model));
+        text.push_str("What is next on each connection, and what it would have to answer there:\n");
+        for (operation, answer) in &impasse.next {
+            let line = self.history.line(*operation);
+            match answer {
+                Some(answer) => text.push_str(&format!("  {line}\n      here: {answer}\n")),
+                None => text.push_str(&format!("  {line}\n      here: not before the others\n")),
+            }
+        }
+        if !impasse.differences.is_empty() {
+            text.push_str("The keyspace of the model against that of the node at the end:\n");
+            for line in &impasse.differences {
+                text.push_str(&format!("  {line}\n"));
+            }
+        }
+        text
+    }
+
+    /// A failure of this run.
+    #[must_use]
+    pub fn failure(&self, judge: &'static str, complaint: String) -> Failure {
+        let subject = &self.plan.subject;
+        let keys = subject.keys.iter().chain(&subject.big_keys);
+        let owners: Vec<String> = keys
+            .map(|key| format!("{key}@{}", place::owner(key, self.plan.shards)))
+            .collect();
+        let picture = format!(
+            "plan: {}\nowners: {}\nkeyspace at the beginning of epoch {}:\n{}history (sent..answered):\n{}",
+            self.plan.summary(),
+            owners.join(" "),
+            self.epoch,
+            self.start,
+            self.history,
+        );
+        Failure {
+            seed: self.plan.seed,
+            epoch: self.epoch,
+            judge,
+            complaint,
+            operations: self.history.operations.len(),
+            picture,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            seed,
+            epoch,
+            judge,
+            complaint,
+            picture,
+            ..
+        } = self;
+        writeln!(
+            f,
+            "seed {seed} failed in epoch {epoch}, says the judge of {judge}:"
+        )?;
+        writeln!(f, "{complaint}\n{picture}")
+    }
+}
