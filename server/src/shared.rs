@@ -10,7 +10,7 @@ use tessera_shards::mesh::Mesh;
 use tessera_shards::shard::Stats;
 
 use crate::config::{Config, Rename};
-use crate::front::Front;
+use crate::front::{Front, Tally};
 use crate::info::Rates;
 use crate::logging::Verbosity;
 use crate::session::SessionFn;
@@ -77,6 +77,8 @@ pub struct Figures {
     pub mem_bytes: u64,
     /// Per database.
     pub dbs: Vec<DbFigures>,
+    /// Per command and per error.
+    pub tally: Tally,
     /// What changes how fast.
     pub rates: Rates,
 }

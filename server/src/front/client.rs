@@ -10,8 +10,11 @@ use tessera_io::{ConnId, Peer};
 
 /// Reply bytes not yet handed to the kernel above which a client's next command waits.
 pub(crate) const OUTPUT_BYTES_MAX: usize = 1 << 20;
-/// Unanswered commands above which a client's next command waits.
-pub(crate) const IN_FLIGHT_MAX: usize = 1024;
+/// Unanswered commands above which a client's next command waits: at the start, and when its replies have shown to be small.
+const IN_FLIGHT_START: usize = 64;
+const IN_FLIGHT_MAX: usize = 1024;
+/// A reply above which fewer commands may be unanswered, so that replies which are on their way together stay bounded.
+const REPLY_BYTES_LARGE: usize = 16 * 1024;
 /// What a client keeps of its buffers when it is idle.
 const SIDE_BYTES_KEPT: usize = 4096;
 const SLOTS_KEPT: usize = 64;
@@ -31,8 +34,8 @@ pub enum ReplyMode {
 /// The place of one reply.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Slot {
-    /// Not answered yet.
-    Waiting,
+    /// Not answered yet: the number of its command.
+    Waiting(u16),
     /// Not answered yet, and the answer is to be dropped.
     Muted,
     /// Answered: bytes of `Client::side`.
@@ -96,6 +99,8 @@ pub struct Client {
     pub(crate) batched_target: usize,
     /// Sequence number of the first slot.
     pub(crate) first_seq: u32,
+    /// Unanswered commands it may have.
+    in_flight_max: usize,
     /// Replies owed.
     pub(crate) slots: VecDeque<Slot>,
     /// Replies that wait for earlier ones.
@@ -138,6 +143,7 @@ impl Client {
             batched_turn: 0,
             batched_target: 0,
             first_seq: 0,
+            in_flight_max: IN_FLIGHT_START,
             slots: VecDeque::new(),
             side: Vec::new(),
             out: Vec::new(),
@@ -155,7 +161,8 @@ impl Client {
     /// Whether the client may have another command carried out now: its replies are not piling up.
     #[inline]
     pub(crate) fn may_run(&self) -> bool {
-        self.out.len() + self.side.len() <= OUTPUT_BYTES_MAX && self.slots.len() < IN_FLIGHT_MAX
+        self.out.len() + self.side.len() <= OUTPUT_BYTES_MAX
+            && self.slots.len() < self.in_flight_max
     }
 
     /// Whether nothing more will come for this client, so that the connection can end once `out` has left.
@@ -177,12 +184,20 @@ impl Client {
         }
     }
 
-    /// The reply to the command with this sequence number has come. Moves all replies whose turn it is to `out`.
-    pub(crate) fn fill(&mut self, seq: u32, bytes: &[u8]) {
+    /// The reply to the command with this sequence number has come. Moves all replies whose turn it is to `out`. Returns the
+    /// command's number, unless nobody waits for this reply.
+    pub(crate) fn fill(&mut self, seq: u32, bytes: &[u8]) -> Option<u16> {
         let place = seq.wrapping_sub(self.first_seq) as usize;
-        let Some(slot) = self.slots.get_mut(place) else {
-            return;
+        let slot = self.slots.get_mut(place)?;
+        let command = match slot {
+            Slot::Waiting(command) => Some(*command),
+            Slot::Muted | Slot::Ready { .. } => None,
         };
+        if bytes.len() > REPLY_BYTES_LARGE {
+            self.in_flight_max = self
+                .in_flight_max
+                .min((OUTPUT_BYTES_MAX / bytes.len()).max(1));
+        }
         if place > 0 {
             let len = if matches!(slot, Slot::Muted) {
                 0
@@ -194,7 +209,7 @@ impl Client {
                 len,
             };
             self.side.extend_from_slice(&bytes[..len]);
-            return;
+            return command;
         }
         if !matches!(slot, Slot::Muted) {
             self.out.extend_from_slice(bytes);
@@ -212,7 +227,11 @@ impl Client {
             if self.slots.capacity() > SLOTS_KEPT {
                 self.slots = VecDeque::new();
             }
+            if bytes.len() <= REPLY_BYTES_LARGE {
+                self.in_flight_max = (self.in_flight_max * 2).min(IN_FLIGHT_MAX);
+            }
         }
+        command
     }
 
     fn pop_slot(&mut self) {
@@ -267,10 +286,10 @@ mod tests {
         let mut client = client();
         client.reply_now(b"a");
         let second = client.next_seq();
-        client.slots.push_back(Slot::Waiting);
+        client.slots.push_back(Slot::Waiting(0));
         client.reply_now(b"c");
         let fourth = client.next_seq();
-        client.slots.push_back(Slot::Waiting);
+        client.slots.push_back(Slot::Waiting(0));
         let fifth = client.next_seq();
         client.slots.push_back(Slot::Muted);
         client.reply_now(b"f");

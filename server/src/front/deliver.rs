@@ -64,11 +64,16 @@ impl Front {
         let Some(client) = self.clients.get_mut(conn) else {
             return;
         };
-        self.counters.errors += u64::from(bytes.first() == Some(&b'-'));
         if client.out.capacity() == 0 {
             client.out = self.buffers.pop().unwrap_or_default();
         }
-        client.fill(seq, bytes);
+        let command = client.fill(seq, bytes);
+        if bytes.first() == Some(&b'-')
+            && let Some(command) = command
+        {
+            self.counters.errors += 1;
+            self.tally.fail(command, &bytes[1..]);
+        }
         if client.stalled && client.slots.is_empty() {
             self.held.push(conn);
         }

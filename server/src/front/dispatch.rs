@@ -21,19 +21,22 @@ impl Front {
             return;
         };
         let Some(command) = self.shared.registry.find(args[0]) else {
-            return self.refuse(conn, &unknown_command(args));
+            return self.refuse_unknown(conn, args);
         };
         if !command.spec.accepts(args.len()) {
             let text = format!(
                 "ERR wrong number of arguments for '{}' command",
                 command.spec.name
             );
-            return self.refuse(conn, text.as_bytes());
+            let number = command.number;
+            return self.refuse(conn, Some(number), text.as_bytes());
         }
         if !client.authenticated && !command.spec.has(flag::NO_AUTH) {
-            return self.refuse(conn, b"NOAUTH Authentication required.");
+            let number = command.number;
+            return self.refuse(conn, Some(number), b"NOAUTH Authentication required.");
         }
         self.counters.commands += 1;
+        self.tally.call(command.number);
         client.last_command = Some((command.number, None));
         match command.run {
             Run::Keyspace { .. } => {
@@ -42,6 +45,7 @@ impl Front {
                     seq: client.next_seq(),
                     db: client.db,
                     proto: client.proto,
+                    no_touch: client.no_touch,
                     batched: (client.batched_turn == self.turn).then_some(client.batched_target),
                 };
                 if !client.slots.is_empty() || client.reply_mode != ReplyMode::On {
@@ -57,13 +61,16 @@ impl Front {
                     .submit(command.number, &asker, args, &mut client.out)
                 {
                     Submitted::Done => {
-                        self.counters.errors += u64::from(client.out.get(start) == Some(&b'-'));
+                        if client.out.get(start) == Some(&b'-') {
+                            self.counters.errors += 1;
+                            self.tally.fail(command.number, &client.out[start + 1..]);
+                        }
                         if !client.dirty {
                             client.dirty = true;
                             self.dirty.push(conn);
                         }
                     }
-                    submitted => await_reply(client, submitted, self.turn, false),
+                    submitted => await_reply(client, command.number, submitted, self.turn, false),
                 }
             }
             Run::Session(run) => {
@@ -81,9 +88,12 @@ impl Front {
         if let Some(client) = self.clients.get_mut(asker.conn) {
             let is_muted = mute(client);
             if submitted != Submitted::Done {
-                await_reply(client, submitted, self.turn, is_muted);
+                await_reply(client, number, submitted, self.turn, is_muted);
             } else {
-                self.counters.errors += u64::from(bytes.first() == Some(&b'-'));
+                if bytes.first() == Some(&b'-') {
+                    self.counters.errors += 1;
+                    self.tally.fail(number, &bytes[1..]);
+                }
                 if !is_muted {
                     client.reply_now(&bytes);
                 }
@@ -136,13 +146,23 @@ impl Front {
                     seq: client.next_seq(),
                     db: client.db,
                     proto: client.proto,
+                    no_touch: client.no_touch,
                     batched: None,
                 };
-                await_reply(client, Submitted::Batched(self.id), self.turn, is_muted);
+                await_reply(
+                    client,
+                    command.number,
+                    Submitted::Batched(self.id),
+                    self.turn,
+                    is_muted,
+                );
                 self.engine.ask_all(&asker, &call, merge);
             }
             then => {
-                self.counters.errors += u64::from(bytes.first() == Some(&b'-'));
+                if bytes.first() == Some(&b'-') {
+                    self.counters.errors += 1;
+                    self.tally.fail(command.number, &bytes[1..]);
+                }
                 if !is_muted {
                     client.reply_now(&bytes);
                 }
@@ -162,10 +182,32 @@ impl Front {
         self.keep_scratch(bytes);
     }
 
+    /// Replies to a command that does not exist. A browser that was made to talk to this port says POST or Host: first; whatever it says next
+    /// must not be taken for commands, so the connection ends.
+    #[cold]
+    fn refuse_unknown(&mut self, conn: ConnId, args: &[&[u8]]) {
+        let is_http =
+            args[0].eq_ignore_ascii_case(b"post") || args[0].eq_ignore_ascii_case(b"host:");
+        match self.clients.get_mut(conn) {
+            Some(client) if is_http => {
+                tracing::warn!(
+                    "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands to Redis. This is likely \
+                     due to an attacker attempting to use Cross Protocol Scripting to compromise your Redis instance. Connection from {:?} \
+                     aborted.",
+                    client.peer
+                );
+                client.closing = true;
+                self.mark_dirty(conn);
+            }
+            _ => self.refuse(conn, None, &unknown_command(args)),
+        }
+    }
+
     /// Replies with an error to a command that is not carried out.
     #[cold]
-    pub(super) fn refuse(&mut self, conn: ConnId, text: &[u8]) {
+    pub(super) fn refuse(&mut self, conn: ConnId, command: Option<u16>, text: &[u8]) {
         self.counters.errors += 1;
+        self.tally.reject(command, text);
         let Some(client) = self.clients.get_mut(conn) else {
             return;
         };
@@ -203,10 +245,12 @@ fn mute(client: &mut Client) -> bool {
     mode != ReplyMode::On
 }
 
-fn await_reply(client: &mut Client, submitted: Submitted, turn: u64, is_muted: bool) {
-    client
-        .slots
-        .push_back(if is_muted { Slot::Muted } else { Slot::Waiting });
+fn await_reply(client: &mut Client, command: u16, submitted: Submitted, turn: u64, is_muted: bool) {
+    client.slots.push_back(if is_muted {
+        Slot::Muted
+    } else {
+        Slot::Waiting(command)
+    });
     if let Submitted::Batched(target) = submitted {
         client.batched_turn = turn;
         client.batched_target = target;

@@ -9,6 +9,7 @@ mod clients;
 mod deliver;
 mod dispatch;
 mod serve;
+mod tally;
 mod turn;
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use tessera_shards::shard::{Settings, Shard};
 pub use accept::{MAXCLIENTS_ERROR, PROTECTED_ERROR, Verdict};
 pub use client::{Client, ReplyMode};
 pub use clients::Clients;
+pub use tally::{CommandTally, Tally};
 
 use crate::config::Config;
 use crate::info::Sampler;
@@ -41,6 +43,8 @@ pub struct Front {
     pub config: Arc<Config>,
     /// What this front counts.
     pub counters: Counters,
+    /// What it counts per command and per error.
+    pub tally: Tally,
     /// Monotonic clock of this turn, nanoseconds.
     pub now_ns: u64,
     /// Wall clock of this turn, microseconds since the Unix epoch.
@@ -87,6 +91,7 @@ impl Front {
             shared.mesh.shards(),
             tessera_shards::commands::FAMILIES,
         );
+        let tally = Tally::new(shared.registry.all().len());
         Front {
             id,
             shared,
@@ -94,6 +99,7 @@ impl Front {
             clients: Clients::default(),
             config,
             counters: Counters::default(),
+            tally,
             now_ns: 0,
             unix_us: 0,
             doomed: Vec::new(),

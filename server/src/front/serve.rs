@@ -109,7 +109,7 @@ impl Front {
                 Ok(Parsed::Incomplete) => break,
                 Err(error) => {
                     *parser = Parser::new();
-                    self.refuse(conn, &error.text());
+                    self.refuse(conn, None, &error.text());
                     if let Some(client) = self.clients.get_mut(conn) {
                         client.closing = true;
                     }

@@ -103,6 +103,7 @@ impl Front {
             clients: of_clients,
             mem_bytes: shard.mem_bytes() as u64,
             dbs: (0..shard.databases()).map(db).collect(),
+            tally: self.tally.clone(),
             rates,
         }
     }

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use tessera_core::number::human_bytes;
 
 use crate::config::Config;
+use crate::front::{CommandTally, Tally};
 use crate::info::process::{cpu_times, executable, main_thread_times, system_name};
 use crate::info::{Memory, Section};
 use crate::session::{REDIS_VERSION, VERSION};
@@ -41,16 +42,53 @@ pub fn report(node: &Node, sections: &[Section], shards: &[Figures]) -> String {
             Section::Stats => stats(&mut text, shards),
             Section::Replication => replication(&mut text, node),
             Section::Cpu => cpu(&mut text),
-            Section::Modules
-            | Section::Commandstats
-            | Section::Errorstats
-            | Section::Latencystats => {}
+            Section::Commandstats => command_stats(&mut text, node, shards),
+            Section::Errorstats => error_stats(&mut text, shards),
+            Section::Modules | Section::Latencystats => {}
             Section::Cluster => text.line("cluster_enabled", 0),
             Section::Keyspace => keyspace(&mut text, shards),
             Section::Shards => per_shard(&mut text, shards),
         }
     }
     text.0
+}
+
+/// What all shards' clients called and got.
+fn tally(shards: &[Figures]) -> Tally {
+    let mut sum = Tally::default();
+    for shard in shards {
+        sum.add(&shard.tally);
+    }
+    sum
+}
+
+/// Times per command. Time is not measured per command, so `usec` is 0.
+fn command_stats(text: &mut Text, node: &Node, shards: &[Figures]) {
+    for (number, figures) in tally(shards).commands.iter().enumerate() {
+        if figures.calls + figures.rejected > 0
+            && let Some(command) = node.shared.registry.get(number as u16)
+        {
+            let CommandTally {
+                calls,
+                rejected,
+                failed,
+            } = figures;
+            let value = format_args!(
+                "calls={calls},usec=0,usec_per_call=0.00,rejected_calls={rejected},failed_calls={failed}"
+            );
+            text.line(format_args!("cmdstat_{}", command.spec.name), value);
+        }
+    }
+}
+
+/// Times per error code.
+fn error_stats(text: &mut Text, shards: &[Figures]) {
+    for (code, count) in tally(shards).errors {
+        text.line(
+            format_args!("errorstat_{code}"),
+            format_args!("count={count}"),
+        );
+    }
 }
 
 /// Lines `field:value`.

@@ -28,6 +28,8 @@ pub struct Asker {
     pub db: usize,
     /// Its protocol.
     pub proto: Proto,
+    /// CLIENT NO-TOUCH.
+    pub no_touch: bool,
     /// The target of its last command that went into a batch in this turn.
     pub batched: Option<usize>,
 }
@@ -220,6 +222,7 @@ impl<X> Engine<X> {
             command,
             db: asker.db,
             proto: asker.proto,
+            no_touch: asker.no_touch,
         }
     }
 
@@ -520,6 +523,7 @@ fn execute(
     args: &[&[u8]],
     out: &mut Vec<u8>,
 ) -> Option<Box<dyn Task>> {
+    shard.no_touch = head.no_touch;
     let mut cx = Cx {
         shard,
         db: head.db,

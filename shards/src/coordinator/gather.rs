@@ -53,6 +53,7 @@ impl<X> Engine<X> {
             command,
             db: asker.db,
             proto: asker.proto,
+            no_touch: asker.no_touch,
         }
     }
 

@@ -171,6 +171,7 @@ mod tests {
             command: 5,
             db: 15,
             proto: Proto::Resp3,
+            no_touch: true,
         };
         let mut batch: Batch<()> = Batch::default();
         batch.request(&head, &[b"SET", b"k", b""]);

@@ -3,7 +3,7 @@
 //! Requests and replies are bytes, one after the other in a batch's buffer, little endian:
 //!
 //! ```text
-//! request  u8 1, u8 proto, u16 db, u16 command, u16 sender, origin, u32 argc, then per argument u32 length and its bytes
+//! request  u8 1, u8 proto (128 more: no touch), u16 db, u16 command, u16 sender, origin, u32 argc, then per argument u32 length and its bytes
 //! reply    u8 2, origin, u32 length, RESP bytes
 //! parcel   u8 3; the parcel itself is the next of the batch's list
 //! origin   u8 0 client or 1 gather, then u32 index, u32 generation or part, u32 sequence number
@@ -47,6 +47,8 @@ pub struct RequestHead {
     pub db: usize,
     /// Protocol of the connection.
     pub proto: Proto,
+    /// Whether reads leave the access bits alone (CLIENT NO-TOUCH).
+    pub no_touch: bool,
 }
 
 /// A key under lock and what was under it, if anything.
@@ -119,6 +121,9 @@ pub(super) const PARCEL: u8 = 3;
 
 const ROUTE_BYTES: usize = 13;
 
+/// Bit of the protocol byte.
+const NO_TOUCH: u8 = 0x80;
+
 fn put_route(out: &mut Vec<u8>, route: Route) {
     let (tag, a, b, c) = match route {
         Route::Client(conn, seq) => (0, conn.index, conn.generation, seq),
@@ -173,7 +178,8 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn request(&mut self) -> (RequestHead, SmallVec<[&'a [u8]; 8]>) {
-        let proto = if self.u8() == 3 {
+        let flags = self.u8();
+        let proto = if flags & !NO_TOUCH == 3 {
             Proto::Resp3
         } else {
             Proto::Resp2
@@ -194,6 +200,7 @@ impl<'a> Reader<'a> {
                 command,
                 db,
                 proto,
+                no_touch: flags & NO_TOUCH != 0,
             },
             args,
         )
@@ -228,6 +235,9 @@ pub(super) fn put_request(out: &mut Vec<u8>, head: &RequestHead, argc: usize) {
     let mut bytes = [0u8; 8];
     bytes[0] = REQUEST;
     bytes[1] = if head.proto == Proto::Resp3 { 3 } else { 2 };
+    if head.no_touch {
+        bytes[1] |= NO_TOUCH;
+    }
     bytes[2..4].copy_from_slice(&(head.db as u16).to_le_bytes());
     bytes[4..6].copy_from_slice(&head.command.to_le_bytes());
     bytes[6..8].copy_from_slice(&(head.origin.shard as u16).to_le_bytes());

@@ -13,6 +13,8 @@ use crate::shard::{ExpiryCycle, Rng, Settings, Stats, access};
 pub struct Shard {
     /// Number of this shard.
     pub id: usize,
+    /// Whether the client of the current command leaves the access bits alone (CLIENT NO-TOUCH).
+    pub no_touch: bool,
     /// Wall clock of this turn, milliseconds since the Unix epoch.
     pub now_ms: u64,
     /// Counters.
@@ -41,6 +43,7 @@ impl Shard {
         let mut detached = Detached::default();
         Shard {
             id,
+            no_touch: false,
             now_ms: 0,
             stats: Stats::default(),
             settings: Settings::default(),
@@ -120,7 +123,9 @@ impl Shard {
             return None;
         };
         self.stats.keyspace_hits += 1;
-        access::touch(entry, &self.settings, self.now_ms, &mut self.rng);
+        if !self.no_touch {
+            access::touch(entry, &self.settings, self.now_ms, &mut self.rng);
+        }
         Some(entry)
     }
 
@@ -149,7 +154,9 @@ impl Shard {
         let hash = self.hash(key);
         self.expire_if_due(db, hash, key);
         let entry = self.dbs[db].table.get_mut(hash, key)?;
-        access::touch(&entry, &self.settings, self.now_ms, &mut self.rng);
+        if !self.no_touch {
+            access::touch(&entry, &self.settings, self.now_ms, &mut self.rng);
+        }
         Some(entry)
     }
 
