@@ -82,6 +82,8 @@ pub(super) const TOUCH: KeyspaceRow = KeyspaceRow {
 };
 
 fn op_touch(cx: &mut Cx<'_>, args: &[&[u8]]) {
+    // Touching is what this command is for, so CLIENT NO-TOUCH does not hold here.
+    cx.shard.no_touch = false;
     let mut count = 0;
     for key in &args[1..] {
         count += i64::from(cx.shard.read(cx.db, key).is_some());

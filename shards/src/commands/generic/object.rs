@@ -185,6 +185,21 @@ mod tests {
     }
 
     #[test]
+    fn no_touch_leaves_the_idle_time_alone() {
+        let mut rig = Rig::new();
+        rig.check(&[("SET k 1", "OK")]);
+        rig.wait(5_000);
+        rig.shard.no_touch = true;
+        rig.check(&[
+            ("GET k", "\"1\""),
+            ("INCR k", "2"),
+            ("OBJECT IDLETIME k", "5"),
+            ("TOUCH k", "1"),
+            ("OBJECT IDLETIME k", "0"),
+        ]);
+    }
+
+    #[test]
     fn frequency_under_lfu() {
         let mut rig = Rig::new();
         rig.shard.settings.is_lfu = true;
