@@ -170,6 +170,14 @@ impl Client {
         (self.closing || self.half_closed && !self.stalled) && self.slots.is_empty()
     }
 
+    /// Drops all replies, those to come too.
+    pub(crate) fn forget_replies(&mut self) {
+        self.first_seq = self.next_seq();
+        self.slots.clear();
+        self.side.clear();
+        self.out.clear();
+    }
+
     /// A reply that is known now but may have to wait for earlier ones. Empty bytes are no reply.
     pub(crate) fn reply_now(&mut self, bytes: &[u8]) {
         if bytes.is_empty() {

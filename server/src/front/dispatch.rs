@@ -196,6 +196,7 @@ impl Front {
                      aborted.",
                     client.peer
                 );
+                client.forget_replies();
                 client.closing = true;
                 self.mark_dirty(conn);
             }
