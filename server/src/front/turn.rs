@@ -89,7 +89,7 @@ impl Front {
         self.counters.batches += 1;
         #[cfg(feature = "sabotage")]
         if self.engine.sabotage == Some(tessera_shards::coordinator::Sabotage::DropWake)
-            && self.counters.batches % 8 == 0
+            && self.counters.batches.is_multiple_of(8)
         {
             return;
         }
