@@ -53,20 +53,19 @@ impl Info {
         Some((user + system) * SECOND_US)
     }
 
-    /// The longest turn of the server's loop, by whatever name a server gives it: a field with `turn` and `max`
-    /// in its name that ends in its unit.
+    /// The longest turn of the server's loop, by whatever name a server gives it: a field, or a `name=value`
+    /// within one, with `turn` and `max` in its name and its unit.
     fn longest_turn_us(&self) -> Option<f64> {
-        let turn = |name: &&String| name.contains("turn") && name.contains("max");
-        let of_field = |(name, value): (&String, &String)| {
-            let value: f64 = value.parse().ok()?;
-            let scale = [("_us", 1.0), ("_ms", 1e3), ("_ns", 1e-3)];
-            let unit = |(unit, scale): (&str, f64)| name.contains(unit).then_some(value * scale);
-            scale.into_iter().find_map(unit)
-        };
-        self.fields
+        let inner = self.fields.values().flat_map(|value| value.split(','));
+        let pairs = inner.filter_map(|pair| pair.split_once('='));
+        let fields = self
+            .fields
             .iter()
-            .filter(|(name, _)| turn(name))
-            .filter_map(of_field)
+            .map(|(name, value)| (name.as_str(), value.as_str()));
+        fields
+            .chain(pairs)
+            .filter(|(name, _)| name.contains("turn") && name.contains("max"))
+            .filter_map(|(name, value)| microseconds(name, value))
             .reduce(f64::max)
     }
 
@@ -85,6 +84,13 @@ impl Info {
             own.or_else(|| Some(("redis_version", self.text("redis_version")?)))?;
         Some(format!("{} {version}", name.trim_end_matches("_version")))
     }
+}
+
+/// A duration whose unit is in its name, in microseconds.
+fn microseconds(name: &str, value: &str) -> Option<f64> {
+    let units = [("_us", 1.0), ("_ms", 1e3), ("_ns", 1e-3)];
+    let (_, scale) = units.into_iter().find(|(unit, _)| name.contains(unit))?;
+    Some(value.parse::<f64>().ok()? * scale)
 }
 
 /// The server at one moment. What it does not offer is `None`.
@@ -254,7 +260,7 @@ mod tests {
     #[test]
     fn the_longest_turn_is_found_under_its_unit() {
         let info = Info::parse(
-            b"shard0_turn_us_max:120\r\nshard1_turn_us_max:340\r\nreturns_max_us:x\r\n",
+            b"shard0:keys=1,turn_us_max=120\r\nshard1:turns=9,turn_us_max=340\r\nreturns_max_us:x\r\n",
         );
         assert_eq!(info.longest_turn_us(), Some(340.0));
         assert_eq!(

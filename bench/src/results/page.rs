@@ -138,10 +138,11 @@ fn shards_section(cells: &[Cell]) -> String {
     }
     let mut text = String::from("\n## Two shards against one\n\n");
     text.push_str(
-        "The same load on one and two shards of ours. With two shards half of the keys are another shard's, so half \
-         of the commands are hops. Where server and client share cores they compete, which raises the CPU per command \
-         of both (caches, more switches); so both placements of the single shard stand beside. Ratio: CPU per command \
-         of two shards over this row's.\n\n\
+        "The same load on one and two shards of ours. With two shards half of the keys are the other shard's, so half \
+         of the commands are hops. Where server and client share cores, wake-ups and batches are others than where each \
+         has its own, so a ratio means most within one placement; the single shard stands here in each. In batches: \
+         the pipeline is filled only when all its replies are there, as client libraries do it; otherwise one more \
+         request goes out with every reply, as with memtier. Ratio: CPU per command of two shards over this row's.\n\n\
          | Load | Server | server on CPU | client on CPU | server CPU us/op | lowest to highest | ops/s | p50 ms | p99 ms | p99.9 ms | ratio |\n\
          |---|---|---|---|--:|--:|--:|--:|--:|--:|--:|\n",
     );
