@@ -102,92 +102,109 @@ impl Model {
     /// A random command line and the reply it should have.
     fn step(&mut self, rng: &mut Rng) -> (String, String) {
         let key = &format!("k{}", rng.below(12));
-        let other = &format!("k{}", rng.below(12));
-        let ms = rng.below(4_000) as i64 - 200;
-        let values = [
-            String::new(),
-            "7".into(),
-            i64::MAX.to_string(),
-            "text".into(),
-            "x".repeat(rng.below(600) as usize),
-        ];
-        let value = &values[rng.below(5) as usize];
+        match rng.below(3) {
+            0 => self.step_set(rng, key),
+            1 => self.step_string(rng, key),
+            _ => self.step_key(rng, key),
+        }
+    }
+
+    /// A random value.
+    fn any_value(rng: &mut Rng) -> String {
+        match rng.below(5) {
+            0 => String::new(),
+            1 => "7".into(),
+            2 => i64::MAX.to_string(),
+            3 => "text".into(),
+            _ => "x".repeat(rng.below(600) as usize),
+        }
+    }
+
+    fn step_set(&mut self, rng: &mut Rng, key: &str) -> (String, String) {
+        let value = &Self::any_value(rng);
         let old = self.value(key);
-        let old_at = self.get(key).and_then(|(_, at)| *at);
-        match rng.below(18) {
-            0 => (format!("GET {key}"), quoted(old.as_deref())),
-            1 | 2 => {
+        match rng.below(4) {
+            0 => {
                 self.put(key, value, None);
                 (format!("SET {key} \"{value}\""), "OK".into())
             }
-            3 => {
-                self.put(key, value, old_at);
-                (
-                    format!("SET {key} \"{value}\" KEEPTTL GET"),
-                    quoted(old.as_deref()),
-                )
+            1 => {
+                let at = self.get(key).and_then(|(_, at)| *at);
+                self.put(key, value, at);
+                let line = format!("SET {key} \"{value}\" KEEPTTL GET");
+                (line, quoted(old.as_deref()))
             }
-            4 => {
-                let ms = ms.max(1);
-                self.put(key, value, Some(self.now_ms + ms as u64));
+            2 => {
+                let ms = rng.below(4_000) + 1;
+                self.put(key, value, Some(self.now_ms + ms));
                 (format!("SET {key} \"{value}\" PX {ms}"), "OK".into())
             }
-            5 => {
-                if old.is_none() {
+            _ => {
+                let absent = old.is_none();
+                if absent {
                     self.put(key, value, None);
                 }
-                (
-                    format!("SETNX {key} \"{value}\""),
-                    i32::from(old.is_none()).to_string(),
-                )
+                let line = format!("SETNX {key} \"{value}\"");
+                (line, i32::from(absent).to_string())
             }
-            6 => (format!("PEXPIRE {key} {ms}"), self.expire(key, ms)),
-            7 => {
+        }
+    }
+
+    fn step_string(&mut self, rng: &mut Rng, key: &str) -> (String, String) {
+        let old = self.value(key);
+        let length = old.as_ref().map_or(0, String::len);
+        let value = &Self::any_value(rng);
+        match rng.below(6) {
+            0 => (format!("GET {key}"), quoted(old.as_deref())),
+            1 => (format!("STRLEN {key}"), length.to_string()),
+            2 => (format!("APPEND {key} \"{value}\""), self.append(key, value)),
+            3 => {
+                let by = rng.below(4_000) as i64 - 2_000;
+                (format!("INCRBY {key} {by}"), self.add(key, by))
+            }
+            4 => {
+                self.keys.remove(key);
+                (format!("GETDEL {key}"), quoted(old.as_deref()))
+            }
+            _ => {
+                let offset = rng.below(length as u64 + 1) as usize;
+                let line = format!("SETRANGE {key} {offset} \"{value}\"");
+                (line, self.setrange(key, offset, value))
+            }
+        }
+    }
+
+    fn step_key(&mut self, rng: &mut Rng, key: &str) -> (String, String) {
+        let other = &format!("k{}", rng.below(12));
+        let exists = i32::from(self.get(key).is_some());
+        let at = self.get(key).and_then(|(_, at)| *at);
+        match rng.below(7) {
+            0 => {
+                let ms = rng.below(4_000) as i64 - 200;
+                (format!("PEXPIRE {key} {ms}"), self.expire(key, ms))
+            }
+            1 => {
                 if let Some((_, at)) = self.get(key) {
                     *at = None;
                 }
                 (
                     format!("PERSIST {key}"),
-                    i32::from(old_at.is_some()).to_string(),
+                    i32::from(at.is_some()).to_string(),
                 )
             }
-            8 => {
-                let left = old_at.map_or(-1, |at| (at - self.now_ms) as i64);
-                (
-                    format!("PTTL {key}"),
-                    if old.is_some() { left } else { -2 }.to_string(),
-                )
+            2 => {
+                let left = at.map_or(exists - 2, |at| (at - self.now_ms) as i32);
+                (format!("PTTL {key}"), left.to_string())
             }
-            9 => (format!("INCRBY {key} {ms}"), self.add(key, ms)),
-            10 => (format!("APPEND {key} \"{value}\""), self.append(key, value)),
-            11 => {
-                let gone =
-                    i32::from(old.is_some()) + i32::from(self.get(other).is_some() && key != other);
+            3 => {
+                let both = exists + i32::from(self.get(other).is_some() && key != other);
                 self.keys.remove(key);
                 self.keys.remove(other);
-                (format!("DEL {key} {other}"), gone.to_string())
+                (format!("DEL {key} {other}"), both.to_string())
             }
-            12 if key != other => (format!("RENAME {key} {other}"), self.rename(key, other)),
-            13 if key != other => (format!("COPY {key} {other}"), self.copy(key, other)),
-            14 => {
-                self.keys.remove(key);
-                (format!("GETDEL {key}"), quoted(old.as_deref()))
-            }
-            15 => {
-                let offset = rng.below(old.as_ref().map_or(0, String::len) as u64 + 1) as usize;
-                (
-                    format!("SETRANGE {key} {offset} \"{value}\""),
-                    self.setrange(key, offset, value),
-                )
-            }
-            16 => (
-                format!("STRLEN {key}"),
-                old.map_or(0, |old| old.len()).to_string(),
-            ),
-            _ => (
-                format!("EXISTS {key}"),
-                i32::from(old.is_some()).to_string(),
-            ),
+            4 if key != other => (format!("RENAME {key} {other}"), self.rename(key, other)),
+            5 if key != other => (format!("COPY {key} {other}"), self.copy(key, other)),
+            _ => (format!("EXISTS {key}"), exists.to_string()),
         }
     }
 }
