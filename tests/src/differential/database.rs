@@ -18,7 +18,7 @@ const DIRECTIVES: &[(&str, &[&str])] = &[
         &["512mb", "1gb", "2Gb", "536870912", "x", "-5", "100"],
     ),
     ("maxmemory-policy", &["noeviction", "NoEviction", "nothing"]),
-    ("tcp-keepalive", &["300", "0", "-2"]),
+    ("client-query-buffer-limit", &["1gb", "2097152", "100", "x"]),
     ("hz", &["10", "50", "abc"]),
     ("lazyfree-lazy-user-del", &["yes", "no", "maybe"]),
     ("port-nonsense", &["1"]),

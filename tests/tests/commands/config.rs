@@ -100,7 +100,7 @@ fn errors_and_edges() {
         "CONFIG GET databases",
         "CONFIG RESETSTAT now",
         "CONFIG REWRITE now",
-        "CONFIG SET timeout 0 tcp-keepalive 0",
+        "CONFIG SET timeout 0 maxclients 10000",
     ]);
     both.speak_resp3();
     both.say(&["CONFIG GET timeout", "CONFIG GET nosuchdirective"]);
