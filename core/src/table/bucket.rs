@@ -1,8 +1,8 @@
 //! Slots and the two kinds of bucket: one cache line each.
 //!
 //! ```text
-//!  slot         bits 0..48 blob address, 48 has a TTL, 49..64 tag; zero = empty
-//!  home bucket  version u32 | filter u16 | displaced u8 | stashed u8 | 7 slots
+//!  slot         bits 0..48 blob address, 48 has a TTL, 49..53 window, 53..64 tag; zero = empty
+//!  home bucket  version u32 | filter u16 | displaced u8 | stashed 5 bits, window number 3 bits | 7 slots
 //!  stash bucket homes: 7 x 6 bits, then 22 bits of the segment's own data | 7 slots
 //! ```
 //!
@@ -14,6 +14,7 @@
 
 use std::ptr::{self, NonNull};
 
+use super::hash::WINDOW_BITS;
 use crate::entry::{Entry, PTR_BITS};
 
 /// Slots of a bucket.
@@ -21,7 +22,9 @@ pub(super) const SLOT_COUNT: usize = 7;
 
 const SLOT_MASK: u32 = (1 << SLOT_COUNT) - 1;
 const TTL_BIT: usize = 1 << PTR_BITS;
-const TAG_SHIFT: u32 = PTR_BITS + 1;
+const WINDOW_SHIFT: u32 = PTR_BITS + 1;
+const WINDOW_MASK: usize = ((1 << WINDOW_BITS) - 1) << WINDOW_SHIFT;
+const TAG_SHIFT: u32 = WINDOW_SHIFT + WINDOW_BITS;
 
 /// A place for one entry. Plain data: whoever copies a slot forgets the other copy.
 #[derive(Clone, Copy)]
@@ -31,7 +34,7 @@ pub(super) struct Slot(*mut u8);
 impl Slot {
     pub(super) const EMPTY: Self = Self(ptr::null_mut());
 
-    /// Takes an entry into a slot.
+    /// Takes an entry into a slot. The window is zero until `with_window`.
     #[inline]
     pub(super) fn new(entry: Entry, tag: u16) -> Self {
         let ttl = if entry.expire_at().is_some() {
@@ -52,6 +55,19 @@ impl Slot {
     #[inline]
     pub(super) fn tag(self) -> u16 {
         (self.0.addr() >> TAG_SHIFT) as u16
+    }
+
+    /// Four bits of the entry's hash prefix; which ones, the segment knows.
+    #[inline]
+    pub(super) fn window(self) -> u8 {
+        ((self.0.addr() & WINDOW_MASK) >> WINDOW_SHIFT) as u8
+    }
+
+    /// The same slot with another window.
+    #[inline]
+    pub(super) fn with_window(self, window: u8) -> Self {
+        let bits = (window as usize) << WINDOW_SHIFT;
+        Self(self.0.map_addr(|addr| addr & !WINDOW_MASK | bits))
     }
 
     /// Whether the slot holds an entry with an expiry time. No dereference.
@@ -110,8 +126,39 @@ pub(super) struct HomeBucket {
     pub(super) version: u32,
     pub(super) filter: u16,
     pub(super) displaced: u8,
-    pub(super) stashed: u8,
+    /// Bits 0..5 stashed, 5..8 number of the segment's window.
+    counts: u8,
     pub(super) slots: [Slot; SLOT_COUNT],
+}
+
+impl HomeBucket {
+    /// Entries of this home in the stash, at most 28.
+    #[inline]
+    pub(super) fn stashed(&self) -> usize {
+        usize::from(self.counts & 31)
+    }
+
+    pub(super) fn add_stashed(&mut self) {
+        self.counts += 1;
+    }
+
+    pub(super) fn clear_stashed(&mut self) {
+        self.counts &= !31;
+    }
+
+    pub(super) fn remove_stashed(&mut self) {
+        self.counts -= 1;
+    }
+
+    /// The number of the window in the segment's slots, kept here so that an insert reads no other line for it.
+    #[inline]
+    pub(super) fn window_number(&self) -> u32 {
+        u32::from(self.counts >> 5)
+    }
+
+    pub(super) fn set_window_number(&mut self, number: u32) {
+        self.counts = self.counts & 31 | (number as u8) << 5;
+    }
 }
 
 /// A bucket for entries whose home and next bucket are full.
@@ -169,7 +216,7 @@ pub(super) fn match_tag(slots: &[Slot; SLOT_COUNT], tag: u16) -> u32 {
     unsafe {
         let pair = |i: usize| _mm_srli_epi64::<SHIFT>(_mm_loadu_si128(at.add(16 * i).cast()));
         let last: __m128i = _mm_srli_epi64::<SHIFT>(_mm_loadl_epi64(at.add(48).cast()));
-        // A tag has 15 bits, so nothing saturates: eight quadwords become eight words.
+        // A tag has 11 bits, so nothing saturates: eight quadwords become eight words.
         let low = _mm_packs_epi32(pair(0), pair(1));
         let high = _mm_packs_epi32(pair(2), last);
         let tags = _mm_packs_epi32(low, high);
@@ -225,12 +272,15 @@ mod tests {
     #[test]
     fn tags_match_slot_by_slot() {
         for pattern in 0..1u32 << SLOT_COUNT {
-            for (tag, other) in [(1, 2), (0x7fff, 1), (0x4000, 0x7fff), (0x00ff, 0xff00 >> 1)] {
+            for (tag, other) in [(1, 2), (0x7ff, 1), (0x400, 0x7ff), (0x0ff, 0x700)] {
                 let mut slots = [Slot::EMPTY; SLOT_COUNT];
                 for (i, slot) in slots.iter_mut().enumerate() {
                     let expire = (i % 2 == 0).then_some(1);
                     let tag = if pattern >> i & 1 != 0 { tag } else { other };
-                    *slot = Slot::new(Entry::new(b"k", StrValue::Int(1), expire), tag);
+                    *slot = Slot::new(Entry::new(b"k", StrValue::Int(1), expire), tag)
+                        .with_window(i as u8 + 9);
+                    assert_eq!((slot.tag(), slot.window()), (tag, i as u8 + 9));
+                    assert_eq!(slot.has_ttl(), expire.is_some());
                 }
                 assert_eq!(match_tag(&slots, tag), pattern);
                 assert_eq!(match_tag(&slots, other), pattern ^ SLOT_MASK);

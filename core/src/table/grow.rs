@@ -6,7 +6,7 @@
 //! when hashes are not evenly spread. Each insert splits at most `DEPTH_MAX` times. Called by the table's inserts.
 
 use super::bucket::Slot;
-use super::hash::{home_of, tag_of};
+use super::hash::{goes_up, home_of, tag_of, window_at, window_of};
 use super::keyspace::Table;
 use super::prefetch::prefetch_line;
 use super::segment::{CAPACITY, HOME_COUNT, OwnedSegment};
@@ -22,7 +22,7 @@ impl Table {
     /// Inserts into a table without a segment, or into a full one. The walks have seen the home bucket.
     #[inline(never)]
     pub(super) fn insert_growing(&mut self, hash: u64, slot: Slot) {
-        let (home, tag) = (home_of(hash), tag_of(hash));
+        let home = home_of(hash);
         loop {
             let Some(segment) = self.directory.segment_mut(hash) else {
                 self.directory.start();
@@ -32,17 +32,14 @@ impl Table {
                 }
                 continue;
             };
-            if segment.put(slot, home) {
+            if segment.put(slot.with_window(segment.window(hash, home)), home) {
                 return;
             }
             if !self.split(hash) {
                 break;
             }
         }
-        self.overflow.insert(hash, slot);
-        if let Some(segment) = self.directory.segment_mut(hash) {
-            segment.note_overflow(home, tag);
-        }
+        self.put_surplus(hash, slot);
     }
 
     /// Splits the segment of `hash` by the next bit of the prefix. False if that is refused.
@@ -54,59 +51,89 @@ impl Table {
             return false;
         }
         let depth = segment.depth();
-        if !self.directory.may_deepen(depth) {
-            self.defer_split(hash);
-            return false;
-        }
         let mut items = Vec::with_capacity(CAPACITY);
-        self.collect(hash, &mut items);
-        let bit = 1u64 << (63 - depth);
-        let high = items.iter().filter(|item| item.0 & bit != 0).count();
-        if high.min(items.len() - high) * MINOR_SIDE_SHARE < items.len() {
-            self.defer_split(hash);
-            return false;
+        if self.directory.may_deepen(depth) {
+            self.collect(hash, depth, &mut items);
         }
+        let up = items.iter().filter(|item| item.up).count();
         let Some(lower) = self.directory.segment_mut(hash) else {
             return false;
         };
-        let spilled = self.overflow.drain(self.overflow.range(hash, depth));
+        if items.is_empty() || up.min(items.len() - up) * MINOR_SIDE_SHARE < items.len() {
+            lower.defer_split();
+            return false;
+        }
         let mut upper = OwnedSegment::new(depth + 1);
         for home in 0..HOME_COUNT {
             upper.as_mut().set_version(home, lower.version(home));
         }
         lower.reset(depth + 1);
-        for (hash, slot) in items.into_iter().chain(spilled) {
-            let side = if hash & bit == 0 {
-                &mut *lower
-            } else {
-                upper.as_mut()
-            };
-            if !side.put(slot, home_of(hash)) {
-                side.note_overflow(home_of(hash), tag_of(hash));
-                self.overflow.insert(hash, slot);
+        let mut surplus = self.overflow.drain(self.overflow.range(hash, depth));
+        let mut spilled = Vec::new();
+        for item in items {
+            let side = if item.up { upper.as_mut() } else { &mut *lower };
+            if !side.put(item.slot, item.home) {
+                spilled.push(item.slot);
             }
         }
         self.directory.install(hash, depth + 1, upper);
+        // Practically never: half of what was there finds no room in a segment of its own.
+        for slot in spilled {
+            let hash = slot.entry().map_or(hash, |entry| self.hash(entry.key()));
+            surplus.push((hash, slot));
+        }
+        surplus
+            .into_iter()
+            .for_each(|(hash, slot)| self.put_surplus(hash, slot));
         true
     }
 
-    fn defer_split(&mut self, hash: u64) {
-        if let Some(segment) = self.directory.segment_mut(hash) {
-            segment.defer_split();
+    /// Places an entry that was in the overflow, or has to go there.
+    fn put_surplus(&mut self, hash: u64, slot: Slot) {
+        let Some(segment) = self.directory.segment_mut(hash) else {
+            return;
+        };
+        let home = home_of(hash);
+        if !segment.put(slot.with_window(segment.window(hash, home)), home) {
+            segment.note_overflow(home, tag_of(hash));
+            self.overflow.insert(hash, slot);
         }
     }
 
-    /// Copies out the slots of the segment of `hash` with their hashes. One miss per entry, fetched ahead.
-    fn collect(&self, hash: u64, items: &mut Vec<(u64, Slot)>) {
+    /// Copies out the slots of the segment of `hash`, of depth `depth`, as they will be one deeper. Reads no blob
+    /// unless a new window opens; then one miss per entry, fetched ahead.
+    fn collect(&self, hash: u64, depth: u32, items: &mut Vec<Item>) {
         let Some(segment) = self.directory.segment(hash) else {
             return;
         };
-        items.extend(segment.places().map(|place| (0, *segment.slot(place))));
+        items.extend(segment.places().map(|place| {
+            let slot = *segment.slot(place);
+            Item {
+                slot,
+                home: segment.home_at(place),
+                up: goes_up(slot.window(), depth),
+            }
+        }));
+        let number = window_at(depth + 1);
+        if number == window_at(depth) {
+            return;
+        }
         for i in 0..items.len() {
             if let Some(ahead) = items.get(i + AHEAD) {
-                prefetch_line(ahead.1.address());
+                prefetch_line(ahead.slot.address());
             }
-            items[i].0 = items[i].1.entry().map_or(0, |entry| self.hash(entry.key()));
+            let window = items[i]
+                .slot
+                .entry()
+                .map_or(0, |entry| window_of(self.hash(entry.key()), number));
+            items[i].slot = items[i].slot.with_window(window);
         }
     }
+}
+
+/// An entry on its way to one of two segments.
+struct Item {
+    slot: Slot,
+    home: usize,
+    up: bool,
 }

@@ -270,7 +270,7 @@ impl Table {
         if let Some(segment) = self.directory.segment_mut(hash) {
             self.walks
                 .before_change(segment, &self.overflow, hash, home);
-            if segment.put(slot, home) {
+            if segment.put(slot.with_window(segment.window(hash, home)), home) {
                 return;
             }
         }

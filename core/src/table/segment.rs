@@ -12,6 +12,7 @@ use std::ptr::NonNull;
 use super::bucket::{
     HomeBucket, SLOT_COUNT, Slot, StashBucket, bits, filter_bit, free_slot, match_tag, occupied,
 };
+use super::hash::{window_at, window_of};
 use crate::entry::Entry;
 
 /// Home buckets of a segment.
@@ -63,8 +64,32 @@ impl Segment {
         self.stash[0].meta() & 63
     }
 
+    /// Sets depth and window number. The slots' windows are the caller's business.
     pub(super) fn set_depth(&mut self, depth: u32) {
         self.stash[0].set_meta(self.stash[0].meta() & !63 | depth);
+        let number = window_at(depth);
+        self.homes
+            .iter_mut()
+            .for_each(|line| line.set_window_number(number));
+    }
+
+    /// The window that a slot with this hash and home has in this segment. Reads the home line only.
+    #[inline]
+    pub(super) fn window(&self, hash: u64, home: usize) -> u8 {
+        window_of(hash, self.homes[home].window_number())
+    }
+
+    /// Gives all slots the same window.
+    pub(super) fn set_windows(&mut self, window: u8) {
+        for bucket in 0..BUCKET_COUNT {
+            for slot in self
+                .slots_mut(bucket)
+                .iter_mut()
+                .filter(|slot| !slot.is_empty())
+            {
+                *slot = slot.with_window(window);
+            }
+        }
     }
 
     /// Slots with a TTL, overflow entries not included.
@@ -203,7 +228,7 @@ impl Segment {
         if let Some(slot) = key_in(&line.slots, found, key) {
             return Some(Place { bucket, slot });
         }
-        if self.homes[home].stashed == 0 {
+        if self.homes[home].stashed() == 0 {
             return None;
         }
         for (i, line) in self.stash.iter().enumerate() {
@@ -232,7 +257,7 @@ impl Segment {
         }
         let line = &self.homes[next(home)];
         bits(u32::from(line.displaced)).for_each(|i| visit(&line.slots[i]));
-        if self.homes[home].stashed == 0 {
+        if self.homes[home].stashed() == 0 {
             return;
         }
         for line in &self.stash {
@@ -271,7 +296,7 @@ impl Segment {
             if let Some(i) = free_slot(&line.slots) {
                 line.slots[i] = slot;
                 line.set_home(i, home);
-                self.homes[home].stashed += 1;
+                self.homes[home].add_stashed();
                 self.homes[home].filter |= filter_bit(slot.tag());
                 return true;
             }
@@ -330,7 +355,7 @@ impl Segment {
             if place.bucket < HOME_COUNT {
                 self.homes[place.bucket].displaced &= !(1 << place.slot);
             } else {
-                self.homes[home].stashed -= 1;
+                self.homes[home].remove_stashed();
             }
             self.refilter(home);
         }
@@ -357,7 +382,7 @@ impl Segment {
         };
         let line = &self.homes[next(home)];
         bits(u32::from(line.displaced)).for_each(|i| filter |= filter_bit(line.slots[i].tag()));
-        if self.homes[home].stashed > 0 {
+        if self.homes[home].stashed() > 0 {
             for line in &self.stash {
                 bits(occupied(&line.slots))
                     .filter(|&i| line.home(i) == home)
@@ -369,7 +394,7 @@ impl Segment {
 
     #[cfg(test)]
     pub(super) fn stashed(&self, home: usize) -> usize {
-        usize::from(self.homes[home].stashed)
+        self.homes[home].stashed()
     }
 
     /// Empties the segment without dropping entries; versions stay.
@@ -377,7 +402,7 @@ impl Segment {
         for line in &mut self.homes {
             line.filter = 0;
             line.displaced = 0;
-            line.stashed = 0;
+            line.clear_stashed();
             line.slots = [Slot::EMPTY; SLOT_COUNT];
         }
         for line in &mut self.stash {

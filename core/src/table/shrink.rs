@@ -5,7 +5,7 @@
 //! have the same home buckets and tags, so a merge moves slots and looks at no blob. Invariants: no merge while a walk
 //! is active (the two versions of a home bucket could differ); a scan's cursor does not mind. Called after removals.
 
-use super::hash::{DEPTH_MAX, prefix_after};
+use super::hash::{DEPTH_MAX, prefix_after, window_at, window_of};
 use super::keyspace::Table;
 use super::segment::{CAPACITY, Segment};
 
@@ -74,8 +74,21 @@ impl Table {
             return false;
         }
         let undo = lower.clone();
+        let bit = 1u64 << (64 - depth);
+        let number = window_at(depth - 1);
+        // If the window goes back, then to bits that all keys of one segment share.
+        let back = number != window_at(depth);
+        if back {
+            lower.set_windows(window_of(hash & !bit, number));
+        }
         for place in upper.places() {
-            if !lower.put(*upper.slot(place), upper.home_at(place)) {
+            let slot = *upper.slot(place);
+            let slot = if back {
+                slot.with_window(window_of(hash | bit, number))
+            } else {
+                slot
+            };
+            if !lower.put(slot, upper.home_at(place)) {
                 // Half full and yet no room: one home is flooded. The slots in `upper` still own their entries.
                 lower.clone_from(&undo);
                 return false;

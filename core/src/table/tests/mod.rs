@@ -5,7 +5,7 @@ mod parts;
 mod scanning;
 mod walking;
 
-use super::hash::{DEPTH_MAX, home_of, prefix_after, tag_of};
+use super::hash::{DEPTH_MAX, home_of, prefix_after, tag_of, window_at, window_of};
 use super::keyspace::Table;
 use super::segment::{HOME_COUNT, SEGMENT_BYTES};
 use crate::entry::size_class;
@@ -40,6 +40,14 @@ impl Table {
                         || segment.may_be_away(home_of(hash), tag_of(hash))
                 );
                 assert_eq!(segment.slot(place).has_ttl(), entry.expire_at().is_some());
+                assert_eq!(
+                    segment.slot(place).window(),
+                    segment.window(hash, home_of(hash))
+                );
+                assert_eq!(
+                    segment.slot(place).window(),
+                    window_of(hash, window_at(segment.depth()))
+                );
                 ttl_count += u32::from(entry.expire_at().is_some());
                 len += 1;
                 ttl_len += usize::from(entry.expire_at().is_some());

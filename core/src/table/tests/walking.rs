@@ -114,7 +114,7 @@ fn one_walk_sees_its_moment() {
 fn overlapping_walks_see_their_own_moments() {
     for seed in 0..8 {
         run(seed, u64::MAX, 400, 300, 6000, 2);
-        run(seed, u64::MAX, 8000, 500, 30_000, 4); // with splits
+        run(seed, u64::MAX, 8000, 500, 15_000, 4); // with splits
     }
 }
 
@@ -191,4 +191,38 @@ fn a_taken_table_finishes_its_walks_while_it_is_freed() {
         while !table.step_walk(other.id, 1) {}
         other.check();
     }
+}
+
+#[test]
+fn nothing_is_merged_under_a_walk() {
+    let (mut table, mut model) = (Table::new(1), Model::new());
+    for n in 0..20_000u32 {
+        let key = n.to_string().into_bytes();
+        let value = crate::entry::StrValue::Bytes(&key);
+        table.set(table.hash(&key), &key, value, ExpireChange::Clear);
+        model.insert(key.clone(), (key, None));
+    }
+    let segments = table.directory.segments();
+    let walk = Running::begin(&mut table, &model);
+    for (n, key) in walk.moment.keys().enumerate() {
+        table.remove(table.hash(key), key);
+        if n.is_multiple_of(10) {
+            table.step_walk(walk.id, 1);
+        }
+    }
+    assert_eq!((table.len(), table.directory.segments()), (0, segments));
+    while !table.step_walk(walk.id, 100) {}
+    walk.check();
+    // Afterwards, removals go on where they had to stop.
+    for n in 0..20_000u32 {
+        let key = n.to_le_bytes();
+        table.set(
+            table.hash(&key),
+            &key,
+            crate::entry::StrValue::Int(1),
+            ExpireChange::Clear,
+        );
+        table.remove(table.hash(&key), &key);
+    }
+    assert!(table.directory.segments() < segments / 8);
 }
