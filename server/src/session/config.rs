@@ -102,17 +102,24 @@ fn cmd_get(session: &mut Session<'_>, args: &[&[u8]]) {
                 .iter()
                 .any(|pattern| glob_match_nocase(pattern, name.as_bytes()))
     };
-    let mut found: Vec<(&str, Vec<u8>)> = Vec::new();
+    // A name that was spelled out is shown as the client spelled it.
+    let shown = |name: &'static str| {
+        let spelled = patterns
+            .iter()
+            .find(|pattern| pattern.eq_ignore_ascii_case(name.as_bytes()));
+        spelled.map_or(name.as_bytes(), |pattern| pattern)
+    };
+    let mut found: Vec<(&[u8], Vec<u8>)> = Vec::new();
     for row in DIRECTIVES {
         for name in [row.name, row.alias] {
             if is_wanted(name) {
-                found.push((name, row.show(&row.get(&session.front.config))));
+                found.push((shown(name), row.show(&row.get(&session.front.config))));
             }
         }
     }
     session.reply.map(found.len());
     for (name, value) in found {
-        session.reply.bulk(name.as_bytes());
+        session.reply.bulk(name);
         session.reply.bulk(&value);
     }
 }

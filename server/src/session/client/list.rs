@@ -37,7 +37,7 @@ pub(super) fn cmd_info(session: &mut Session<'_>, _: &[&[u8]]) {
 }
 
 pub(super) fn cmd_list(session: &mut Session<'_>, args: &[&[u8]]) {
-    let mut ids: Option<Vec<u64>> = None;
+    let mut ids: Option<Arc<[u64]>> = None;
     match &args[2..] {
         [] => {}
         [option, word] if option.eq_ignore_ascii_case(b"type") => match ClientType::of(word) {
@@ -53,26 +53,30 @@ pub(super) fn cmd_list(session: &mut Session<'_>, args: &[&[u8]]) {
                 };
                 wanted.extend(u64::try_from(id));
             }
-            wanted.sort_unstable();
-            ids = Some(wanted);
+            ids = Some(Arc::<[u64]>::from(wanted));
         }
         _ => return session.error(SYNTAX_ERROR),
     }
+    let order = ids.clone();
     session.then = Then::AskAll(
         Arc::new(move |front, out| {
             for client in front.clients.iter() {
-                if ids
-                    .as_ref()
-                    .is_none_or(|ids| ids.binary_search(&client.id).is_ok())
-                {
+                if ids.as_ref().is_none_or(|ids| ids.contains(&client.id)) {
                     out.extend(line(front, client));
                 }
             }
         }),
-        Box::new(|parts, reply| {
+        Box::new(move |parts, reply| {
             let parts = parts.concat();
             let mut lines: Vec<&[u8]> = parts.split_inclusive(|&byte| byte == b'\n').collect();
-            lines.sort_by_key(|line| id_of(line));
+            // By age, or in the order in which they were asked for.
+            lines.sort_by_key(|line| {
+                let id = id_of(line);
+                let place = order
+                    .as_ref()
+                    .and_then(|ids| ids.iter().position(|other| *other == id));
+                (place, id)
+            });
             reply.verbatim(*b"txt", &lines.concat());
         }),
     );
