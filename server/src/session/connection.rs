@@ -258,7 +258,7 @@ fn cmd_reset(session: &mut Session<'_>, _: &[&[u8]]) {
     client.authenticated = is_open;
     client.name = Box::default();
     client.reply_mode = ReplyMode::On;
-    client.no_evict = false;
+    // NO-EVICT stays, as in the oracle.
     client.no_touch = false;
     session.reply.simple("RESET");
 }
