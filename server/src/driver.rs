@@ -198,7 +198,9 @@ impl<E: Env> Driver<E> {
             let Some(client) = self.front.clients.get_mut(conn) else {
                 continue;
             };
-            if client.paused && backlog == 0 && client.query_bytes() <= STALLED_BYTES_MAX {
+            // What is left without a stall is the start of one frame, whose rest must be read however long it is.
+            let is_behind = client.stalled && client.query_bytes() > STALLED_BYTES_MAX;
+            if client.paused && backlog == 0 && !is_behind {
                 client.paused = false;
                 self.env.resume(conn);
             }

@@ -97,6 +97,18 @@ impl Client {
             .expect("a non-zero limit is accepted");
     }
 
+    /// Writes from a thread of its own, for more than the kernel's buffers hold while nobody reads. Joining the thread tells how it went.
+    ///
+    /// # Errors
+    /// When the socket cannot be shared.
+    pub fn write_aside(
+        &self,
+        bytes: Vec<u8>,
+    ) -> io::Result<std::thread::JoinHandle<io::Result<()>>> {
+        let mut stream = self.stream.try_clone()?;
+        Ok(std::thread::spawn(move || stream.write_all(&bytes)))
+    }
+
     /// Writes these bytes.
     pub fn write_raw(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.stream.write_all(bytes)

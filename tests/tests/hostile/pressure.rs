@@ -195,3 +195,29 @@ fn an_idle_server_idles() {
         assert!(used <= 20, "{backend}: {used} ticks of 10 ms in {span:?}");
     }
 }
+
+/// A client that is not read because its commands have to wait is read again when only the start of one long frame is left of
+/// what it sent.
+#[test]
+fn a_long_frame_behind_waiting_commands_arrives() {
+    let server = Launch::tessera().shards(1).start();
+    let mut client = server.client();
+    client
+        .call(&[b"SET".to_vec(), b"big".to_vec(), vec![b'x'; 1 << 20]])
+        .expect_ok();
+    let mut requests = Vec::new();
+    for _ in 0..40 {
+        command::encode(&["GET", "big"], &mut requests);
+    }
+    let long = "y".repeat(4 << 20);
+    command::encode(&["SET", "long", &long], &mut requests);
+    command::encode(&["STRLEN", "long"], &mut requests);
+    let writing = client.write_aside(requests).expect("the socket is shared");
+    for n in 0..40 {
+        assert_eq!(client.read().bytes().len(), 1 << 20, "reply {n}");
+    }
+    client.read().expect_ok();
+    assert_eq!(client.read().int(), 4 << 20);
+    let written = writing.join().expect("the writer does not panic");
+    written.expect("the server reads on");
+}
