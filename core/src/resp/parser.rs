@@ -370,6 +370,12 @@ impl Parser {
         }
     }
 
+    /// Bytes at the start of the unfinished frame whose meaning is known: finished arguments and headers.
+    #[must_use]
+    pub fn understood(&self) -> usize {
+        self.pos
+    }
+
     /// Bytes that are missing from the bulk being received (its terminator included), when `buffered` bytes of the
     /// frame are there; 0 between bulks. At most `bulk_bytes_max` + 2: what the client *says* it will send, so
     /// reserve it in bounded steps.

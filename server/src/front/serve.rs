@@ -8,6 +8,11 @@ use tessera_io::ConnId;
 
 use crate::front::Front;
 
+/// The end of a line of the protocol.
+const LINE_END_BYTES: u64 = 2;
+/// The longest frame, unless `client-query-buffer-limit` is larger.
+const FRAME_BYTES_MAX: u64 = 1 << 30;
+
 impl Front {
     /// Bytes of a client have come.
     pub fn received(&mut self, conn: ConnId, chunk: &[u8]) {
@@ -28,12 +33,26 @@ impl Front {
             return;
         }
         client.query.extend_from_slice(chunk);
-        if client.query.len() as u64 > self.config.query_buffer_bytes_max {
+        if !client.stalled {
+            self.run_query(conn);
+        }
+        self.end_if_too_long(conn);
+    }
+
+    /// `client-query-buffer-limit`: ends a client whose unfinished argument is longer than that, as Redis does, or whose unfinished frame
+    /// is longer than any sensible limit.
+    fn end_if_too_long(&mut self, conn: ConnId) {
+        let limit = self.config.query_buffer_bytes_max;
+        let Some(client) = self.clients.get_mut(conn) else {
+            return;
+        };
+        let whole = client.query.len() as u64;
+        let unfinished = whole.saturating_sub(client.parser.understood() as u64 + LINE_END_BYTES);
+        if unfinished > limit || whole > limit.max(FRAME_BYTES_MAX) {
             client.closing = true;
             client.query = Vec::new();
+            client.forget_replies();
             self.mark_dirty(conn);
-        } else if !client.stalled {
-            self.run_query(conn);
         }
     }
 
