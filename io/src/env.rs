@@ -51,7 +51,8 @@ pub enum Hangup {
 }
 
 /// One completion. A connection yields `Accepted` once, then any number of `Received` and `Drained`,
-/// then at most one `Closed`; after `Env::close` it yields nothing more.
+/// then at most one `Closed`; after an end of file only `Drained` may still come, since such a client can be sent to.
+/// After `Env::close` it yields nothing more.
 #[derive(Debug)]
 pub enum Event<C> {
     /// A new connection on one of the listeners; it is being read already.
@@ -68,7 +69,8 @@ pub enum Event<C> {
         /// The bytes.
         chunk: C,
     },
-    /// A connection whose `backlog` was not zero after an earlier turn has none left.
+    /// A connection whose `backlog` was not zero after an earlier turn has none left: it has been taken, or, after an
+    /// end of file, nobody is there any more to take it.
     Drained {
         /// Which connection.
         conn: ConnId,

@@ -6,6 +6,7 @@
 use std::os::fd::OwnedFd;
 
 use super::poller::{READABLE, WRITABLE};
+use crate::env::Hangup;
 use crate::outgoing::Outgoing;
 
 /// One accepted socket.
@@ -22,8 +23,8 @@ pub(super) struct Connection {
     pub(super) wanted: bool,
     /// It waits for a receive buffer, on the list of those.
     pub(super) starved: bool,
-    /// The end has been reported; nothing more may be.
-    pub(super) hung_up: bool,
+    /// The end, once it has been reported. After an error nothing more may be.
+    pub(super) hangup: Option<Hangup>,
     /// The caller has closed it; it stays for the rest of its bytes.
     pub(super) closing: bool,
 }
@@ -38,7 +39,7 @@ impl Connection {
             backlogged: false,
             wanted: true,
             starved: false,
-            hung_up: false,
+            hangup: None,
             closing: false,
         }
     }
@@ -46,7 +47,7 @@ impl Connection {
     /// What the poller should wait for. What nobody wants must not be waited for: it would be
     /// reported again and again.
     pub(super) fn wanted_interest(&self) -> u32 {
-        let reads = self.wanted && !self.starved && !self.hung_up;
+        let reads = self.wanted && !self.starved && self.hangup.is_none();
         let writes = self.backlogged && !self.queued;
         (if reads { READABLE } else { 0 }) | (if writes { WRITABLE } else { 0 })
     }

@@ -79,8 +79,8 @@ impl Epoll {
         let Some(conn) = self.conns.get_mut(id) else {
             return;
         };
-        if !conn.hung_up {
-            conn.hung_up = true;
+        if conn.hangup.is_none() {
+            conn.hangup = Some(hangup);
             events.push(Event::Closed { conn: id, hangup });
         }
         self.update_interest(id);
@@ -185,7 +185,7 @@ impl Epoll {
             lingering::discard_unread(conn.socket.as_raw_fd());
             return self.release(id);
         }
-        if owed && !conn.hung_up {
+        if owed && conn.hangup.is_none_or(|hangup| hangup == Hangup::Eof) {
             events.push(Event::Drained { conn: id });
         }
         self.update_interest(id);
@@ -196,13 +196,15 @@ impl Epoll {
         let Some(conn) = self.conns.get_mut(id) else {
             return;
         };
-        conn.backlogged = false;
+        let owed = std::mem::take(&mut conn.backlogged);
         conn.outgoing.clear(&mut self.spares);
         if conn.closing {
-            self.release(id);
-        } else {
-            self.hang_up(id, Hangup::Error(errno), events);
+            return self.release(id);
         }
+        if owed && conn.hangup == Some(Hangup::Eof) {
+            events.push(Event::Drained { conn: id });
+        }
+        self.hang_up(id, Hangup::Error(errno), events);
     }
 
     /// See `Env::close`.

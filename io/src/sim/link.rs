@@ -281,8 +281,7 @@ impl Link {
             }
             return false;
         }
-        let open = self.server.stage == Stage::Open;
-        let drained = open && self.server.owes_drained && self.server.backlog == 0;
+        let drained = self.server.owes_drained && self.server.backlog == 0;
         self.server.owes_drained = self.server.backlog > 0;
         drained
     }

@@ -8,6 +8,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 use io_uring::types::Fd;
 
+use crate::env::Hangup;
 use crate::outgoing::Outgoing;
 
 /// Where the first bytes of `outgoing` are.
@@ -38,8 +39,8 @@ pub(super) struct Connection {
     pub(super) cancelling: bool,
     /// It waits for a receive buffer, on the list of those.
     pub(super) starved: bool,
-    /// The end has been reported; nothing more may be.
-    pub(super) hung_up: bool,
+    /// The end, once it has been reported. After an error nothing more may be.
+    pub(super) hangup: Option<Hangup>,
     /// The caller has closed it; it stays for the rest of its bytes.
     pub(super) closing: bool,
 }
@@ -55,7 +56,7 @@ impl Connection {
             armed: false,
             cancelling: false,
             starved: false,
-            hung_up: false,
+            hangup: None,
             closing: false,
         }
     }

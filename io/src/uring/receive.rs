@@ -20,7 +20,7 @@ impl Uring {
         let Some(conn) = self.conns.get_mut(id) else {
             return;
         };
-        if conn.armed || conn.starved || !conn.wanted || conn.hung_up {
+        if conn.armed || conn.starved || !conn.wanted || conn.hangup.is_some() {
             return;
         }
         conn.armed = true;
@@ -71,7 +71,7 @@ impl Uring {
             conn.armed = false;
             conn.cancelling = false;
         }
-        if conn.closing || conn.hung_up {
+        if conn.closing || conn.hangup.is_some() {
             return;
         }
         match (completion.result, chunk) {
@@ -93,8 +93,8 @@ impl Uring {
         let Some(conn) = self.conns.get_mut(id) else {
             return;
         };
-        if !conn.hung_up {
-            conn.hung_up = true;
+        if conn.hangup.is_none() {
+            conn.hangup = Some(hangup);
             events.push(Event::Closed { conn: id, hangup });
         }
     }

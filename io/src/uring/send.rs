@@ -141,7 +141,7 @@ impl Uring {
         if conn.closing {
             lingering::discard_unread(conn.socket.as_raw_fd());
             self.release(id);
-        } else if owed && !conn.hung_up {
+        } else if owed && conn.hangup.is_none_or(|hangup| hangup == Hangup::Eof) {
             events.push(Event::Drained { conn: id });
         }
     }
@@ -173,12 +173,14 @@ impl Uring {
             return;
         };
         conn.sending = Sending::Idle;
-        conn.backlogged = false;
+        let owed = std::mem::take(&mut conn.backlogged);
         conn.outgoing.clear(&mut self.spares);
         if conn.closing {
-            self.release(id);
-        } else {
-            self.hang_up(id, Hangup::Error(errno), events);
+            return self.release(id);
         }
+        if owed && conn.hangup == Some(Hangup::Eof) {
+            events.push(Event::Drained { conn: id });
+        }
+        self.hang_up(id, Hangup::Error(errno), events);
     }
 }

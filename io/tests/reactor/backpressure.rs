@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
 use std::sync::mpsc;
 
-use tessera_io::{BackendChoice, Chunk, CloseMode, ConnId, Env, Event, Reactor, Wait};
+use tessera_io::{BackendChoice, Chunk, CloseMode, ConnId, Env, Event, Hangup, Reactor, Wait};
 
 use crate::harness::{Client, LIMIT, Node, connect, on_every_backend, pattern};
 
@@ -13,6 +14,8 @@ on_every_backend!(
     pauses_and_resumes,
     resume_overtakes_the_pause,
     tells_when_a_backlog_has_drained,
+    tells_so_after_the_client_has_shut_down,
+    tells_so_when_nobody_is_left_to_read,
 );
 
 const TRANSFER_BYTES: usize = 100 << 20;
@@ -47,7 +50,7 @@ fn moves_a_hundred_megabytes_both_ways(choice: BackendChoice) {
         for piece in 0..TRANSFER_BYTES / PIECE_BYTES {
             writer.write_all(&pattern(piece, 0, PIECE_BYTES)).unwrap();
         }
-        writer.shutdown(std::net::Shutdown::Write).unwrap();
+        writer.shutdown(Shutdown::Write).unwrap();
     });
     let read: Client<'_, ()> = Box::new(move || {
         begin.recv_timeout(LIMIT).unwrap();
@@ -182,4 +185,52 @@ fn tells_when_a_backlog_has_drained(choice: BackendChoice) {
     }
     assert_eq!(drained, 1);
     assert_eq!(node.reactor.backlog(conn), 0);
+}
+
+/// A server with much for a client that will send nothing more.
+fn backlogged_after_eof(choice: BackendChoice, bytes: usize) -> (Node, TcpStream, ConnId) {
+    let mut node = Node::start(choice);
+    let stream = node.connect();
+    let conn = node.until(|_, event| match event {
+        Event::Accepted { conn, .. } => Some(conn),
+        _ => None,
+    });
+    node.reactor.send(conn, pattern(0, 0, bytes));
+    node.reactor.poll(Wait::Never, &mut Vec::new()).unwrap();
+    assert!(node.reactor.backlog(conn) > 0);
+    stream.shutdown(Shutdown::Write).unwrap();
+    node.until(|_, event| match event {
+        Event::Closed { hangup, .. } => Some(assert_eq!(hangup, Hangup::Eof)),
+        _ => None,
+    });
+    (node, stream, conn)
+}
+
+fn tells_so_after_the_client_has_shut_down(choice: BackendChoice) {
+    const BYTES: usize = 32 << 20;
+    let (mut node, mut stream, conn) = backlogged_after_eof(choice, BYTES);
+    let mut drained = 0;
+    let read: Client<'_, ()> = Box::new(move || {
+        let mut bytes = vec![0; BYTES];
+        stream.read_exact(&mut bytes).unwrap();
+        assert!(bytes == pattern(0, 0, BYTES));
+    });
+    node.serve(vec![read], |_, event| {
+        assert!(matches!(event, Event::Drained { .. }), "{event:?}");
+        drained += 1;
+    });
+    while drained == 0 {
+        drained += node.turn().len();
+    }
+    assert_eq!((drained, node.reactor.backlog(conn)), (1, 0));
+}
+
+fn tells_so_when_nobody_is_left_to_read(choice: BackendChoice) {
+    let (mut node, stream, conn) = backlogged_after_eof(choice, 32 << 20);
+    drop(stream);
+    let drained = node.until(|_, event| match event {
+        Event::Drained { conn } => Some(conn),
+        other => panic!("{other:?} after the end of file"),
+    });
+    assert_eq!((drained, node.reactor.backlog(conn)), (conn, 0));
 }

@@ -1,10 +1,11 @@
 //! The contract of `Env` under chaos: both ends do anything at any time, and the events of every
-//! connection keep to the grammar `Accepted (Received | Drained)* Closed?`, and stop at `close`.
+//! connection keep to the grammar `Accepted (Received | Drained)* Closed?`, with `Drained` also after an end of file,
+//! and stop at `close`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::sim::{Faults, Prng, SimChunk, SimClient, SimEnv, Stats, Step, World};
-use crate::{CloseMode, ConnId, Env, Event, Wait};
+use crate::{CloseMode, ConnId, Env, Event, Hangup, Wait};
 
 /// Rounds in which new things happen; then the world runs out.
 const ROUNDS: usize = 600;
@@ -12,7 +13,7 @@ const ROUNDS: usize = 600;
 /// What the events so far say about a connection that has not been closed.
 #[derive(Default)]
 struct Known {
-    hung: bool,
+    hung: Option<Hangup>,
     paused: bool,
     /// The backlog was not zero after the last poll.
     owed: bool,
@@ -62,8 +63,8 @@ impl Chaos {
         for (&conn, known) in &mut self.known {
             known.owed = self.env.backlog(conn) > 0;
             let due = owed.contains(&conn) && !known.owed;
-            // Beside Closed, Drained may be left out.
-            let came = drained.contains(&conn) || known.hung;
+            // After an error there is nothing left to tell of.
+            let came = drained.contains(&conn) || matches!(known.hung, Some(Hangup::Error(_)));
             assert!(
                 !known.owed || !drained.contains(&conn),
                 "Drained, and something is left"
@@ -95,7 +96,10 @@ impl Chaos {
             .known
             .get_mut(&conn)
             .expect("an event of an unknown or closed connection");
-        assert!(!known.hung, "an event after Closed");
+        let is_late = known.hung.is_some();
+        let may_drain = known.hung == Some(Hangup::Eof);
+        let is_drained = matches!(event, Event::Drained { .. });
+        assert!(!is_late || may_drain && is_drained, "an event after Closed");
         match event {
             Event::Received { chunk, .. } => {
                 assert!(!chunk.is_empty());
@@ -110,7 +114,7 @@ impl Chaos {
                 );
                 self.drained += 1;
             }
-            Event::Closed { .. } => known.hung = true,
+            Event::Closed { hangup, .. } => known.hung = Some(hangup),
             Event::Accepted { .. } => {}
         }
     }
@@ -138,7 +142,7 @@ impl Chaos {
                 let count = bytes.len();
                 self.env.send(conn, bytes);
                 let after = self.env.backlog(conn);
-                assert!(after == before + count || known.hung && after == 0);
+                assert!(after == before + count || known.hung.is_some() && after == 0);
             }
             5 | 6 => {
                 known.paused = !known.paused;
