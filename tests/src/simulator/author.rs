@@ -194,6 +194,15 @@ impl Author {
         args
     }
 
+    /// A command that reads one key or a few.
+    pub fn read(&mut self, client: usize) -> Command {
+        match self.prng.index(8) {
+            0 => Command::new(Verb::Echo, vec![self.value(client)]),
+            1 => Command::new(Verb::Mget, self.keys()),
+            _ => Command::new(Verb::Get, vec![self.key()]),
+        }
+    }
+
     /// A command about big values.
     fn big_command(&mut self, client: usize) -> Command {
         let keys = self.subject.big_keys.clone();

@@ -1,20 +1,17 @@
-//! `Client`: one simulated client: sends what the author writes, reads the replies, is slow, leaves, comes back.
+//! `Client`: one simulated client: sends what the author writes, is slow, leaves, comes back, roams.
 //!
-//! Invariant: it sets an alarm only for something that it will then do, and does only so much, so that a world in which a reply never
-//! comes stands still instead of ticking on. It complains itself about replies that belong to no
-//! command and about connections that the server closes; everything else is for the judges.
+//! Invariant: it sets an alarm only for something that it will then do, and does only so much, so that a world in which a reply
+//! never comes stands still instead of ticking on. A client that stays has one line and pipelines; one that roams has a
+//! line to every shard and goes to another with every answer: what it saw here must have happened there.
 
-use std::collections::VecDeque;
-
-use tessera_core::resp::{Skipper, parse_reply};
-use tessera_io::Hangup;
-use tessera_io::sim::{Prng, SimClient, World};
+use tessera_io::sim::{Prng, World};
 
 use super::author::Author;
 use super::command::{Command, Verb};
 use super::history::{Cycle, History};
+use super::line::{Farewell, Line};
+use super::node::owner;
 use super::plan::Habits;
-use super::reply::Reply;
 use super::word::Word;
 
 /// Calls after which a SCAN is given up.
@@ -37,23 +34,14 @@ pub struct Client {
     number: usize,
     prng: Prng,
     habits: Habits,
-    end: Option<SimClient>,
-    connection: usize,
-    db: usize,
-    /// Operations without a reply.
-    waiting: VecDeque<usize>,
-    /// Bytes received, and how many of them have been understood.
-    bytes: Vec<u8>,
-    understood: usize,
-    skipper: Skipper,
+    roams: bool,
+    lines: Vec<Line>,
     /// Commands still to send in this epoch.
     left: usize,
     is_flood: bool,
     acts_at: Option<u64>,
-    is_reading: bool,
-    /// It has sent its last byte on this connection and waits for its end.
-    is_leaving: bool,
     scan: Option<Scan>,
+    heard: Vec<(usize, u64)>,
 }
 
 /// What a client acts upon.
@@ -71,24 +59,18 @@ pub struct Stage<'a> {
 impl Client {
     /// A client without a connection.
     #[must_use]
-    pub fn new(number: usize, prng: Prng, habits: Habits) -> Self {
+    pub fn new(number: usize, prng: Prng, habits: Habits, roams: bool) -> Self {
         Self {
             number,
             prng,
             habits,
-            end: None,
-            connection: 0,
-            db: 0,
-            waiting: VecDeque::new(),
-            bytes: Vec::new(),
-            understood: 0,
-            skipper: Skipper::new(),
+            roams,
+            lines: Vec::new(),
             left: 0,
             is_flood: false,
             acts_at: None,
-            is_reading: true,
-            is_leaving: false,
             scan: None,
+            heard: Vec::new(),
         }
     }
 
@@ -96,8 +78,8 @@ impl Client {
     pub fn begin(&mut self, commands: usize, is_flood: bool, stage: &mut Stage<'_>) {
         self.left = commands;
         self.is_flood = is_flood;
-        if let Some(end) = &self.end {
-            self.connection = stage.history.connect(self.number, end.shard());
+        for line in &mut self.lines {
+            line.enlist(stage.history);
         }
         if commands > 0 {
             self.act_later(stage.world);
@@ -107,27 +89,40 @@ impl Client {
     /// Whether it has sent everything and received everything that it will.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        let is_idle = self.left == 0 && self.acts_at.is_none() && self.scan.is_none();
-        is_idle && self.waiting.is_empty() && self.is_reading && !self.is_leaving
+        let is_idle = !self.has_more() && self.acts_at.is_none() && !self.is_waiting();
+        is_idle
+            && self
+                .lines
+                .iter()
+                .all(|line| line.is_reading() && !line.is_leaving())
     }
 
-    /// Operations that it waits for.
+    /// Its connections.
     #[must_use]
-    pub fn waiting(&self) -> &VecDeque<usize> {
-        &self.waiting
+    pub fn lines(&self) -> &[Line] {
+        &self.lines
     }
 
-    /// The shard it is connected to.
-    #[must_use]
-    pub fn shard(&self) -> Option<usize> {
-        self.end.as_ref().map(SimClient::shard)
+    fn is_waiting(&self) -> bool {
+        self.lines.iter().any(|line| !line.waiting().is_empty())
     }
 
-    /// Bytes received beyond the last whole reply.
-    #[must_use]
-    pub fn torn_bytes(&self) -> usize {
-        self.bytes.len() - self.understood
+    fn has_more(&self) -> bool {
+        self.left > 0 || self.scan.is_some()
     }
+
+    fn act_later(&mut self, world: &World) {
+        let think_ns = if self.roams && self.prng.chance(800_000) {
+            0
+        } else {
+            self.prng.within(self.habits.think_ns)
+        };
+        let at = world.now() + think_ns;
+        self.acts_at = Some(at);
+        world.alarm(at);
+    }
+
+    // ---- receiving -------------------------------------------------------------------------
 
     /// Reads what has come and does what it is time for.
     ///
@@ -135,12 +130,7 @@ impl Client {
     /// What is wrong with what has come.
     pub fn look(&mut self, stage: &mut Stage<'_>) -> Result<(), String> {
         loop {
-            if let Some(end) = &mut self.end {
-                if end.receive_into(&mut self.bytes) > 0 {
-                    self.understand(stage)?;
-                }
-                self.see_the_end(stage)?;
-            }
+            self.read(stage)?;
             if self.acts_at.is_none_or(|at| at > stage.world.now()) {
                 return Ok(());
             }
@@ -150,39 +140,32 @@ impl Client {
         }
     }
 
-    // ---- receiving -------------------------------------------------------------------------
-
-    fn understand(&mut self, stage: &mut Stage<'_>) -> Result<(), String> {
-        loop {
-            let rest = &self.bytes[self.understood..];
-            let whole = self.skipper.end(rest);
-            let Some(length) = whole.map_err(|error| self.complain(&error.to_string()))? else {
-                break;
-            };
-            let parsed = parse_reply(&rest[..length]);
-            let reply = match parsed {
-                Ok(Some((value, used))) if used == length => Reply::of(&value),
-                other => return Err(self.complain(&format!("not a reply: {other:?}"))),
-            };
-            self.understood += length;
-            let Some(operation) = self.waiting.pop_front() else {
-                return Err(self.complain(&format!("a reply to no command: {reply}")));
-            };
-            let at = stage.history.answer(operation, reply.clone());
-            self.continue_scan(operation, &reply, at, stage.history);
+    fn read(&mut self, stage: &mut Stage<'_>) -> Result<(), String> {
+        let mut place = 0;
+        while place < self.lines.len() {
+            let line = &mut self.lines[place];
+            line.receive(stage.history, &mut self.heard)?;
+            if line.has_ended()? {
+                self.drop_line(place, stage.world);
+            } else {
+                place += 1;
+            }
         }
-        if self.understood == self.bytes.len() {
-            self.bytes.clear();
-            self.understood = 0;
+        if self.heard.is_empty() {
+            return Ok(());
         }
-        let is_free = self.waiting.is_empty() && self.acts_at.is_none() && !self.is_leaving;
+        for (operation, at) in std::mem::take(&mut self.heard) {
+            self.continue_scan(operation, at, stage.history);
+        }
+        let is_leaving = self.lines.iter().any(Line::is_leaving);
+        let is_free = !self.is_waiting() && self.acts_at.is_none() && !is_leaving;
         if is_free && self.has_more() {
             self.act_later(stage.world);
         }
         Ok(())
     }
 
-    fn continue_scan(&mut self, operation: usize, reply: &Reply, at: u64, history: &mut History) {
+    fn continue_scan(&mut self, operation: usize, at: u64, history: &mut History) {
         let Some(scan) = self
             .scan
             .as_mut()
@@ -191,8 +174,13 @@ impl Client {
             return;
         };
         scan.waits_for = None;
+        let answered = &history.operations[operation];
+        let scanned = answered
+            .answered
+            .as_ref()
+            .and_then(|answered| answered.reply.scanned());
         // A reply of another shape is for the judge of order.
-        let Some((cursor, keys)) = reply.scanned() else {
+        let Some((cursor, keys)) = scanned else {
             self.scan = None;
             return;
         };
@@ -200,163 +188,144 @@ impl Client {
         let is_over = *cursor == *b"0";
         scan.cursor = cursor;
         if is_over {
-            let Scan {
-                db, first, seen, ..
-            } = self.scan.take().expect("it was looked at above");
             history.cycles.push(Cycle {
-                connection: self.connection,
-                db,
-                first,
+                connection: history.operations[operation].connection,
+                db: scan.db,
+                first: scan.first,
                 ended: at,
-                seen,
+                seen: std::mem::take(&mut scan.seen),
             });
-        } else if scan.calls == CALLS_MAX {
+        }
+        if is_over || scan.calls == CALLS_MAX {
             self.scan = None;
         }
     }
 
-    fn see_the_end(&mut self, stage: &mut Stage<'_>) -> Result<(), String> {
-        let Some(hangup) = self.end.as_ref().and_then(SimClient::hangup) else {
-            return Ok(());
-        };
-        // A network that cuts a connection is a reset at both ends.
-        if hangup == Hangup::Eof {
-            if !self.waiting.is_empty() || self.torn_bytes() > 0 {
-                let count = self.waiting.len();
-                let text = format!("the server closed with {count} commands unanswered");
-                return Err(self.complain(&text));
-            }
-            if !self.is_leaving {
-                return Err(self.complain("the server closed for no reason"));
-            }
-        }
-        self.forget_connection(stage.world);
-        Ok(())
-    }
-
-    fn complain(&self, text: &str) -> String {
-        format!("client{} conn{}: {text}", self.number, self.connection)
-    }
-
-    fn forget_connection(&mut self, world: &World) {
-        self.end = None;
-        self.db = 0;
-        self.waiting.clear();
-        self.bytes.clear();
-        self.understood = 0;
-        self.skipper = Skipper::new();
-        self.is_reading = true;
-        self.is_leaving = false;
+    /// Forgets a connection and goes on with another, if there is anything to go on with.
+    fn drop_line(&mut self, place: usize, world: &World) {
+        self.lines.swap_remove(place);
         self.scan = None;
-        self.acts_at = None;
-        if self.left > 0 {
+        // Another line may still wait for the moment to read again.
+        let is_slow = self.lines.iter().any(|line| !line.is_reading());
+        if self.left == 0 && !is_slow {
+            self.acts_at = None;
+        } else if self.left > 0 && !self.is_waiting() {
             self.act_later(world);
         }
     }
 
     // ---- acting ----------------------------------------------------------------------------
 
-    fn has_more(&self) -> bool {
-        self.left > 0 || self.scan.is_some()
-    }
-
-    fn act_later(&mut self, world: &World) {
-        let at = world.now() + self.prng.within(self.habits.think_ns);
-        self.acts_at = Some(at);
-        world.alarm(at);
-    }
-
     fn act(&mut self, stage: &mut Stage<'_>) {
-        if !self.is_reading {
-            self.is_reading = true;
-            if let Some(end) = &mut self.end {
-                end.start_reading();
-            }
+        for line in self.lines.iter_mut().filter(|line| !line.is_reading()) {
+            line.set_reading(true);
         }
-        if self.is_leaving || !self.has_more() {
+        if self.lines.iter().any(Line::is_leaving) || !self.has_more() {
             return;
         }
-        if self.end.is_none() {
-            let shard = self.prng.index(stage.shards);
-            self.end = Some(stage.world.connect(shard));
-            self.connection = stage.history.connect(self.number, shard);
-        }
-        self.send_pipeline(stage);
-        if self.prng.chance(self.habits.leave_ppm) {
-            self.leave(stage);
-        } else if self.prng.chance(self.habits.slow_ppm) {
-            if let Some(end) = &mut self.end {
-                end.stop_reading();
+        let place = if self.roams {
+            if self.is_waiting() {
+                return;
             }
-            self.is_reading = false;
+            self.send_elsewhere(stage)
+        } else {
+            self.send_pipeline(stage)
+        };
+        // Whoever asks for much is more likely to be slow, to leave, or both.
+        let (slow_ppm, leave_ppm) = if self.is_flood {
+            (500_000, 300_000)
+        } else {
+            (self.habits.slow_ppm, self.habits.leave_ppm)
+        };
+        let is_slow = self.prng.chance(slow_ppm);
+        if is_slow {
+            self.lines[place].set_reading(false);
             let at = stage.world.now() + self.prng.within(self.habits.pause_ns);
             self.acts_at = Some(at);
             stage.world.alarm(at);
-        } else if self.waiting.is_empty() && self.has_more()
-            || self.left > 0 && self.prng.chance(self.habits.impatient_ppm)
+        }
+        if self.prng.chance(leave_ppm) {
+            self.leave(place, stage.world);
+        } else if !is_slow
+            && (!self.is_waiting() && self.has_more()
+                || self.left > 0 && !self.roams && self.prng.chance(self.habits.impatient_ppm))
         {
             self.act_later(stage.world);
         }
     }
 
-    fn leave(&mut self, stage: &mut Stage<'_>) {
-        let Some(end) = &mut self.end else {
-            return;
-        };
-        match self.prng.index(3) {
-            0 => {
-                end.shutdown();
-                self.is_leaving = true;
-            }
-            1 => {
-                end.close();
-                self.forget_connection(stage.world);
-            }
-            _ => {
-                end.reset();
-                self.forget_connection(stage.world);
-            }
+    fn leave(&mut self, place: usize, world: &World) {
+        let ways = [Farewell::Shutdown, Farewell::Close, Farewell::Reset];
+        let how = ways[self.prng.index(ways.len())];
+        self.lines[place].leave(how);
+        if how != Farewell::Shutdown {
+            self.drop_line(place, world);
         }
     }
 
-    fn send_pipeline(&mut self, stage: &mut Stage<'_>) {
+    /// The line to a shard, new if need be.
+    fn line_to(&mut self, shard: usize, stage: &mut Stage<'_>) -> usize {
+        let known = self.lines.iter().position(|line| line.shard() == shard);
+        known.unwrap_or_else(|| {
+            let line = Line::connect(self.number, shard, stage.world, stage.history);
+            self.lines.push(line);
+            self.lines.len() - 1
+        })
+    }
+
+    /// Sends one command, most often to the shard that owns its first key.
+    fn send_elsewhere(&mut self, stage: &mut Stage<'_>) -> usize {
+        self.left -= 1;
+        let command = if self.prng.chance(600_000) {
+            stage.author.read(self.number)
+        } else {
+            stage.author.command(self.number)
+        };
+        let shard = match command.args.first() {
+            Some(key) if self.prng.chance(700_000) => owner(key, stage.shards),
+            _ => self.prng.index(stage.shards),
+        };
+        let place = self.line_to(shard, stage);
         let mut bytes = Vec::new();
+        self.lines[place].invoke(command, &mut bytes, stage.history);
+        self.lines[place].send(&bytes);
+        place
+    }
+
+    fn send_pipeline(&mut self, stage: &mut Stage<'_>) -> usize {
+        let place = if self.lines.is_empty() {
+            let shard = self.prng.index(stage.shards);
+            self.line_to(shard, stage)
+        } else {
+            0
+        };
         let depth = if self.is_flood {
             self.left
         } else {
             (1 + self.prng.index(self.habits.depth_max)).min(self.left.max(1))
         };
+        let mut bytes = Vec::new();
         for _ in 0..depth {
-            let command = self.next_command(stage);
-            if let Some(command) = command {
-                self.invoke(command, &mut bytes, stage.history);
+            let db = self.lines[place].db();
+            let Some(command) = self.next_command(db, stage) else {
+                continue;
+            };
+            let is_scan = command.verb == Verb::Scan;
+            let operation = self.lines[place].invoke(command, &mut bytes, stage.history);
+            if let Some(scan) = self.scan.as_mut().filter(|_| is_scan) {
+                if scan.calls == 0 {
+                    scan.first = operation;
+                }
+                scan.calls += 1;
+                scan.waits_for = Some(operation);
             }
         }
-        if let Some(end) = &mut self.end {
-            end.send(&bytes);
-        }
-    }
-
-    fn invoke(&mut self, command: Command, bytes: &mut Vec<u8>, history: &mut History) {
-        command.encode(bytes);
-        let selected = (command.verb == Verb::Select).then(|| command.database(0));
-        let is_scan = command.verb == Verb::Scan;
-        let operation = history.invoke(self.connection, self.db, command);
-        self.waiting.push_back(operation);
-        if let Some(db) = selected.flatten() {
-            self.db = db;
-        }
-        if let Some(scan) = self.scan.as_mut().filter(|_| is_scan) {
-            if scan.calls == 0 {
-                scan.first = operation;
-            }
-            scan.calls += 1;
-            scan.waits_for = Some(operation);
-        }
+        self.lines[place].send(&bytes);
+        place
     }
 
     /// The next command: of the SCAN in progress, of a new one, or what the author writes.
-    fn next_command(&mut self, stage: &mut Stage<'_>) -> Option<Command> {
+    fn next_command(&mut self, db: usize, stage: &mut Stage<'_>) -> Option<Command> {
         if let Some(scan) = &self.scan {
             let may_go_on = scan.waits_for.is_none();
             if may_go_on && (self.left == 0 || self.prng.chance(700_000)) {
@@ -369,7 +338,7 @@ impl Client {
         }
         if self.scan.is_none() && self.prng.chance(self.habits.scan_ppm) {
             self.scan = Some(Scan {
-                db: self.db,
+                db,
                 first: 0,
                 calls: 0,
                 count: [1, 2, 5, 10, 100][self.prng.index(5)],
@@ -380,10 +349,9 @@ impl Client {
             return Some(self.scan_call());
         }
         let command = stage.author.command(self.number);
-        if command.verb == Verb::Select && self.scan.is_some() {
-            return None;
-        }
-        Some(command)
+        // A SCAN stays in its database.
+        let is_fine = command.verb != Verb::Select || self.scan.is_none();
+        is_fine.then_some(command)
     }
 
     fn scan_call(&self) -> Command {
@@ -398,13 +366,10 @@ impl Client {
     /// Sends the command that sets all keys, and nothing else in this epoch.
     pub fn prefill(&mut self, stage: &mut Stage<'_>) {
         let shard = self.prng.index(stage.shards);
-        self.end = Some(stage.world.connect(shard));
-        self.connection = stage.history.connect(self.number, shard);
+        let place = self.line_to(shard, stage);
         let command = stage.author.prefill(self.number);
         let mut bytes = Vec::new();
-        self.invoke(command, &mut bytes, stage.history);
-        if let Some(end) = &mut self.end {
-            end.send(&bytes);
-        }
+        self.lines[place].invoke(command, &mut bytes, stage.history);
+        self.lines[place].send(&bytes);
     }
 }

@@ -10,6 +10,7 @@ pub mod client;
 pub mod command;
 pub mod history;
 pub mod judge;
+pub mod line;
 pub mod model;
 pub mod node;
 pub mod oracle;

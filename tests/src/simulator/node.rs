@@ -7,12 +7,19 @@
 
 use std::sync::Arc;
 
+use tessera_core::slot::{SLOTS, key_slot};
 use tessera_io::Wait;
 use tessera_io::sim::{Bounds, Prng, SimEnv, World};
 use tessera_server::config::Config;
 use tessera_server::driver::Driver;
 use tessera_server::front::Front;
 use tessera_server::shared::Shared;
+
+/// The shard that owns a key: slots in ranges of equal length.
+#[must_use]
+pub fn owner(key: &[u8], shards: usize) -> usize {
+    usize::from(key_slot(key)) * shards / usize::from(SLOTS)
+}
 
 /// What a shard does next.
 #[derive(Clone, Copy, Debug)]
@@ -193,5 +200,20 @@ impl Node {
             )
         };
         self.seats.iter().enumerate().map(line).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn owners_follow_the_hash_tag_and_cover_all_shards() {
+        assert_eq!(owner(b"{t}1", 5), owner(b"{t}2", 5));
+        let owners: Vec<usize> = (0..200)
+            .map(|n| owner(format!("k{n}").as_bytes(), 3))
+            .collect();
+        assert!((0..3).all(|shard| owners.contains(&shard)));
+        assert!(owners.iter().all(|owner| *owner < 3));
     }
 }

@@ -43,21 +43,38 @@ pub struct Subject {
     pub verbs: Vec<(Verb, u64)>,
 }
 
+/// What sort of world it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// Few commands on few keys: histories to read.
+    Tiny,
+    /// Anything.
+    Mixed,
+    /// Writers of few keys and roaming readers, and shards that are slow to notice what came for them.
+    Watched,
+    /// One client sends more than a connection may have in flight.
+    Flood,
+    /// Values of 64 KiB, and one client who asks for more than the server lets pile up.
+    Big,
+}
+
 /// What a seed decides.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// The seed.
     pub seed: u64,
+    /// What sort of world it is.
+    pub kind: Kind,
     /// Shards of the node.
     pub shards: usize,
     /// Clients.
     pub clients: usize,
+    /// How many of them have a line to every shard and wait for each reply; the last ones.
+    pub roamers: usize,
     /// Epochs, each of which is judged by itself.
     pub epochs: usize,
     /// Commands of all clients in an epoch, about.
     pub commands: usize,
-    /// One client sends all it has in one go.
-    pub has_flood: bool,
     /// The first epoch sets all keys.
     pub prefills: bool,
     /// How clients behave.
@@ -119,14 +136,18 @@ const NAMES: &[&str] = &[
     "l", "m", "{v}2", "n",
 ];
 
-fn chosen_verbs(prng: &mut Prng) -> Vec<(Verb, u64)> {
+fn chosen_verbs(prng: &mut Prng, kind: Kind) -> Vec<(Verb, u64)> {
     let mut verbs: Vec<(Verb, u64)> = WEIGHTS.to_vec();
-    if prng.chance(250_000) {
+    if kind != Kind::Watched && prng.chance(250_000) {
         verbs.extend_from_slice(TIME_WEIGHTS);
     }
-    if prng.chance(800_000) {
-        verbs.retain(|_| prng.chance(500_000));
-    }
+    let kept_ppm = match (kind, prng.index(6)) {
+        (Kind::Watched, _) => 60_000,
+        (_, 0) => 1_000_000,
+        (_, 1 | 2) => 120_000,
+        _ => 500_000,
+    };
+    verbs.retain(|_| prng.chance(kept_ppm));
     let has = |verbs: &[(Verb, u64)], any: [Verb; 2]| verbs.iter().any(|(v, _)| any.contains(v));
     if !has(&verbs, [Verb::Set, Verb::Mset]) {
         verbs.push((Verb::Set, 10));
@@ -139,17 +160,17 @@ fn chosen_verbs(prng: &mut Prng) -> Vec<(Verb, u64)> {
     verbs
 }
 
-fn chosen_subject(prng: &mut Prng, is_tiny: bool, is_big: bool) -> Subject {
-    let count = if is_tiny {
-        2 + prng.index(3)
-    } else {
-        3 + prng.index(NAMES.len() - 3)
+fn chosen_subject(prng: &mut Prng, kind: Kind) -> Subject {
+    let count = match kind {
+        Kind::Tiny => 2 + prng.index(3),
+        Kind::Watched => 3 + prng.index(2),
+        Kind::Mixed | Kind::Flood | Kind::Big => 3 + prng.index(NAMES.len() - 3),
     };
     let mut names = NAMES.to_vec();
     let keys = (0..count).map(|_| Word::from(names.swap_remove(prng.index(names.len()))));
     let keys: Vec<Word> = keys.collect();
     let anchors = if prng.chance(500_000) { count / 2 } else { 0 };
-    let big_keys = if is_big {
+    let big_keys = if kind == Kind::Big {
         ["B1", "B2", "B3"].map(Word::from).to_vec()
     } else {
         Vec::new()
@@ -164,7 +185,7 @@ fn chosen_subject(prng: &mut Prng, is_tiny: bool, is_big: bool) -> Subject {
         anchors,
         big_keys,
         databases,
-        verbs: chosen_verbs(prng),
+        verbs: chosen_verbs(prng, kind),
     }
 }
 
@@ -174,7 +195,12 @@ fn sometimes(prng: &mut Prng, ppm_max: u32) -> u32 {
     if prng.chance(500_000) { rate } else { 0 }
 }
 
-fn chosen_faults(prng: &mut Prng, is_calm: bool, is_large: bool) -> Faults {
+fn chosen_faults(prng: &mut Prng, kind: Kind) -> Faults {
+    let is_calm = match kind {
+        Kind::Tiny => prng.chance(600_000),
+        Kind::Watched => true,
+        Kind::Mixed | Kind::Flood | Kind::Big => prng.chance(200_000),
+    };
     let mut faults = if is_calm {
         let mut faults = Faults::none();
         faults.delay_ns = Bounds::new(500, 20_000);
@@ -183,13 +209,47 @@ fn chosen_faults(prng: &mut Prng, is_calm: bool, is_large: bool) -> Faults {
     } else {
         Faults::from_seed(prng)
     };
-    // A client that does not read while the server says goodbye would lose what was said.
-    faults.linger_ns = Bounds::new(u64::MAX, u64::MAX);
-    if is_large {
+    if kind == Kind::Watched {
+        faults.stall_ppm = sometimes(prng, 20_000);
+        faults.stall_ns = Bounds::new(1_000, 50_000);
+    }
+    if kind == Kind::Watched || prng.chance(200_000) {
+        // Bytes of clients overtake wake-ups: a shard then finds both at once.
+        faults.delay_ns = Bounds::new(100, 2_000);
+        faults.wake_delay_ns = Bounds::new(0, 200_000);
+    }
+    if kind == Kind::Flood || kind == Kind::Big {
         faults.socket_bytes = Bounds::new(32 << 10, 256 << 10);
         faults.fragment_bytes = Bounds::new(1 << 10, 64 << 10);
     }
+    // A client that does not read while the server says goodbye would lose what was said.
+    faults.linger_ns = Bounds::new(u64::MAX, u64::MAX);
     faults
+}
+
+fn chosen_habits(prng: &mut Prng, kind: Kind, faults: &Faults) -> Habits {
+    let think_max = faults.delay_ns.max * [1, 2, 8][prng.index(3)];
+    let depth_max = match kind {
+        Kind::Tiny | Kind::Watched => 4,
+        Kind::Mixed | Kind::Flood | Kind::Big => 12,
+    };
+    let is_distracted = kind != Kind::Watched;
+    let mut rate = |ppm_max| {
+        if is_distracted {
+            sometimes(prng, ppm_max)
+        } else {
+            0
+        }
+    };
+    Habits {
+        slow_ppm: rate(200_000),
+        leave_ppm: rate(100_000),
+        scan_ppm: rate(200_000),
+        impatient_ppm: sometimes(prng, 900_000),
+        depth_max: 1 + prng.index(depth_max),
+        think_ns: Bounds::new(0, think_max),
+        pause_ns: Bounds::new(think_max, think_max * 20),
+    }
 }
 
 impl Plan {
@@ -198,35 +258,42 @@ impl Plan {
     pub fn from_seed(seed: u64) -> Self {
         let mut prng = Prng::new(seed ^ 0x7465_7373_6572_6121);
         let prng = &mut prng;
-        let is_tiny = prng.chance(300_000);
-        let is_big = !is_tiny && prng.chance(40_000);
-        let has_flood = !is_tiny && prng.chance(40_000);
-        let faults_calm = prng.chance(if is_tiny { 600_000 } else { 200_000 });
-        let faults = chosen_faults(prng, faults_calm, is_big || has_flood);
-        let think_max = faults.delay_ns.max * [1, 2, 8][prng.index(3)];
-        let habits = Habits {
-            depth_max: 1 + prng.index(if is_tiny { 4 } else { 12 }),
-            impatient_ppm: sometimes(prng, 900_000),
-            slow_ppm: sometimes(prng, 200_000),
-            leave_ppm: sometimes(prng, 100_000),
-            scan_ppm: sometimes(prng, 200_000),
-            think_ns: Bounds::new(0, think_max),
-            pause_ns: Bounds::new(think_max, think_max * 20),
+        let kind = match prng.index(100) {
+            0..25 => Kind::Tiny,
+            25..45 => Kind::Watched,
+            45..48 => Kind::Flood,
+            48..51 => Kind::Big,
+            _ => Kind::Mixed,
+        };
+        let faults = chosen_faults(prng, kind);
+        let clients = match kind {
+            Kind::Tiny => 2 + prng.index(2),
+            Kind::Watched => 4 + prng.index(3),
+            Kind::Mixed | Kind::Flood | Kind::Big => 2 + prng.index(5),
+        };
+        let roamers = match kind {
+            Kind::Watched => clients / 2 + prng.index(2),
+            _ if prng.chance(300_000) => 1 + prng.index(clients - 1),
+            _ => 0,
         };
         Self {
             seed,
-            shards: [1, 2, 2, 2, 3, 3, 4, 5][prng.index(8)],
-            clients: 2 + prng.index(if is_tiny { 2 } else { 5 }),
-            epochs: 1 + prng.index(3),
-            commands: if is_tiny {
-                4 + prng.index(8)
-            } else {
-                10 + prng.index(46)
+            kind,
+            shards: match kind {
+                Kind::Watched => 2 + prng.index(2),
+                _ => [1, 2, 2, 2, 3, 3, 4, 5][prng.index(8)],
             },
-            has_flood,
+            clients,
+            roamers,
+            epochs: 1 + prng.index(3),
+            commands: match kind {
+                Kind::Tiny => 4 + prng.index(8),
+                Kind::Watched => 40 + prng.index(16),
+                Kind::Mixed | Kind::Flood | Kind::Big => 10 + prng.index(46),
+            },
             prefills: prng.chance(800_000),
-            subject: chosen_subject(prng, is_tiny, is_big),
-            habits,
+            subject: chosen_subject(prng, kind),
+            habits: chosen_habits(prng, kind, &faults),
             phase_ns: Bounds::new(0, [0, 200, 2_000][prng.index(3)]),
             faults,
         }
@@ -256,14 +323,14 @@ impl Plan {
             ..
         } = self.habits;
         format!(
-            "{} shards, {} clients, {} epochs of {} commands; pipelines to {depth_max}, impatient {impatient_ppm}, \
-             slow {slow_ppm}, leaving {leave_ppm} ppm; flood {}, big {}\n{}\n{:?}",
+            "{:?}: {} shards, {} clients of which {} roam, {} epochs of {} commands; pipelines to {depth_max}, impatient {impatient_ppm}, \
+             slow {slow_ppm}, leaving {leave_ppm} ppm\n{}\n{:?}",
+            self.kind,
             self.shards,
             self.clients,
+            self.roamers,
             self.epochs,
             self.commands,
-            self.has_flood,
-            !self.subject.big_keys.is_empty(),
             verbs.join(" "),
             self.faults,
         )
@@ -284,7 +351,9 @@ mod tests {
         assert!(share(|plan| plan.habits.leave_ppm > 0) > 150);
         assert!(share(|plan| plan.faults.spurious_ppm == 0) > 150);
         assert!((20..150).contains(&share(Plan::has_times)));
-        assert!(share(|plan| plan.has_flood) > 4);
+        assert!(share(|plan| plan.roamers > 0) > 150);
+        assert!(plans.iter().all(|plan| plan.roamers < plan.clients));
+        assert!(share(|plan| plan.kind == Kind::Flood) > 4);
         assert!(share(|plan| !plan.subject.big_keys.is_empty()) > 4);
         assert!(plans.iter().all(|plan| plan.subject.keys.len() >= 2));
     }

@@ -13,8 +13,8 @@ use super::history::History;
 use super::judge::order::{self, Impasse, Ruling};
 use super::judge::{place, rest, scans};
 use super::model::Model;
-use super::node::{Node, Tampering};
-use super::plan::Plan;
+use super::node::{Node, Tampering, owner};
+use super::plan::{Kind, Plan};
 use super::word::{digest, mix};
 
 /// Steps after which an epoch counts as endless.
@@ -85,7 +85,10 @@ impl Run {
         let world = World::new(plan.seed, plan.faults.clone());
         let mut prng = Prng::new(!plan.seed);
         let node = Node::new(&world, plan.shards, plan.phase_ns, prng.fork(), tampering);
-        let client = |number| Client::new(number, prng.fork(), plan.habits.clone());
+        let client = |number| {
+            let roams = number >= plan.clients - plan.roamers;
+            Client::new(number, prng.fork(), plan.habits.clone(), roams)
+        };
         Self {
             clients: (0..plan.clients).map(client).collect(),
             author: Author::new(prng.fork(), plan.subject.clone()),
@@ -148,7 +151,9 @@ impl Run {
             clients[0].prefill(&mut stage);
             return;
         }
-        let flooding = plan.has_flood.then(|| prng.index(clients.len()));
+        let staying = plan.clients - plan.roamers;
+        let has_flood = matches!(plan.kind, Kind::Flood | Kind::Big);
+        let flooding = has_flood.then(|| prng.index(staying));
         let share = plan.commands.div_ceil(clients.len());
         for (number, client) in clients.iter_mut().enumerate() {
             let is_flood = flooding == Some(number);
@@ -284,7 +289,7 @@ impl Run {
         let subject = &self.plan.subject;
         let keys = subject.keys.iter().chain(&subject.big_keys);
         let owners: Vec<String> = keys
-            .map(|key| format!("{key}@{}", place::owner(key, self.plan.shards)))
+            .map(|key| format!("{key}@{}", owner(key, self.plan.shards)))
             .collect();
         let picture = format!(
             "plan: {}\nowners: {}\nkeyspace at the beginning of epoch {}:\n{}history (sent..answered):\n{}",

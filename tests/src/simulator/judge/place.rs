@@ -3,17 +3,10 @@
 //! Reads the tables themselves, so it also says what the keyspace is, which the judge of order needs.
 
 use tessera_core::entry::ValueRef;
-use tessera_core::slot::{SLOTS, key_slot};
 
 use crate::simulator::model::{DATABASES, Entry, Model};
-use crate::simulator::node::Node;
+use crate::simulator::node::{Node, owner};
 use crate::simulator::word::Word;
-
-/// The shard that owns a key: slots in ranges of equal length.
-#[must_use]
-pub fn owner(key: &[u8], shards: usize) -> usize {
-    usize::from(key_slot(key)) * shards / usize::from(SLOTS)
-}
 
 /// The keyspace of a node at rest.
 ///
@@ -59,19 +52,4 @@ pub fn judge(node: &Node) -> Result<Model, String> {
         }
     }
     Ok(model)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn owners_follow_the_hash_tag_and_cover_all_shards() {
-        assert_eq!(owner(b"{t}1", 5), owner(b"{t}2", 5));
-        let owners: Vec<usize> = (0..200)
-            .map(|n| owner(format!("k{n}").as_bytes(), 3))
-            .collect();
-        assert!((0..3).all(|shard| owners.contains(&shard)));
-        assert!(owners.iter().all(|owner| *owner < 3));
-    }
 }

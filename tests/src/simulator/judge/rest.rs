@@ -9,6 +9,7 @@ use tessera_io::sim::World;
 
 use crate::simulator::client::Client;
 use crate::simulator::history::History;
+use crate::simulator::line::Line;
 use crate::simulator::node::Node;
 
 /// What is wrong, if anything.
@@ -16,7 +17,8 @@ use crate::simulator::node::Node;
 pub fn judge(world: &World, node: &Node, clients: &[Client], history: &History) -> Option<String> {
     let unanswered: Vec<String> = clients
         .iter()
-        .flat_map(Client::waiting)
+        .flat_map(Client::lines)
+        .flat_map(Line::waiting)
         .map(|operation| history.line(*operation))
         .collect();
     if !unanswered.is_empty() {
@@ -28,8 +30,9 @@ pub fn judge(world: &World, node: &Node, clients: &[Client], history: &History) 
         let situation = node.situation(world);
         return Some(format!("client{client} never came to its end\n{situation}"));
     }
-    if let Some(client) = clients.iter().position(|client| client.torn_bytes() > 0) {
-        return Some(format!("client{client} holds a part of a reply"));
+    let mut lines = clients.iter().flat_map(Client::lines);
+    if let Some(line) = lines.find(|line| line.torn_bytes() > 0) {
+        return Some(format!("conn{} holds a part of a reply", line.connection()));
     }
     if !node.is_at_rest(world) {
         return Some(format!("not at rest:\n{}", node.situation(world)));
@@ -37,9 +40,8 @@ pub fn judge(world: &World, node: &Node, clients: &[Client], history: &History) 
     let mut connected = 0;
     for (shard, seat) in node.seats.iter().enumerate() {
         let front = &seat.driver.front;
-        let expected = clients
-            .iter()
-            .filter(|client| client.shard() == Some(shard));
+        let lines = clients.iter().flat_map(Client::lines);
+        let expected = lines.filter(|line| line.shard() == shard);
         let (expected, found) = (expected.count(), front.clients.len());
         if expected != found {
             return Some(format!("shard{shard} has {found} clients, not {expected}"));
