@@ -77,7 +77,8 @@ impl Link {
                 return;
             }
         }
-        if self.client.ending && self.client.outbox.is_empty() {
+        // Where bytes were lost, the end of file behind them is lost as well.
+        if self.client.ending && self.client.outbox.is_empty() && !self.up.is_exhausted() {
             self.up.end(medium);
         }
     }
@@ -138,7 +139,9 @@ impl Link {
             return;
         }
         self.client.outbox = VecDeque::new();
-        self.up.end(medium);
+        if !self.up.is_exhausted() {
+            self.up.end(medium);
+        }
         self.leave();
     }
 

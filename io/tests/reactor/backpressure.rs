@@ -200,7 +200,10 @@ fn backlogged_after_eof(choice: BackendChoice, bytes: usize) -> (Node, TcpStream
     assert!(node.reactor.backlog(conn) > 0);
     stream.shutdown(Shutdown::Write).unwrap();
     node.until(|_, event| match event {
-        Event::Closed { hangup, .. } => Some(assert_eq!(hangup, Hangup::Eof)),
+        Event::Closed { hangup, .. } => {
+            assert_eq!(hangup, Hangup::Eof);
+            Some(())
+        }
         _ => None,
     });
     (node, stream, conn)
