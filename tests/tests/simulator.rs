@@ -98,3 +98,12 @@ fn a_lost_wake_up_is_noticed() {
         broken(|front| front.engine.sabotage = Some(Sabotage::DropWake)),
     );
 }
+
+#[test]
+fn serving_before_draining_is_noticed() {
+    let tampering = Tampering {
+        serves_first: true,
+        ..Tampering::default()
+    };
+    noticed("serve before drain", tampering);
+}
