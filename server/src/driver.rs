@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tessera_io::{CloseMode, ConnId, Env, Event, Hangup, Wait};
 
+use crate::front::ahead::AHEAD;
 use crate::front::{Front, Verdict};
 
 /// Bytes that the kernel has not taken above which a client is not read any more.
@@ -94,7 +95,14 @@ impl<E: Env> Driver<E> {
         }
         self.look_at_held();
         let mut events = std::mem::take(&mut self.events);
-        for event in events.drain(..) {
+        let mut coming = events.drain(..);
+        let mut ahead = 0;
+        while !coming.as_slice().is_empty() {
+            if ahead == 0 {
+                ahead = self.glance(coming.as_slice());
+            }
+            ahead -= 1;
+            let Some(event) = coming.next() else { break };
             match event {
                 Event::Received { conn, chunk } => {
                     self.front.received(conn, &chunk);
@@ -116,7 +124,22 @@ impl<E: Env> Driver<E> {
                 Event::Closed { conn, .. } => self.end(conn, CloseMode::Abort),
             }
         }
+        drop(coming);
         self.events = events;
+    }
+
+    /// Lets the front end fetch what the next events will touch. Returns how many these are, at least one.
+    fn glance(&mut self, events: &[Event<E::Chunk>]) -> usize {
+        let soon = &events[..events.len().min(AHEAD)];
+        if soon.len() > 1 {
+            for event in soon {
+                if let Event::Received { conn, chunk } = event {
+                    self.front.glance(*conn, chunk);
+                }
+            }
+            self.front.fetch_announced();
+        }
+        soon.len().max(1)
     }
 
     /// Fourth phase: this turn's batches get their position.

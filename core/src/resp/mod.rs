@@ -1,11 +1,13 @@
 //! RESP, the Redis serialization protocol, versions 2 and 3: requests in, replies out, and replies back in.
 
+mod ahead;
 mod inline;
 mod parser;
 mod reply;
 mod skip;
 mod value;
 
+pub use ahead::Ahead;
 pub use inline::{Unbalanced, split_args};
 pub use parser::{
     ARGS_INLINE, Limits, MULTIBULK_MAX, Parsed, Parser, ProtocolError, TERMINATOR_WITHIN_BYTES,

@@ -61,6 +61,10 @@ impl Counts {
     }
 }
 
+/// Where a key was found, until the table changes.
+#[derive(Clone, Copy)]
+pub struct Spot(Found);
+
 /// Where a key was found.
 #[derive(Clone, Copy)]
 pub(super) enum Found {
@@ -171,6 +175,37 @@ impl Table {
         }
     }
 
+    /// Finds a key for those who look at its entry twice: the second look needs no probe.
+    #[inline]
+    #[must_use]
+    pub fn locate(&self, hash: u64, key: &[u8]) -> Option<Spot> {
+        find(self.directory.segment(hash)?, &self.overflow, hash, key).map(Spot)
+    }
+
+    /// The entry that `locate` found under this hash. `None` if the table has changed and the spot is empty.
+    #[inline]
+    #[must_use]
+    pub fn entry_at(&self, hash: u64, spot: Spot) -> Option<&Entry> {
+        match spot.0 {
+            Found::Segment(place) => self.directory.segment(hash)?.slot(place).entry(),
+            Found::Overflow(index) => self.overflow.slot(index).entry(),
+        }
+    }
+
+    /// The entry that `locate` found under this hash, to be changed. As `get_mut`.
+    #[inline]
+    pub fn entry_at_mut(&mut self, hash: u64, spot: Spot) -> Option<EntryMut<'_>> {
+        let segment = self.directory.segment_mut(hash)?;
+        self.walks
+            .before_change(segment, &self.overflow, hash, home_of(hash));
+        Some(match spot.0 {
+            Found::Segment(place) => EntryMut::in_segment(segment, place, &mut self.counts),
+            Found::Overflow(index) => {
+                EntryMut::in_overflow(self.overflow.slot_mut(index), &mut self.counts)
+            }
+        })
+    }
+
     /// Whether the key is there.
     #[inline]
     #[must_use]
@@ -183,16 +218,8 @@ impl Table {
     /// The entry of a key, to be changed. Counts as a change for walks even if the caller changes nothing.
     #[inline]
     pub fn get_mut(&mut self, hash: u64, key: &[u8]) -> Option<EntryMut<'_>> {
-        let segment = self.directory.segment_mut(hash)?;
-        let found = find(segment, &self.overflow, hash, key)?;
-        self.walks
-            .before_change(segment, &self.overflow, hash, home_of(hash));
-        Some(match found {
-            Found::Segment(place) => EntryMut::in_segment(segment, place, &mut self.counts),
-            Found::Overflow(index) => {
-                EntryMut::in_overflow(self.overflow.slot_mut(index), &mut self.counts)
-            }
-        })
+        let spot = self.locate(hash, key)?;
+        self.entry_at_mut(hash, spot)
     }
 
     /// Stores a value under a key, new or not, and says whether the key existed. One probe. An existing blob of the

@@ -27,6 +27,6 @@ pub use drop_slices::DropSlices;
 pub use entry_mut::EntryMut;
 pub use expiry::ExpireStats;
 pub use hash::hash_key;
-pub use keyspace::{ExpireChange, Table};
+pub use keyspace::{ExpireChange, Spot, Table};
 pub use scan::CURSOR_BITS;
 pub use walk::{WalkId, WalkSink};

@@ -8,6 +8,9 @@ use super::bucket::match_tag;
 use super::hash::{home_of, tag_of};
 use super::keyspace::Table;
 
+/// Bytes of a cache line.
+const LINE_BYTES: usize = 64;
+
 /// Asks for a cache line. Any address is allowed.
 #[inline]
 pub(super) fn prefetch_line(address: *const u8) {
@@ -41,7 +44,10 @@ impl Table {
         let slots = segment.slots(home);
         let found = match_tag(slots, tag);
         if found != 0 {
-            prefetch_line(slots[found.trailing_zeros() as usize].address());
+            let blob = slots[found.trailing_zeros() as usize].address();
+            prefetch_line(blob);
+            // Key and value of a usual entry reach into a second line.
+            prefetch_line(blob.wrapping_add(LINE_BYTES));
         } else if segment.may_be_away(home, tag) {
             prefetch_line(
                 segment.home_line(if home + 1 == super::segment::HOME_COUNT {

@@ -11,15 +11,11 @@ const BATCH_BUFFER_BYTES_KEPT: usize = 1 << 16;
 
 impl Recipient<Front> for Front {
     fn announce(&mut self, db: usize, key: &[u8]) {
-        let hash = self.engine.shard.hash(key);
-        self.engine.shard.table(db).prefetch(hash);
-        self.soon.push((db, hash));
+        self.announce_key(db, key);
     }
 
     fn announced(&mut self) {
-        for (db, hash) in self.soon.drain(..) {
-            self.engine.shard.table(db).prefetch_entry(hash);
-        }
+        self.fetch_announced();
     }
 
     fn accept(&mut self, item: Item<'_, Front>) {

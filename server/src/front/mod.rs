@@ -4,6 +4,7 @@
 //! `background`, `settle`. Nothing here knows the reactor; what only it can do is left in lists that the driver empties.
 
 mod accept;
+pub(crate) mod ahead;
 mod client;
 mod clients;
 mod deliver;

@@ -99,6 +99,8 @@ impl Front {
     /// Carries out the frames at the start of `bytes`. Returns how many bytes they took.
     fn run_frames(&mut self, conn: ConnId, bytes: &[u8], parser: &mut Parser) -> usize {
         let mut used = 0;
+        // The driver has glanced at the first one.
+        let mut ahead = 1;
         while used < bytes.len() {
             let Some(client) = self.clients.get_mut(conn) else {
                 return bytes.len();
@@ -114,6 +116,12 @@ impl Front {
                 }
                 break;
             }
+            if ahead == 0 {
+                let db = client.db;
+                ahead = self.glance_at_pipeline(db, &bytes[used..]);
+                continue;
+            }
+            ahead -= 1;
             let limits = Limits {
                 bulk_bytes_max: self.config.bulk_bytes_max as i64,
                 authenticated: client.authenticated,

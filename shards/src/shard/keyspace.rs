@@ -4,7 +4,7 @@
 //! Owned by one thread and passed as `&mut Shard`; has no clock (`now_ms` is set once per turn) and no I/O.
 
 use tessera_core::entry::{Entry, StrValue};
-use tessera_core::table::{EntryMut, ExpireChange, Table, hash_key};
+use tessera_core::table::{EntryMut, ExpireChange, Spot, Table, hash_key};
 
 use super::databases::{Database, Detached};
 use crate::shard::{ExpiryCycle, Rng, Settings, Stats, access};
@@ -97,32 +97,45 @@ impl Shard {
         self.dbs[db].table.prefetch(self.hash(key));
     }
 
-    /// Removes the key if its time has come. One probe, and none at all in a database without TTLs.
+    /// Finds the key, and removes it if its time has come. One probe.
     #[inline]
-    fn expire_if_due(&mut self, db: usize, hash: u64, key: &[u8]) {
-        let table = &mut self.dbs[db].table;
-        if table.ttl_len() == 0 {
-            return;
-        }
-        if table
-            .get(hash, key)
-            .is_some_and(|entry| is_due(entry, self.now_ms))
+    fn locate(&mut self, db: usize, hash: u64, key: &[u8]) -> Option<Spot> {
+        let table = &self.dbs[db].table;
+        let spot = table.locate(hash, key)?;
+        if table.ttl_len() > 0
+            && table
+                .entry_at(hash, spot)
+                .is_some_and(|entry| is_due(entry, self.now_ms))
         {
-            table.remove(hash, key);
-            self.expired(db, key);
+            self.expire(db, hash, key);
+            return None;
         }
+        Some(spot)
+    }
+
+    #[cold]
+    fn expire(&mut self, db: usize, hash: u64, key: &[u8]) {
+        self.dbs[db].table.remove(hash, key);
+        self.expired(db, key);
+    }
+
+    /// Finds the key, and counts a hit or a miss.
+    #[inline]
+    fn look_up(&mut self, db: usize, hash: u64, key: &[u8]) -> Option<Spot> {
+        let spot = self.locate(db, hash, key);
+        match spot {
+            Some(_) => self.stats.keyspace_hits += 1,
+            None => self.stats.keyspace_misses += 1,
+        }
+        spot
     }
 
     /// The entry, for a command that reads it: counts a hit or a miss and an access.
     #[inline]
     pub fn read(&mut self, db: usize, key: &[u8]) -> Option<&Entry> {
         let hash = self.hash(key);
-        self.expire_if_due(db, hash, key);
-        let Some(entry) = self.dbs[db].table.get(hash, key) else {
-            self.stats.keyspace_misses += 1;
-            return None;
-        };
-        self.stats.keyspace_hits += 1;
+        let spot = self.look_up(db, hash, key)?;
+        let entry = self.dbs[db].table.entry_at(hash, spot)?;
         if !self.no_touch {
             access::touch(entry, &self.settings, self.now_ms, &mut self.rng);
         }
@@ -132,28 +145,22 @@ impl Shard {
     /// The entry, for a command that looks without using it (TTL, TYPE, OBJECT): counts a hit or a miss, but no access.
     pub fn peek(&mut self, db: usize, key: &[u8]) -> Option<&Entry> {
         let hash = self.hash(key);
-        self.expire_if_due(db, hash, key);
-        let found = self.dbs[db].table.get(hash, key);
-        match found {
-            Some(_) => self.stats.keyspace_hits += 1,
-            None => self.stats.keyspace_misses += 1,
-        }
-        found
+        let spot = self.look_up(db, hash, key)?;
+        self.dbs[db].table.entry_at(hash, spot)
     }
 
     /// Whether the key is there, counting nothing: what a writing command asks.
     pub fn exists(&mut self, db: usize, key: &[u8]) -> bool {
         let hash = self.hash(key);
-        self.expire_if_due(db, hash, key);
-        self.dbs[db].table.contains(hash, key)
+        self.locate(db, hash, key).is_some()
     }
 
     /// The entry, to change it: counts an access. The caller reports the change with `changed`.
     #[inline]
     pub fn write(&mut self, db: usize, key: &[u8]) -> Option<EntryMut<'_>> {
         let hash = self.hash(key);
-        self.expire_if_due(db, hash, key);
-        let entry = self.dbs[db].table.get_mut(hash, key)?;
+        let spot = self.locate(db, hash, key)?;
+        let entry = self.dbs[db].table.entry_at_mut(hash, spot)?;
         if !self.no_touch {
             access::touch(&entry, &self.settings, self.now_ms, &mut self.rng);
         }
