@@ -2,6 +2,7 @@
 
 pub mod entry;
 pub mod glob;
+pub mod listpack;
 pub mod number;
 pub mod resp;
 pub mod slot;

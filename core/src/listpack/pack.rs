@@ -1,0 +1,310 @@
+//! The listpack itself: reading and changing.
+//!
+//! Invariants: the bytes are a valid listpack from `new` or a checked `from_bytes` on, so a position got from it can be read; the buffer's
+//! capacity grows by what is needed and a little, as there are many of these and most change rarely. Called by the encodings of collections.
+
+use std::fmt;
+
+use super::element::{self, END, Item};
+
+/// Bytes of the header.
+const HEADER_BYTES: usize = 6;
+/// The header's count from which on the elements have to be counted.
+const COUNT_UNKNOWN: u16 = u16::MAX;
+
+/// A sequence of elements in one block.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Listpack {
+    bytes: Vec<u8>,
+}
+
+/// Where an element lies, until the listpack changes before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Pos(usize);
+
+/// Bytes that are no listpack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Corrupt;
+
+impl fmt::Display for Corrupt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not a valid listpack")
+    }
+}
+
+impl std::error::Error for Corrupt {}
+
+impl Default for Listpack {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Listpack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+impl Listpack {
+    /// No elements.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut bytes = Vec::with_capacity(16);
+        bytes.extend_from_slice(&[HEADER_BYTES as u8 + 1, 0, 0, 0, 0, 0, END]);
+        Self { bytes }
+    }
+
+    /// Takes bytes that came from elsewhere, after checking every element. O(bytes).
+    ///
+    /// # Errors
+    /// [`Corrupt`] when header, elements or end are not as they should be.
+    pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, Corrupt> {
+        let header: [u8; 4] = bytes
+            .get(..4)
+            .and_then(|bytes| bytes.try_into().ok())
+            .ok_or(Corrupt)?;
+        if u32::from_le_bytes(header) as usize != bytes.len() || bytes.len() <= HEADER_BYTES {
+            return Err(Corrupt);
+        }
+        let end = bytes.len() - 1;
+        let (mut at, mut count) = (HEADER_BYTES, 0usize);
+        while at < end {
+            let (_, body) = element::read(&bytes, at).ok_or(Corrupt)?;
+            let next = at + body + element::back_length_bytes(body);
+            if next > end || element::back_length(&bytes, next) != Some((body, next - at - body)) {
+                return Err(Corrupt);
+            }
+            at = next;
+            count += 1;
+        }
+        let stated = u16::from_le_bytes([bytes[4], bytes[5]]);
+        if bytes[end] != END || (stated != COUNT_UNKNOWN && usize::from(stated) != count) {
+            return Err(Corrupt);
+        }
+        Ok(Self { bytes })
+    }
+
+    /// The block, as Redis would write it.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Bytes taken from the allocator.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        crate::entry::size_class(self.bytes.capacity())
+    }
+
+    /// Number of elements. O(1) below 65,535, else O(n).
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match u16::from_le_bytes([self.bytes[4], self.bytes[5]]) {
+            COUNT_UNKNOWN => self.iter().count(),
+            count => count.into(),
+        }
+    }
+
+    /// Whether there is no element. O(1).
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.bytes[HEADER_BYTES] == END
+    }
+
+    fn set_header(&mut self, count: usize) {
+        let length = self.bytes.len() as u32;
+        self.bytes[..4].copy_from_slice(&length.to_le_bytes());
+        let count = u16::try_from(count).unwrap_or(COUNT_UNKNOWN);
+        self.bytes[4..6].copy_from_slice(&count.to_le_bytes());
+    }
+
+    /// The first element.
+    #[must_use]
+    pub fn first(&self) -> Option<Pos> {
+        (!self.is_empty()).then_some(Pos(HEADER_BYTES))
+    }
+
+    /// The last element.
+    #[must_use]
+    pub fn last(&self) -> Option<Pos> {
+        self.before(self.bytes.len() - 1)
+    }
+
+    /// The element after this one.
+    #[inline]
+    #[must_use]
+    pub fn next(&self, pos: Pos) -> Option<Pos> {
+        let next = self.end_of(pos);
+        (self.bytes[next] != END).then_some(Pos(next))
+    }
+
+    /// The element before this one.
+    #[must_use]
+    pub fn prev(&self, pos: Pos) -> Option<Pos> {
+        self.before(pos.0)
+    }
+
+    fn before(&self, end: usize) -> Option<Pos> {
+        if end <= HEADER_BYTES {
+            return None;
+        }
+        let (body, width) = element::back_length(&self.bytes, end)?;
+        Some(Pos(end - width - body))
+    }
+
+    #[inline]
+    fn end_of(&self, pos: Pos) -> usize {
+        let (_, body) =
+            element::read(&self.bytes, pos.0).expect("a position is that of an element");
+        pos.0 + body + element::back_length_bytes(body)
+    }
+
+    /// What lies there.
+    #[inline]
+    #[must_use]
+    pub fn at(&self, pos: Pos) -> Item<'_> {
+        element::read(&self.bytes, pos.0)
+            .expect("a position is that of an element")
+            .0
+    }
+
+    /// The element with this number, negative from the end. O(n), from the nearer end.
+    #[must_use]
+    pub fn nth(&self, index: i64) -> Option<Pos> {
+        let len = self.len() as i64;
+        let index = if index < 0 { index + len } else { index };
+        if index < 0 || index >= len {
+            return None;
+        }
+        if index <= len / 2 {
+            (0..index).try_fold(self.first()?, |pos, _| self.next(pos))
+        } else {
+            (index + 1..len).try_fold(self.last()?, |pos, _| self.prev(pos))
+        }
+    }
+
+    /// The elements in order.
+    #[must_use]
+    pub fn iter(&self) -> Iter<'_> {
+        Iter {
+            pack: self,
+            next: self.first(),
+        }
+    }
+
+    /// The first element that equals `wanted` among every `step`th, from `from` on. O(n).
+    #[must_use]
+    pub fn find(&self, from: Option<Pos>, wanted: &[u8], step: usize) -> Option<Pos> {
+        let wanted = Item::of(wanted);
+        let mut pos = from?;
+        loop {
+            if self.at(pos) == wanted {
+                return Some(pos);
+            }
+            for _ in 0..step {
+                pos = self.next(pos)?;
+            }
+        }
+    }
+
+    /// Whether an element of this many bytes still fits: a block has at most 1 GiB, as in Redis.
+    #[must_use]
+    pub fn has_room(&self, bytes: usize) -> bool {
+        const BLOCK_BYTES_MAX: usize = 1 << 30;
+        self.bytes.len() + bytes <= BLOCK_BYTES_MAX
+    }
+
+    /// Appends an element. Amortised O(element).
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.push_item(Item::of(bytes));
+    }
+
+    /// Appends an element that is known to be an integer or not.
+    pub fn push_item(&mut self, item: Item<'_>) {
+        let count = self.count();
+        self.bytes.pop();
+        item.write(&mut self.bytes);
+        self.bytes.push(END);
+        self.set_header(count + 1);
+    }
+
+    /// Puts an element before the first one. O(bytes of the listpack).
+    pub fn push_front(&mut self, bytes: &[u8]) {
+        self.splice(HEADER_BYTES, HEADER_BYTES, 0, &[Item::of(bytes)]);
+    }
+
+    /// Puts elements before the one at `pos`; without one, at the end. Returns where the first one lies. O(bytes of the listpack).
+    pub fn insert(&mut self, pos: Option<Pos>, items: &[Item<'_>]) -> Pos {
+        let at = pos.map_or(self.bytes.len() - 1, |pos| pos.0);
+        self.splice(at, at, 0, items);
+        Pos(at)
+    }
+
+    /// Puts an element in place of another one. O(bytes of the listpack).
+    pub fn replace(&mut self, pos: Pos, bytes: &[u8]) {
+        let end = self.end_of(pos);
+        self.splice(pos.0, end, 1, &[Item::of(bytes)]);
+    }
+
+    /// Removes `count` elements from `pos` on, or as many as there are. Returns where the next one lies now. O(bytes of the listpack).
+    pub fn remove(&mut self, pos: Pos, count: usize) -> Option<Pos> {
+        let (mut end, mut removed) = (pos.0, 0);
+        while removed < count && self.bytes[end] != END {
+            end = self.end_of(Pos(end));
+            removed += 1;
+        }
+        self.splice(pos.0, end, removed, &[]);
+        (self.bytes[pos.0] != END).then_some(pos)
+    }
+
+    /// The header's count, or the real one where the header does not know.
+    fn count(&self) -> usize {
+        self.len()
+    }
+
+    fn splice(&mut self, start: usize, end: usize, removed: usize, items: &[Item<'_>]) {
+        let count = self.count() - removed + items.len();
+        let mut fresh = Vec::new();
+        items.iter().for_each(|item| item.write(&mut fresh));
+        self.bytes.splice(start..end, fresh);
+        self.set_header(count);
+        if self.bytes.capacity() > 2 * self.bytes.len() + 64 {
+            self.bytes.shrink_to_fit();
+        }
+    }
+
+    /// Gives back what the buffer has beyond its bytes.
+    pub fn shrink(&mut self) {
+        self.bytes.shrink_to_fit();
+    }
+}
+
+/// The elements of a listpack.
+#[derive(Clone)]
+pub struct Iter<'a> {
+    pack: &'a Listpack,
+    next: Option<Pos>,
+}
+
+impl<'a> Iterator for Iter<'a> {
+    type Item = Item<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Item<'a>> {
+        let pos = self.next?;
+        let (item, body) = element::read(&self.pack.bytes, pos.0)?;
+        let next = pos.0 + body + element::back_length_bytes(body);
+        self.next = (self.pack.bytes[next] != END).then_some(Pos(next));
+        Some(item)
+    }
+}
+
+impl<'a> IntoIterator for &'a Listpack {
+    type Item = Item<'a>;
+    type IntoIter = Iter<'a>;
+
+    fn into_iter(self) -> Iter<'a> {
+        self.iter()
+    }
+}
