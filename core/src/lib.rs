@@ -2,8 +2,10 @@
 
 pub mod entry;
 pub mod glob;
+pub mod hash;
 pub mod listpack;
 pub mod number;
+pub mod object;
 pub mod resp;
 pub mod slot;
 pub mod table;

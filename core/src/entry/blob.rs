@@ -10,7 +10,7 @@
 //!  kind 0 Int    i64
 //!  kind 1 Str    length u8 (u16 if LONG_VALUE), bytes
 //!  kind 2 BigStr pointer, length, capacity (8 bytes each); the bytes are in a buffer of their own
-//!  kind 3        reserved for Object, a boxed collection
+//!  kind 3 Object pointer (8 bytes) to a boxed collection
 //! ```
 //!
 //! Invariants: a blob is allocated with `layout(used bytes)`, whose size is the size class of the used bytes and
@@ -23,6 +23,7 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use super::size_class;
+use crate::object::Object;
 
 /// The access bits of the access word: 24 bits for LRU or LFU.
 pub(super) const ACCESS_MASK: u32 = (1 << 24) - 1;
@@ -32,11 +33,14 @@ const KIND_MASK: u32 = 3;
 pub(super) const INT: u32 = 0;
 pub(super) const STR: u32 = 1;
 pub(super) const BIG: u32 = 2;
+pub(super) const OBJECT: u32 = 3;
 pub(super) const TTL: u32 = 1 << 2;
 pub(super) const RAW: u32 = 1 << 3;
 pub(super) const LONG_KEY: u32 = 1 << 4;
 pub(super) const LONG_VALUE: u32 = 1 << 5;
 
+/// Bytes of an Object's value section.
+pub(super) const OBJECT_BYTES: usize = 8;
 /// Bytes of a BigStr's value section.
 pub(super) const BIG_BYTES: usize = 24;
 
@@ -247,11 +251,19 @@ impl Blob {
         }
     }
 
+    /// The boxed collection, given the offset of its value section.
+    #[inline]
+    pub(super) fn object(self, value_at: usize) -> NonNull<Object> {
+        // SAFETY: callers look at the kind first; an Object's section is this pointer, which came from a box.
+        unsafe { self.read::<NonNull<Object>>(value_at) }
+    }
+
     /// Bytes of the value section.
     #[inline]
     pub(super) fn value_bytes(self, flags: u32, value_at: usize) -> usize {
         match flags & KIND_MASK {
             INT => 8,
+            OBJECT => OBJECT_BYTES,
             STR => {
                 let (at, len) = self.str_span(flags, value_at);
                 at + len - value_at

@@ -10,8 +10,9 @@ use std::fmt;
 use std::mem;
 use std::ptr::NonNull;
 
-use super::blob::{self, BIG, Blob, INT, RAW, STR, TTL};
+use super::blob::{self, BIG, Blob, INT, OBJECT, OBJECT_BYTES, RAW, STR, TTL};
 use super::{StrValue, ValueRef, size_class, string};
+use crate::object::Object;
 
 /// Bits of a handle that are an address. User space has 47 on x86-64 and at most 48 on the other 64-bit machines
 /// unless a program asks for more, which an allocator does not.
@@ -52,6 +53,25 @@ impl Entry {
             value_flags | blob::key_flag(key.len()) | if expire_at.is_some() { TTL } else { 0 };
         let (entry, value_at) = Self::with_head(key, flags, expire_at, section, 0);
         string::write_section(entry.blob(), value_at, value);
+        entry
+    }
+
+    /// An entry whose value is a collection. As `new`, with an allocation for the collection's box.
+    ///
+    /// # Panics
+    /// If the key is longer than `u32::MAX` bytes.
+    #[must_use]
+    pub fn with_object(key: &[u8], object: Object, expire_at: Option<u64>) -> Self {
+        assert!(
+            u32::try_from(key.len()).is_ok(),
+            "a key has at most u32::MAX bytes"
+        );
+        let ttl = if expire_at.is_some() { TTL } else { 0 };
+        let flags = OBJECT | blob::key_flag(key.len()) | ttl;
+        let (entry, value_at) = Self::with_head(key, flags, expire_at, OBJECT_BYTES, 0);
+        let pointer = NonNull::from(Box::leak(Box::new(object)));
+        // SAFETY: the section was sized for this pointer.
+        unsafe { entry.blob().write(value_at, pointer) };
         entry
     }
 
@@ -158,28 +178,55 @@ impl Entry {
         own == key
     }
 
-    /// The value. A value above [`super::INLINE_MAX`] bytes lies in a buffer of its own: one cache miss more.
+    /// The value, if it is a string. One above [`super::INLINE_MAX`] bytes lies in a buffer of its own: one cache miss more.
     #[inline]
     #[must_use]
-    pub fn value(&self) -> ValueRef<'_> {
+    pub fn string(&self) -> Option<ValueRef<'_>> {
         let blob = self.blob();
         let flags = blob.flags();
         let value_at = blob.value_at(flags);
         // SAFETY: by the kind, the section is an i64, a length with its bytes, or a buffer whose first `len` bytes
         // are initialised; none of them changes while `self` is borrowed.
         unsafe {
-            match blob::kind(flags) {
+            Some(match blob::kind(flags) {
                 INT => ValueRef::Int(blob.read(value_at)),
                 STR => {
                     let (at, len) = blob.str_span(flags, value_at);
                     ValueRef::Bytes(std::slice::from_raw_parts(blob.at(at), len))
                 }
-                _ => {
+                BIG => {
                     let big = blob.big(value_at);
                     ValueRef::Bytes(std::slice::from_raw_parts(big.ptr.as_ptr(), big.len))
                 }
-            }
+                _ => return None,
+            })
         }
+    }
+
+    /// The value, if it is a collection.
+    #[inline]
+    #[must_use]
+    pub fn object(&self) -> Option<&Object> {
+        let blob = self.blob();
+        let flags = blob.flags();
+        // SAFETY: the entry owns the box that the section points to, and is borrowed.
+        (blob::kind(flags) == OBJECT).then(|| unsafe { blob.object(blob.value_at(flags)).as_ref() })
+    }
+
+    /// The value, if it is a collection, to be changed. The caller answers for the table's totals: see `EntryMut::change_object`.
+    #[inline]
+    pub fn object_mut(&mut self) -> Option<&mut Object> {
+        let blob = self.blob();
+        let flags = blob.flags();
+        // SAFETY: the entry owns the box that the section points to, and is borrowed mutably.
+        (blob::kind(flags) == OBJECT).then(|| unsafe { blob.object(blob.value_at(flags)).as_mut() })
+    }
+
+    /// Whether the value is a collection.
+    #[inline]
+    #[must_use]
+    pub fn is_object(&self) -> bool {
+        blob::kind(self.blob().flags()) == OBJECT
     }
 
     /// Whether the value was modified in place by something like APPEND or SETRANGE since it was set, which is what
@@ -255,11 +302,29 @@ impl Entry {
         let flags = blob.flags();
         let value_at = blob.value_at(flags);
         let own = size_class(value_at + blob.value_bytes(flags, value_at));
-        if blob::kind(flags) == BIG {
-            own + blob.big(value_at).cap
-        } else {
-            own
+        match blob::kind(flags) {
+            BIG => own + blob.big(value_at).cap,
+            // SAFETY: the entry owns the box.
+            OBJECT => own + unsafe { blob.object(value_at).as_ref() }.heap_bytes(),
+            _ => own,
         }
+    }
+}
+
+impl Clone for Entry {
+    /// The same key, value, expiry, access bits and rawness in a blob of its own. O(value).
+    fn clone(&self) -> Self {
+        let expire_at = self.expire_at();
+        let mut copy = match (self.string(), self.object()) {
+            (Some(value), _) => Self::new(self.key(), value.into(), expire_at),
+            (None, Some(object)) => Self::with_object(self.key(), object.clone(), expire_at),
+            (None, None) => Self::new(self.key(), StrValue::Bytes(b""), expire_at),
+        };
+        if self.is_raw() {
+            copy.bytes_mut();
+        }
+        copy.set_access(self.access());
+        copy
     }
 }
 
@@ -269,8 +334,10 @@ impl Drop for Entry {
         let blob = self.blob();
         let flags = blob.flags();
         let value_at = blob.value_at(flags);
-        if blob::kind(flags) == BIG {
-            string::free_buffer(blob.big(value_at));
+        match blob::kind(flags) {
+            BIG => string::free_buffer(blob.big(value_at)),
+            OBJECT => string::free_object(blob.object(value_at)),
+            _ => {}
         }
         // SAFETY: the handle owned the blob and ends here.
         unsafe { blob.free(value_at + blob.value_bytes(flags, value_at)) }
@@ -281,7 +348,8 @@ impl fmt::Debug for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Entry")
             .field("key", &self.key().escape_ascii().to_string())
-            .field("value", &self.value())
+            .field("string", &self.string())
+            .field("object", &self.object())
             .field("expire_at", &self.expire_at())
             .finish_non_exhaustive()
     }

@@ -11,8 +11,9 @@
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error, realloc};
 use std::ptr::NonNull;
 
-use super::blob::{self, BIG, BIG_BYTES, Big, Blob, INT, LONG_VALUE, RAW, STR, TTL};
+use super::blob::{self, BIG, BIG_BYTES, Big, Blob, INT, LONG_VALUE, OBJECT, RAW, STR, TTL};
 use super::{Entry, OutOfMemory, StrValue, size_class};
+use crate::object::Object;
 
 /// The longest value, in bytes, that is kept inside the blob.
 ///
@@ -121,6 +122,12 @@ pub(super) fn free_buffer(big: Big) {
     }
 }
 
+/// Frees the collection of an entry that is going away or gets another value.
+pub(super) fn free_object(object: NonNull<Object>) {
+    // SAFETY: the pointer came from a box; the entry that owned it no longer refers to it.
+    drop(unsafe { Box::from_raw(object.as_ptr()) });
+}
+
 impl Entry {
     /// Replaces value and expiry; key and access bits stay. The value is no longer raw. In place when the size class
     /// of the blob stays the same, else one allocation and one free. O(value).
@@ -129,8 +136,12 @@ impl Entry {
         let flags = blob.flags();
         let (value_flags, section) = shape(value);
         if blob::kind(flags) != BIG {
+            let object = (blob::kind(flags) == OBJECT).then(|| blob.object(blob.value_at(flags)));
             let at = self.reshape(value_flags, expire_at, section, 0);
             write_section(self.blob(), at, value);
+            if let Some(object) = object {
+                free_object(object);
+            }
             return;
         }
         let mut big = blob.big(blob.value_at(flags));
@@ -165,7 +176,7 @@ impl Entry {
         let flags = blob.flags();
         let (value_flags, section) = shape(value);
         let same_head = expire_at.is_some() == (flags & TTL != 0);
-        if !same_head || blob::kind(flags) == BIG || value_flags == BIG {
+        if !same_head || blob::kind(flags) >= BIG || value_flags == BIG {
             return false;
         }
         let value_at = blob.value_at(flags);
@@ -226,7 +237,7 @@ impl Entry {
     /// save that an integer has become its decimal form.
     pub fn grow(&mut self, len: usize) -> Result<&mut [u8], OutOfMemory> {
         self.make_bytes();
-        let old_len = self.value().len();
+        let old_len = self.string().map_or(0, |value| value.len());
         if len > old_len {
             let tail = self.extend(old_len, len)?;
             // SAFETY: `extend` returned the start of `len - old_len` bytes of this entry.
@@ -241,7 +252,7 @@ impl Entry {
     /// As for [`Entry::grow`].
     pub fn append(&mut self, bytes: &[u8]) -> Result<usize, OutOfMemory> {
         self.make_bytes();
-        let old_len = self.value().len();
+        let old_len = self.string().map_or(0, |value| value.len());
         let len = old_len.checked_add(bytes.len()).ok_or(OutOfMemory)?;
         if !bytes.is_empty() {
             let tail = self.extend(old_len, len)?;
@@ -253,10 +264,14 @@ impl Entry {
         Ok(len)
     }
 
-    /// Turns an integer into its decimal form.
+    /// Turns an integer into its decimal form, and a collection, which no caller hands in, into the empty string.
     fn make_bytes(&mut self) {
         let blob = self.blob();
         let flags = blob.flags();
+        if blob::kind(flags) == OBJECT {
+            self.set(StrValue::Bytes(b""), self.expire_at());
+            return;
+        }
         if blob::kind(flags) == INT {
             // SAFETY: the kind says that the section is an i64.
             let int: i64 = unsafe { blob.read(blob.value_at(flags)) };

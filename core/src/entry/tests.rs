@@ -30,8 +30,8 @@ fn bytes(len: usize, salt: u8) -> Vec<u8> {
 
 fn check(entry: &Entry, key: &[u8], value: &[u8], expire_at: Option<u64>) {
     assert_eq!(entry.key(), key);
-    assert_eq!(entry.value(), ValueRef::Bytes(value));
-    assert_eq!(entry.value().len(), value.len());
+    assert_eq!(entry.string().unwrap(), ValueRef::Bytes(value));
+    assert_eq!(entry.string().unwrap().len(), value.len());
     assert_eq!(entry.expire_at(), expire_at);
     let head = 4
         + if expire_at.is_some() { 8 } else { 0 }
@@ -70,15 +70,18 @@ fn every_key_and_value_size_reads_back() {
 fn integers_are_kept_as_integers() {
     for int in [0, 1, -1, i64::MIN, i64::MAX] {
         let mut entry = Entry::new(b"k", StrValue::Int(int), Some(5));
-        assert_eq!(entry.value(), ValueRef::Int(int));
-        assert_eq!(entry.value().len(), int.to_string().len());
+        assert_eq!(entry.string().unwrap(), ValueRef::Int(int));
+        assert_eq!(entry.string().unwrap().len(), int.to_string().len());
         assert_eq!(entry.heap_bytes(), size_class(4 + 8 + 1 + 1 + 8));
         entry.append(b"0").unwrap();
-        assert_eq!(entry.value(), ValueRef::Bytes(format!("{int}0").as_bytes()));
+        assert_eq!(
+            entry.string().unwrap(),
+            ValueRef::Bytes(format!("{int}0").as_bytes())
+        );
         assert_eq!((entry.is_raw(), entry.expire_at()), (true, Some(5)));
         entry.set(StrValue::Int(7), None);
         assert_eq!(
-            (entry.value(), entry.is_raw(), entry.expire_at()),
+            (entry.string().unwrap(), entry.is_raw(), entry.expire_at()),
             (ValueRef::Int(7), false, None)
         );
         assert_eq!(entry.bytes_mut(), b"7");
@@ -115,7 +118,7 @@ fn any_value_replaces_any_value() {
                 check(&entry, b"some key", &new, ttl);
                 entry.set(StrValue::Int(-5), new_ttl);
                 assert_eq!(
-                    (entry.value(), entry.expire_at()),
+                    (entry.string().unwrap(), entry.expire_at()),
                     (ValueRef::Int(-5), new_ttl)
                 );
                 entry.set(StrValue::Bytes(&old), ttl);
@@ -136,12 +139,12 @@ fn a_value_of_the_same_size_class_is_rewritten_in_place() {
     assert_eq!(entry.key().as_ptr(), before.wrapping_add(8));
     check(&entry, b"0123456789abcdef", &bytes(66, 2), Some(1));
     let mut large = Entry::new(b"k", StrValue::Bytes(&bytes(4000, 1)), None);
-    let ValueRef::Bytes(before) = large.value() else {
+    let ValueRef::Bytes(before) = large.string().unwrap() else {
         panic!("bytes")
     };
     let before = before.as_ptr();
     large.set(StrValue::Bytes(&bytes(3000, 2)), None);
-    assert!(matches!(large.value(), ValueRef::Bytes(bytes) if bytes.as_ptr() == before));
+    assert!(matches!(large.string().unwrap(), ValueRef::Bytes(bytes) if bytes.as_ptr() == before));
     check(&large, b"k", &bytes(3000, 2), None);
     large.set(StrValue::Bytes(&bytes(600, 2)), None);
     assert_eq!(large.heap_bytes(), size_class(30) + size_class(600));
@@ -207,7 +210,8 @@ fn another_key_keeps_the_rest() {
     assert_eq!(
         Entry::new(b"a", StrValue::Int(9), None)
             .with_key(b"b")
-            .value(),
+            .string()
+            .unwrap(),
         ValueRef::Int(9)
     );
 }

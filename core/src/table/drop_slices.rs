@@ -19,10 +19,29 @@ impl DropSlices {
         Self { table }
     }
 
+    /// As [`Table::free_some`].
+    pub fn free_some(&mut self, segments: usize) -> bool {
+        self.table.free_some(segments)
+    }
+
+    /// Whether walks of the table are still waiting for their entries.
+    #[must_use]
+    pub fn is_walked(&self) -> bool {
+        self.table.walks.any()
+    }
+
+    /// Bytes still held: entries and segments exactly, the directory not counted. O(1).
+    #[must_use]
+    pub fn mem_bytes(&self) -> usize {
+        self.table.counts.entry_bytes + self.table.directory.segments() * SEGMENT_BYTES
+    }
+}
+
+impl Table {
     /// Frees up to `segments` segments with their entries, about 300 each (10 to 20 µs; more if they have large
     /// buffers), and says whether that was all. At the end the table's walks are finished.
     pub fn free_some(&mut self, segments: usize) -> bool {
-        let table = &mut self.table;
+        let table = self;
         for _ in 0..segments {
             if let Some((hash, mut segment)) = table.directory.pop() {
                 table.walks.before_drop(&mut segment, &table.overflow, hash);
@@ -38,17 +57,5 @@ impl DropSlices {
             }
         }
         false
-    }
-
-    /// Whether walks of the table are still waiting for their entries.
-    #[must_use]
-    pub fn is_walked(&self) -> bool {
-        self.table.walks.any()
-    }
-
-    /// Bytes still held: entries and segments exactly, the directory not counted. O(1).
-    #[must_use]
-    pub fn mem_bytes(&self) -> usize {
-        self.table.counts.entry_bytes + self.table.directory.segments() * SEGMENT_BYTES
     }
 }

@@ -10,6 +10,7 @@ use super::bucket::Slot;
 use super::keyspace::Counts;
 use super::segment::{Place, Segment};
 use crate::entry::{Entry, OutOfMemory, StrValue};
+use crate::object::Object;
 
 /// Exclusive access to one entry of a table. Reads like an [`Entry`].
 pub struct EntryMut<'a> {
@@ -99,6 +100,11 @@ impl<'a> EntryMut<'a> {
         let before = self.expire_at().is_some();
         self.change(|entry| entry.set_expire(expire_at));
         self.note_ttl(before, expire_at.is_some());
+    }
+
+    /// Changes the collection that is the value. `None` if it is a string.
+    pub fn change_object<R>(&mut self, change: impl FnOnce(&mut Object) -> R) -> Option<R> {
+        self.change(|entry| entry.object_mut().map(change))
     }
 
     /// The value's bytes, to be changed in place; an integer becomes its decimal form. See [`Entry::bytes_mut`].

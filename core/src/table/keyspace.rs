@@ -305,6 +305,26 @@ impl Table {
     }
 }
 
+impl Clone for Table {
+    /// The same entries in a table of the same seed, without walks. O(n).
+    fn clone(&self) -> Self {
+        let mut copy = Self::new(self.seed);
+        #[cfg(test)]
+        {
+            copy.hash_mask = self.hash_mask;
+        }
+        let mut cursor = 0;
+        loop {
+            cursor = self.scan(cursor, &mut |entry| {
+                copy.insert_new(copy.hash(entry.key()), entry.clone());
+            });
+            if cursor == 0 {
+                return copy;
+            }
+        }
+    }
+}
+
 /// Looks for a key: home bucket, and only where its filter allows, the next bucket, the stash and the overflow.
 #[inline(always)]
 fn find(segment: &Segment, overflow: &Overflow, hash: u64, key: &[u8]) -> Option<Found> {

@@ -8,6 +8,11 @@ use crate::shard::Shard;
 pub trait Task {
     /// Does a bounded piece of work. Returns true when the whole reply has been written to `reply`, which is the same buffer each time.
     fn step(&mut self, shard: &mut Shard, reply: &mut Vec<u8>) -> bool;
+
+    /// Whether the command's keys stay locked until the end: for a task that comes back to them.
+    fn holds_keys(&self) -> bool {
+        false
+    }
 }
 
 /// The context of one command on its owner.
@@ -23,6 +28,12 @@ pub struct Cx<'a> {
 }
 
 impl Cx<'_> {
+    /// Replies that the key holds another type.
+    #[cold]
+    pub fn wrong_type(&mut self) {
+        self.error("WRONGTYPE Operation against a key holding the wrong kind of value");
+    }
+
     /// Replies with an error, its code included: `ERR syntax error`.
     pub fn error(&mut self, text: impl AsRef<[u8]>) {
         self.reply.error(text);

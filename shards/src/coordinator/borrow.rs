@@ -19,6 +19,20 @@ pub(super) struct Borrow {
     taken: Vec<(usize, u32, Vec<TakenKey>)>,
 }
 
+/// Keys of one owner, borrowed under one lock. The coordinator's own keys are not in the list: they stay in its table.
+pub(super) struct Loan {
+    owner: usize,
+    lock: u32,
+    keys: Vec<TakenKey>,
+}
+
+/// Where a loan's entries lie while they are in the table.
+pub(super) struct Place {
+    owner: usize,
+    lock: u32,
+    keys: Vec<(usize, Box<[u8]>)>,
+}
+
 /// The databases that a command touches: COPY is the one that names a second.
 fn databases(args: &[&[u8]], db: usize, count: usize) -> SmallVec<[usize; 2]> {
     let named = args
@@ -142,30 +156,61 @@ impl<X> Engine<X> {
 
     fn run_with_borrowed(&mut self, ready: Borrow) {
         let Borrow { command, taken, .. } = ready;
-        let mut homes = Vec::with_capacity(taken.len());
-        for (owner, lock, keys) in taken {
-            let mut places = Vec::with_capacity(keys.len());
-            for TakenKey { db, key, entry } in keys {
+        let loans = taken
+            .into_iter()
+            .map(|(owner, lock, keys)| Loan { owner, lock, keys });
+        let places = self.lay_out(loans.collect());
+        let task = self.run_or_task(&command.head, &command.args());
+        let loans = self.pick_up(places);
+        match task {
+            Some(task) if task.holds_keys() => {
+                self.start_with(&command.head, task, None, loans);
+            }
+            Some(task) => {
+                self.start_with(&command.head, task, None, Vec::new());
+                self.give_back(loans);
+            }
+            None => self.give_back(loans),
+        }
+    }
+
+    /// Puts borrowed entries into this shard's table, for one uninterrupted step.
+    pub(super) fn lay_out(&mut self, loans: Vec<Loan>) -> Vec<Place> {
+        let lay_out = |Loan { owner, lock, keys }| {
+            let lay_out = |TakenKey { db, key, entry }| {
                 if let Some(entry) = entry {
                     self.shard.insert(db, entry);
                 }
-                places.push((db, key));
-            }
-            homes.push((owner, lock, places));
-        }
-        self.run_borrowed(&command.head, &command.args());
-        let mut own_lock = None;
-        for (owner, lock, places) in homes {
-            if owner == self.id {
-                own_lock = Some(lock);
-                continue;
-            }
-            let extract = |(db, key): (usize, Box<[u8]>)| {
+                (db, key)
+            };
+            let keys = keys.into_iter().map(lay_out).collect();
+            Place { owner, lock, keys }
+        };
+        loans.into_iter().map(lay_out).collect()
+    }
+
+    /// Takes what is under the borrowed keys out of the table again.
+    pub(super) fn pick_up(&mut self, places: Vec<Place>) -> Vec<Loan> {
+        let pick_up = |Place { owner, lock, keys }| {
+            let pick_up = |(db, key): (usize, Box<[u8]>)| {
                 let entry = self.shard.take(db, &key);
                 TakenKey { db, key, entry }
             };
-            let keys = places.into_iter().map(extract).collect();
-            self.out[owner].parcel(Parcel::Return { lock, keys });
+            let keys = keys.into_iter().map(pick_up).collect();
+            Loan { owner, lock, keys }
+        };
+        places.into_iter().map(pick_up).collect()
+    }
+
+    /// Sends borrowed keys home; the own ones become free.
+    pub(super) fn give_back(&mut self, loans: Vec<Loan>) {
+        let mut own_lock = None;
+        for Loan { owner, lock, keys } in loans {
+            if owner == self.id {
+                own_lock = Some(lock);
+            } else {
+                self.out[owner].parcel(Parcel::Return { lock, keys });
+            }
         }
         if let Some(lock) = own_lock {
             self.release(lock);

@@ -9,7 +9,7 @@ use tessera_core::resp::{Proto, Reply};
 use tessera_io::ConnId;
 
 use crate::command::{Cx, KeyspaceRow, Merge, Spread, Task};
-use crate::coordinator::borrow::Borrow;
+use crate::coordinator::borrow::{Borrow, Loan};
 use crate::coordinator::gather::Gather;
 use crate::coordinator::locks::Locks;
 use crate::coordinator::route::{KeyPlan, Places, owner};
@@ -52,10 +52,14 @@ pub(super) struct Row {
 }
 
 /// A command that goes on in slices.
-struct Running {
+pub(super) struct Running {
     origin: Origin,
     task: Box<dyn Task>,
     reply: Vec<u8>,
+    /// The lock on its keys, if it comes back to them.
+    lock: Option<u32>,
+    /// Keys of other shards, if it comes back to them: in the table during a slice only.
+    pub(super) borrowed: Vec<Loan>,
 }
 
 /// Ways to break the protocol, so that a test can show that the simulator's judges would notice.
@@ -90,7 +94,7 @@ pub struct Engine<X> {
     pub(super) locks: Locks<X>,
     pub(super) gathers: Slab<Gather>,
     pub(super) borrows: Slab<Borrow>,
-    running: Vec<Running>,
+    pub(super) running: Vec<Running>,
     /// What is broken on purpose.
     #[cfg(feature = "sabotage")]
     pub sabotage: Option<Sabotage>,
@@ -243,11 +247,7 @@ impl<X> Engine<X> {
         match execute(&self.rows, &mut self.shard, &head, args, out) {
             None => Submitted::Done,
             Some(task) => {
-                self.running.push(Running {
-                    origin: head.origin,
-                    task,
-                    reply: Vec::new(),
-                });
+                self.start(&head, args, task);
                 Submitted::Waiting
             }
         }
@@ -263,34 +263,66 @@ impl<X> Engine<X> {
         }
     }
 
+    /// Puts a command that goes on in slices among the running ones, with its keys locked if it comes back to them.
+    fn start(&mut self, head: &RequestHead, args: &[&[u8]], task: Box<dyn Task>) {
+        let mut lock = None;
+        if task.holds_keys() {
+            let spec = &self.rows[usize::from(head.command)].row.spec;
+            let keys = distinct(spec.keys_of(args).iter().map(|(at, _)| args[*at].into()));
+            lock = Some(self.locks.hold(keys));
+        }
+        self.start_with(head, task, lock, Vec::new());
+    }
+
+    /// Puts a command that goes on in slices among the running ones.
+    pub(super) fn start_with(
+        &mut self,
+        head: &RequestHead,
+        task: Box<dyn Task>,
+        lock: Option<u32>,
+        borrowed: Vec<Loan>,
+    ) {
+        self.running.push(Running {
+            origin: head.origin,
+            task,
+            reply: Vec::new(),
+            lock,
+            borrowed,
+        });
+    }
+
+    /// Runs a command and answers it, or leaves its task among the running ones.
     fn run_and_answer(&mut self, head: &RequestHead, args: &[&[u8]]) {
+        if let Some(task) = self.run_or_task(head, args) {
+            self.start(head, args, task);
+        }
+    }
+
+    /// Runs a command and answers it, unless it goes on in slices.
+    pub(super) fn run_or_task(
+        &mut self,
+        head: &RequestHead,
+        args: &[&[u8]],
+    ) -> Option<Box<dyn Task>> {
         let Engine {
             rows,
             shard,
             out,
             local,
-            running,
             id,
             ..
         } = self;
+        let mut task = None;
         let batch = if head.origin.shard == *id {
             local
         } else {
             &mut out[head.origin.shard]
         };
         batch.reply(head.origin.route, |bytes| {
-            match execute(rows, shard, head, args, bytes) {
-                None => true,
-                Some(task) => {
-                    running.push(Running {
-                        origin: head.origin,
-                        task,
-                        reply: Vec::new(),
-                    });
-                    false
-                }
-            }
+            task = execute(rows, shard, head, args, bytes);
+            task.is_none()
         });
+        task
     }
 
     /// Sends a finished reply to whoever waits for it.
@@ -378,8 +410,15 @@ impl<X> Engine<X> {
             for (number, work) in granted {
                 match work {
                     Work::Command(parked) => {
-                        self.run_and_answer(&parked.head, &parked.args());
-                        next.extend(self.locks.release(number));
+                        let task = self.run_or_task(&parked.head, &parked.args());
+                        let keeps = task.as_ref().is_some_and(|task| task.holds_keys());
+                        if let Some(task) = task {
+                            let lock = keeps.then_some(number);
+                            self.start_with(&parked.head, task, lock, Vec::new());
+                        }
+                        if !keeps {
+                            next.extend(self.locks.release(number));
+                        }
                     }
                     Work::Take(parcel) => self.hand_over(number, parcel),
                 }
@@ -443,19 +482,23 @@ impl<X> Engine<X> {
     pub fn run_tasks(&mut self) {
         let mut index = 0;
         while index < self.running.len() {
+            let loans = std::mem::take(&mut self.running[index].borrowed);
+            let places = self.lay_out(loans);
             let Running { task, reply, .. } = &mut self.running[index];
-            if task.step(&mut self.shard, reply) {
+            let is_done = task.step(&mut self.shard, reply);
+            let loans = self.pick_up(places);
+            if is_done {
                 let done = self.running.swap_remove(index);
                 self.answer(done.origin, &done.reply);
+                self.give_back(loans);
+                if let Some(lock) = done.lock {
+                    self.release(lock);
+                }
             } else {
+                self.running[index].borrowed = loans;
                 index += 1;
             }
         }
-    }
-
-    /// A command run by the coordinator itself over keys that it borrowed.
-    pub(super) fn run_borrowed(&mut self, head: &RequestHead, args: &[&[u8]]) {
-        self.run_and_answer(head, args);
     }
 
     /// The batch of replies for this shard's own clients and gathers, emptied.

@@ -78,6 +78,25 @@ impl<X> Locks<X> {
         (number, granted)
     }
 
+    /// Locks keys (each once) of which none is locked. Returns the lock's number.
+    pub(super) fn hold(&mut self, keys: Vec<Box<[u8]>>) -> u32 {
+        let number = self.next;
+        self.next = self.next.wrapping_add(1);
+        for key in &keys {
+            self.queues
+                .entry(key.clone())
+                .or_default()
+                .push_front(number);
+        }
+        let holder = Holder {
+            missing: 0,
+            keys,
+            work: None,
+        };
+        self.holders.insert(number, holder);
+        number
+    }
+
     /// Releases a granted lock. Returns the numbers and works that are granted thereby, in the order in which they had come.
     pub(super) fn release(&mut self, number: u32) -> Vec<(u32, Work<X>)> {
         let mut granted = Vec::new();

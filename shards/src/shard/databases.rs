@@ -5,6 +5,7 @@
 
 use std::rc::{Rc, Weak};
 
+use tessera_core::entry::Entry;
 use tessera_core::table::{DropSlices, Table, WalkId, WalkSink};
 
 use crate::shard::Shard;
@@ -42,6 +43,8 @@ pub struct Walk {
 #[derive(Default)]
 pub(super) struct Detached {
     garbage: Vec<Garbage>,
+    /// Entries whose collections are too large to be freed at once.
+    collections: Vec<Entry>,
     /// Walks whose owners may go away before they end.
     walks: Vec<(u64, WalkId, Weak<()>)>,
     last_identity: u64,
@@ -57,10 +60,15 @@ impl Detached {
         self.garbage
             .iter()
             .map(|garbage| garbage.slices.mem_bytes())
+            .chain(self.collections.iter().map(Entry::heap_bytes))
             .sum()
     }
 }
 
+/// A collection of at most this many elements is freed at once.
+const FREED_AT_ONCE: usize = 256;
+/// Elements of a collection freed per slice.
+const ELEMENTS_PER_SLICE: usize = 2048;
 /// Table segments freed per slice: a few thousand entries.
 const GARBAGE_SEGMENTS_PER_SLICE: usize = 8;
 
@@ -88,7 +96,20 @@ impl Shard {
     /// Whether `collect_garbage` has something to do.
     #[must_use]
     pub fn has_garbage(&self) -> bool {
-        !self.detached.garbage.is_empty() || !self.detached.walks.is_empty()
+        !self.detached.garbage.is_empty()
+            || !self.detached.collections.is_empty()
+            || !self.detached.walks.is_empty()
+    }
+
+    /// Frees an entry that is in no table any more, at once or, if its collection is large, in slices.
+    #[inline]
+    pub fn discard(&mut self, entry: Entry) {
+        if entry
+            .object()
+            .is_some_and(|object| object.len() > FREED_AT_ONCE)
+        {
+            self.detached.collections.push(entry);
+        }
     }
 
     /// Frees a slice of what `flush` detached and ends walks that nobody waits for any more; once per turn. Returns whether there is more.
@@ -98,10 +119,17 @@ impl Shard {
         {
             self.detached.garbage.pop();
         }
+        if let Some(last) = self.detached.collections.last_mut()
+            && last
+                .object_mut()
+                .is_none_or(|object| object.free_some(ELEMENTS_PER_SLICE))
+        {
+            self.detached.collections.pop();
+        }
         if !self.detached.walks.is_empty() {
             self.end_abandoned_walks();
         }
-        !self.detached.garbage.is_empty()
+        !self.detached.garbage.is_empty() || !self.detached.collections.is_empty()
     }
 
     /// Begins a walk: `sink` will see the database exactly as it is now. O(1).

@@ -115,7 +115,9 @@ impl Shard {
 
     #[cold]
     fn expire(&mut self, db: usize, hash: u64, key: &[u8]) {
-        self.dbs[db].table.remove(hash, key);
+        if let Some(old) = self.dbs[db].table.remove(hash, key) {
+            self.discard(old);
+        }
         self.expired(db, key);
     }
 
@@ -180,6 +182,9 @@ impl Shard {
         let table = &mut self.dbs[db].table;
         let (mut existed, mut due) = (false, false);
         if let Some(mut entry) = table.get_mut(hash, key) {
+            if entry.is_object() {
+                return self.replace_object(db, key, value, expire);
+            }
             due = is_due(&entry, self.now_ms);
             existed = !due;
             let kept = if existed { entry.expire_at() } else { None };
@@ -197,10 +202,36 @@ impl Shard {
         existed
     }
 
+    /// `set` where a collection was: it is freed aside.
+    #[cold]
+    fn replace_object(
+        &mut self,
+        db: usize,
+        key: &[u8],
+        value: StrValue<'_>,
+        expire: ExpireChange,
+    ) -> bool {
+        let old = self.take(db, key);
+        let kept = old.as_ref().and_then(Entry::expire_at);
+        let entry = Entry::new(key, value, expire_at(expire, kept));
+        self.add(db, entry);
+        old.is_some_and(|old| {
+            self.discard(old);
+            true
+        })
+    }
+
     /// Puts an entry in place of whatever was under its key. Counts nothing.
     pub fn insert(&mut self, db: usize, entry: Entry) {
         let hash = self.hash(entry.key());
-        self.dbs[db].table.insert(hash, entry);
+        if let Some(old) = self.dbs[db].table.insert(hash, entry) {
+            self.discard(old);
+        }
+    }
+
+    /// The access bits of a key made now.
+    pub(super) fn fresh_access(&self) -> u32 {
+        access::fresh(&self.settings, self.now_ms)
     }
 
     /// Puts a newly made entry in place of whatever was under its key. Counts one change.
@@ -208,7 +239,9 @@ impl Shard {
         let hash = self.hash(entry.key());
         entry.set_access(access::fresh(&self.settings, self.now_ms));
         self.changed(db, entry.key());
-        self.dbs[db].table.insert(hash, entry);
+        if let Some(old) = self.dbs[db].table.insert(hash, entry) {
+            self.discard(old);
+        }
     }
 
     /// Takes the entry out. Counts nothing; an expired one is gone, and counted as expired.
@@ -217,6 +250,7 @@ impl Shard {
         let hash = self.hash(key);
         let entry = self.dbs[db].table.remove(hash, key)?;
         if is_due(&entry, self.now_ms) {
+            self.discard(entry);
             self.expired(db, key);
             return None;
         }
@@ -226,11 +260,12 @@ impl Shard {
     /// Removes the key and counts one change if it was there.
     #[inline]
     pub fn remove(&mut self, db: usize, key: &[u8]) -> bool {
-        let found = self.take(db, key).is_some();
-        if found {
-            self.changed(db, key);
-        }
-        found
+        let Some(old) = self.take(db, key) else {
+            return false;
+        };
+        self.discard(old);
+        self.changed(db, key);
+        true
     }
 
     /// Takes the key's expiry time away and counts one change if it had one.
@@ -353,7 +388,7 @@ mod tests {
         assert_eq!((shard.stats.expired_keys, shard.stats.changes), (1, 4));
         shard.set(0, b"k", StrValue::Int(7), ExpireChange::Clear);
         assert_eq!(
-            shard.peek(0, b"k").map(Entry::value),
+            shard.peek(0, b"k").and_then(Entry::string),
             Some(ValueRef::Int(7))
         );
     }

@@ -7,6 +7,7 @@ mod keyspace;
 mod rng;
 mod settings;
 mod stats;
+mod typed;
 
 pub use databases::Walk;
 pub use expiry::ExpiryCycle;
@@ -14,3 +15,4 @@ pub use keyspace::Shard;
 pub use rng::Rng;
 pub use settings::Settings;
 pub use stats::Stats;
+pub use typed::WrongType;

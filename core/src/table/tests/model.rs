@@ -26,7 +26,7 @@ impl Rng {
 pub(super) type Model = HashMap<Vec<u8>, (Vec<u8>, Option<u64>)>;
 
 pub(super) fn seen(entry: &Entry) -> (Vec<u8>, Option<u64>) {
-    let bytes = match entry.value() {
+    let bytes = match entry.string().unwrap() {
         ValueRef::Int(int) => int.to_string().into_bytes(),
         ValueRef::Bytes(bytes) => bytes.to_vec(),
     };

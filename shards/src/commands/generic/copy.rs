@@ -64,7 +64,10 @@ fn op_copy(cx: &mut Cx<'_>, args: &[&[u8]]) {
 /// The same value, encoding included, and expiry time under another key.
 fn duplicate(entry: &Entry, key: &[u8]) -> Result<Entry, OutOfMemory> {
     let empty = StrValue::Bytes(b"");
-    match entry.value() {
+    let Some(value) = entry.string() else {
+        return Ok(entry.clone().with_key(key));
+    };
+    match value {
         // Appending is what makes a value raw. It also asks for a large buffer in a way that may be refused.
         ValueRef::Bytes(bytes) if entry.is_raw() || bytes.len() > INLINE_MAX => {
             let mut copy = Entry::new(key, empty, entry.expire_at());

@@ -108,7 +108,7 @@ fn op_type(cx: &mut Cx<'_>, args: &[&[u8]]) {
     let name = cx
         .shard
         .peek(cx.db, args[1])
-        .map_or("none", |entry| super::type_name(entry.value()));
+        .map_or("none", |entry| super::type_name(entry));
     cx.reply.simple(name);
 }
 

@@ -11,7 +11,8 @@ mod rename;
 mod scan;
 mod ttl;
 
-use tessera_core::entry::ValueRef;
+use tessera_core::entry::Entry;
+use tessera_core::object::Object;
 
 use crate::command::spec::{KeySpec, access, category};
 use crate::command::{KeyspaceRow, Spec};
@@ -63,8 +64,6 @@ const CHANGES: &[KeySpec] = &[KeySpec::range(access::RW | access::UPDATE, 1, 0, 
 const SAME_OBJECT: &str = "ERR source and destination objects are the same";
 
 /// What TYPE calls a value and SCAN's TYPE compares with.
-fn type_name(value: ValueRef<'_>) -> &'static str {
-    match value {
-        ValueRef::Int(_) | ValueRef::Bytes(_) => "string",
-    }
+fn type_name(entry: &Entry) -> &'static str {
+    entry.object().map_or("string", Object::type_name)
 }

@@ -1,6 +1,7 @@
 //! OBJECT: how a value is kept and when it was used last.
 
 use tessera_core::entry::{Entry, ValueRef};
+use tessera_core::object::Object;
 
 use super::ROW;
 use crate::command::spec::{KeySpec, access, flag};
@@ -113,16 +114,19 @@ fn op_object(cx: &mut Cx<'_>, args: &[&[u8]]) {
 }
 
 fn encoding(entry: &Entry) -> &'static str {
-    match entry.value() {
-        ValueRef::Int(_) => "int",
-        ValueRef::Bytes(bytes) if bytes.len() <= EMBEDDED_BYTES_MAX && !entry.is_raw() => "embstr",
-        ValueRef::Bytes(_) => "raw",
+    match entry.string() {
+        Some(ValueRef::Int(_)) => "int",
+        Some(ValueRef::Bytes(bytes)) if bytes.len() <= EMBEDDED_BYTES_MAX && !entry.is_raw() => {
+            "embstr"
+        }
+        Some(ValueRef::Bytes(_)) => "raw",
+        None => entry.object().map_or("unknown", Object::encoding),
     }
 }
 
 fn references(entry: &Entry) -> i64 {
-    match entry.value() {
-        ValueRef::Int(0..SHARED_INTEGERS) => i32::MAX.into(),
+    match entry.string() {
+        Some(ValueRef::Int(0..SHARED_INTEGERS)) => i32::MAX.into(),
         _ => 1,
     }
 }

@@ -120,7 +120,7 @@ fn op_scan(cx: &mut Cx<'_>, args: &[&[u8]]) {
                 due.push(key.into());
             } else if options
                 .type_name
-                .is_none_or(|name| is(name, type_name(entry.value())))
+                .is_none_or(|name| is(name, type_name(entry)))
             {
                 found += 1;
                 Reply::new(&mut bulks, cx.reply.proto()).bulk(key);

@@ -1,10 +1,11 @@
 //! GET and its kin: the whole value, or its length, and what may happen to the key afterwards.
 
-use super::{CHANGES, READS, ROW, reply_get, reply_value};
+use super::{CHANGES, Got, READS, ROW, reply_get, reply_value};
 use crate::command::spec::{KeySpec, access, flag};
 use crate::command::{Cx, KeyspaceRow, Spec, Spread};
 use crate::commands::args::SYNTAX;
 use crate::commands::lifetime::ExpireOption;
+use crate::shard::WrongType;
 
 pub(super) const GET: KeyspaceRow = KeyspaceRow {
     spec: Spec {
@@ -38,11 +39,13 @@ pub(super) const STRLEN: KeyspaceRow = KeyspaceRow {
 };
 
 fn op_strlen(cx: &mut Cx<'_>, args: &[&[u8]]) {
-    let length = cx
-        .shard
-        .read(cx.db, args[1])
-        .map_or(0, |entry| entry.value().len());
-    cx.reply.integer(length as i64);
+    match cx.shard.read_string(cx.db, args[1]) {
+        Ok(value) => {
+            let length = value.map_or(0, |value| value.len());
+            cx.reply.integer(length as i64);
+        }
+        Err(WrongType) => cx.wrong_type(),
+    }
 }
 
 pub(super) const GETDEL: KeyspaceRow = KeyspaceRow {
@@ -65,7 +68,7 @@ pub(super) const GETDEL: KeyspaceRow = KeyspaceRow {
 };
 
 fn op_getdel(cx: &mut Cx<'_>, args: &[&[u8]]) {
-    if reply_get(cx, args[1]) {
+    if reply_get(cx, args[1]) == Got::Value {
         cx.shard.remove(cx.db, args[1]);
     }
 }
@@ -97,14 +100,16 @@ fn op_getex(cx: &mut Cx<'_>, args: &[&[u8]]) {
         }
     }
     let ExpireOption::At(lifetime, amount) = option else {
-        if reply_get(cx, key) && option == ExpireOption::Persist {
+        if reply_get(cx, key) == Got::Value && option == ExpireOption::Persist {
             cx.shard.persist(cx.db, key);
         }
         return;
     };
     // An absent key is answered before the number is looked at.
-    if cx.shard.read(cx.db, key).is_none() {
-        return cx.reply.null();
+    match cx.shard.read_string(cx.db, key) {
+        Ok(Some(_)) => {}
+        Ok(None) => return cx.reply.null(),
+        Err(WrongType) => return cx.wrong_type(),
     }
     let Some(deadline) = lifetime.deadline(cx, amount, "getex") else {
         return;
@@ -113,7 +118,9 @@ fn op_getex(cx: &mut Cx<'_>, args: &[&[u8]]) {
     let Some(mut entry) = cx.shard.write(cx.db, key) else {
         return;
     };
-    reply_value(&mut cx.reply, entry.value());
+    if let Some(value) = entry.string() {
+        reply_value(&mut cx.reply, value);
+    }
     if is_past {
         cx.shard.remove(cx.db, key);
     } else {

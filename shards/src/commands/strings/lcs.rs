@@ -9,6 +9,7 @@
 //! The work is proportional to the product of the lengths, so it is done in slices on copies of the strings; a small one
 //! is done at once.
 
+use tessera_core::entry::Entry;
 use tessera_core::resp::{Proto, Reply};
 
 use super::{READS, ROW, text};
@@ -101,11 +102,12 @@ impl Wanted {
 
 fn op_lcs(cx: &mut Cx<'_>, args: &[&[u8]]) {
     let length = |cx: &mut Cx<'_>, key| {
-        cx.shard
-            .read(cx.db, key)
-            .map_or(0, |entry| entry.value().len())
+        let value = cx.shard.read_string(cx.db, key);
+        value.map(|value| value.map_or(0, |value| value.len()))
     };
-    let (a, b) = (length(cx, args[1]), length(cx, args[2]));
+    let (Ok(a), Ok(b)) = (length(cx, args[1]), length(cx, args[2])) else {
+        return cx.error("ERR The specified keys must contain string values");
+    };
     let Some(wanted) = Wanted::parse(cx, &args[3..]) else {
         return;
     };
@@ -134,7 +136,9 @@ fn op_lcs(cx: &mut Cx<'_>, args: &[&[u8]]) {
 fn copy(cx: &Cx<'_>, key: &[u8]) -> Option<Vec<u8>> {
     let mut digits = itoa::Buffer::new();
     let entry = cx.shard.table(cx.db).get(cx.shard.hash(key), key);
-    let bytes = entry.map_or(&b""[..], |entry| text(entry.value(), &mut digits));
+    let bytes = entry
+        .and_then(Entry::string)
+        .map_or(&b""[..], |value| text(value, &mut digits));
     let mut copy = Vec::new();
     copy.try_reserve_exact(bytes.len()).ok()?;
     copy.extend_from_slice(bytes);

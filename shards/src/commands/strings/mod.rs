@@ -15,6 +15,7 @@ use tessera_core::resp::Reply;
 
 use crate::command::spec::{KeySpec, access, category, flag};
 use crate::command::{Cx, KeyspaceRow, Spec};
+use crate::shard::WrongType;
 
 /// The rows of the family.
 pub const ROWS: &[KeyspaceRow] = &[
@@ -98,17 +99,32 @@ fn reply_value(reply: &mut Reply<'_>, value: ValueRef<'_>) {
     }
 }
 
-/// Replies with the value of a key or null. Says whether there was one.
+/// What `reply_get` found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Got {
+    /// A string, which is the reply.
+    Value,
+    /// Nothing: the reply is null.
+    Nothing,
+    /// Another type: the reply is the error.
+    WrongType,
+}
+
+/// Replies with the value of a key, null, or the error for another type.
 #[inline]
-fn reply_get(cx: &mut Cx<'_>, key: &[u8]) -> bool {
-    match cx.shard.read(cx.db, key) {
-        Some(entry) => {
-            reply_value(&mut cx.reply, entry.value());
-            true
+fn reply_get(cx: &mut Cx<'_>, key: &[u8]) -> Got {
+    match cx.shard.read_string(cx.db, key) {
+        Ok(Some(value)) => {
+            reply_value(&mut cx.reply, value);
+            Got::Value
         }
-        None => {
+        Ok(None) => {
             cx.reply.null();
-            false
+            Got::Nothing
+        }
+        Err(WrongType) => {
+            cx.wrong_type();
+            Got::WrongType
         }
     }
 }

@@ -2,10 +2,11 @@
 
 use tessera_core::table::ExpireChange;
 
-use super::{OVERWRITES, READS, ROW, WRITES, reply_get, stored};
+use super::{OVERWRITES, READS, ROW, WRITES, reply_value, stored};
 use crate::command::spec::{Find, KeySpec, access, flag};
 use crate::command::{Cx, KeyspaceRow, Merge, Spec, Spread};
 use crate::commands::args::wrong_arity;
+use crate::shard::WrongType;
 
 pub(super) const MGET: KeyspaceRow = KeyspaceRow {
     spec: Spec {
@@ -35,7 +36,10 @@ pub(super) const MGET: KeyspaceRow = KeyspaceRow {
 fn op_mget(cx: &mut Cx<'_>, args: &[&[u8]]) {
     cx.reply.array(args.len() - 1);
     for key in &args[1..] {
-        reply_get(cx, key);
+        match cx.shard.read_string(cx.db, key) {
+            Ok(Some(value)) => reply_value(&mut cx.reply, value),
+            Ok(None) | Err(WrongType) => cx.reply.null(),
+        }
     }
 }
 

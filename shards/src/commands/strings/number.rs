@@ -8,6 +8,7 @@ use super::{CHANGES, ROW, WRITES};
 use crate::command::spec::flag;
 use crate::command::{Cx, KeyspaceRow, Spec, Spread};
 use crate::commands::args::{NOT_INTEGER, integer};
+use crate::shard::WrongType;
 
 pub(super) const INCR: KeyspaceRow = KeyspaceRow {
     spec: Spec {
@@ -80,15 +81,19 @@ fn op_decrby(cx: &mut Cx<'_>, args: &[&[u8]]) {
 }
 
 fn add(cx: &mut Cx<'_>, key: &[u8], by: i64) {
-    let Some(mut entry) = cx.shard.write(cx.db, key) else {
-        cx.shard
-            .set(cx.db, key, StrValue::Int(by), ExpireChange::Clear);
-        return cx.reply.integer(by);
+    let mut entry = match cx.shard.write_string(cx.db, key) {
+        Ok(Some(entry)) => entry,
+        Ok(None) => {
+            cx.shard
+                .set(cx.db, key, StrValue::Int(by), ExpireChange::Clear);
+            return cx.reply.integer(by);
+        }
+        Err(WrongType) => return cx.wrong_type(),
     };
-    let old = match entry.value() {
+    let old = entry.string().and_then(|value| match value {
         ValueRef::Int(number) => Some(number),
         ValueRef::Bytes(bytes) => parse_i64(bytes),
-    };
+    });
     let Some(old) = old else {
         return cx.error(NOT_INTEGER);
     };
@@ -117,8 +122,10 @@ const NOT_FLOAT: &str = "ERR value is not a valid float";
 /// The sum is stored as text even where it is an integer, as Redis does.
 fn op_incrbyfloat(cx: &mut Cx<'_>, args: &[&[u8]]) {
     let key = args[1];
-    let entry = cx.shard.write(cx.db, key);
-    let old = match entry.as_ref().map(|entry| entry.value()) {
+    let Ok(entry) = cx.shard.write_string(cx.db, key) else {
+        return cx.wrong_type();
+    };
+    let old = match entry.as_ref().and_then(|entry| entry.string()) {
         None => Some(LongDouble::from_i64(0)),
         Some(ValueRef::Int(number)) => Some(LongDouble::from_i64(number)),
         Some(ValueRef::Bytes(bytes)) => LongDouble::parse(bytes),

@@ -9,6 +9,7 @@ use super::{READS, ROW, TOO_LONG, WRITES, fits, stored, text};
 use crate::command::spec::{KeySpec, access, flag};
 use crate::command::{Cx, KeyspaceRow, Spec, Spread};
 use crate::commands::args::{OUT_OF_MEMORY, integer};
+use crate::shard::WrongType;
 
 pub(super) const APPEND: KeyspaceRow = KeyspaceRow {
     spec: Spec {
@@ -28,11 +29,19 @@ pub(super) const APPEND: KeyspaceRow = KeyspaceRow {
 fn op_append(cx: &mut Cx<'_>, args: &[&[u8]]) {
     let (key, tail) = (args[1], args[2]);
     let bytes_max = cx.shard.settings.bulk_bytes_max;
-    let Some(mut entry) = cx.shard.write(cx.db, key) else {
-        cx.shard.set(cx.db, key, stored(tail), ExpireChange::Clear);
-        return cx.reply.integer(tail.len() as i64);
+    let mut entry = match cx.shard.write_string(cx.db, key) {
+        Ok(Some(entry)) => entry,
+        Ok(None) => {
+            cx.shard.set(cx.db, key, stored(tail), ExpireChange::Clear);
+            return cx.reply.integer(tail.len() as i64);
+        }
+        Err(WrongType) => return cx.wrong_type(),
     };
-    if !fits(entry.value().len(), tail.len(), bytes_max) {
+    if !fits(
+        entry.string().map_or(0, |value| value.len()),
+        tail.len(),
+        bytes_max,
+    ) {
         return cx.error(TOO_LONG);
     }
     let Ok(length) = entry.append(tail) else {
@@ -74,12 +83,13 @@ fn op_getrange(cx: &mut Cx<'_>, args: &[&[u8]]) {
     let Some(last) = integer(cx, args[3]) else {
         return;
     };
-    let Some(entry) = cx.shard.read(cx.db, args[1]) else {
-        return cx.reply.bulk(b"");
+    let value = match cx.shard.read_string(cx.db, args[1]) {
+        Ok(Some(value)) => value,
+        Ok(None) => return cx.reply.bulk(b""),
+        Err(WrongType) => return cx.wrong_type(),
     };
     let mut digits = itoa::Buffer::new();
-    cx.reply
-        .bulk(part(text(entry.value(), &mut digits), first, last));
+    cx.reply.bulk(part(text(value, &mut digits), first, last));
 }
 
 /// The bytes from `first` to `last`, both included; negative positions count from the end.
@@ -126,11 +136,13 @@ fn op_setrange(cx: &mut Cx<'_>, args: &[&[u8]]) {
         return cx.error("ERR offset is out of range");
     };
     let bytes_max = cx.shard.settings.bulk_bytes_max;
-    let Some(mut entry) = cx.shard.write(cx.db, key) else {
-        return create_at(cx, key, offset, patch);
+    let mut entry = match cx.shard.write_string(cx.db, key) {
+        Ok(Some(entry)) => entry,
+        Ok(None) => return create_at(cx, key, offset, patch),
+        Err(WrongType) => return cx.wrong_type(),
     };
     if patch.is_empty() {
-        let length = entry.value().len();
+        let length = entry.string().map_or(0, |value| value.len());
         return cx.reply.integer(length as i64);
     }
     if !fits(offset, patch.len(), bytes_max) {

@@ -2,7 +2,7 @@
 
 use tessera_core::table::ExpireChange;
 
-use super::{CHANGES, OVERWRITES, ROW, WRITES, reply_get, stored};
+use super::{CHANGES, Got, OVERWRITES, ROW, WRITES, reply_get, stored};
 use crate::command::spec::{KeySpec, access, flag};
 use crate::command::{Cx, KeyspaceRow, Spec, Spread};
 use crate::commands::args::{SYNTAX, is};
@@ -91,8 +91,8 @@ fn set_with_options(cx: &mut Cx<'_>, args: &[&[u8]]) {
         ExpireOption::Keep => ExpireChange::Keep,
         ExpireOption::Unset | ExpireOption::Persist => ExpireChange::Clear,
     };
-    if options.get {
-        reply_get(cx, key);
+    if options.get && reply_get(cx, key) == Got::WrongType {
+        return;
     }
     let wanted = match options.condition {
         Condition::Always => true,
@@ -187,9 +187,10 @@ pub(super) const GETSET: KeyspaceRow = KeyspaceRow {
 };
 
 fn op_getset(cx: &mut Cx<'_>, args: &[&[u8]]) {
-    reply_get(cx, args[1]);
-    cx.shard
-        .set(cx.db, args[1], stored(args[2]), ExpireChange::Clear);
+    if reply_get(cx, args[1]) != Got::WrongType {
+        cx.shard
+            .set(cx.db, args[1], stored(args[2]), ExpireChange::Clear);
+    }
 }
 
 #[cfg(test)]

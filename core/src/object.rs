@@ -1,0 +1,134 @@
+//! A collection as the value of a key: one of the types, boxed behind an entry.
+
+use std::fmt;
+
+use crate::entry::size_class;
+use crate::hash::Hash;
+
+/// A collection.
+#[derive(Clone)]
+pub enum Object {
+    /// Fields and values.
+    Hash(Hash),
+}
+
+impl Object {
+    /// The type's name, as TYPE tells it.
+    #[must_use]
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Self::Hash(_) => "hash",
+        }
+    }
+
+    /// What OBJECT ENCODING calls the way it is kept.
+    #[must_use]
+    pub fn encoding(&self) -> &'static str {
+        match self {
+            Self::Hash(hash) => hash.encoding(),
+        }
+    }
+
+    /// Number of elements (fields, members, entries).
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Hash(hash) => hash.len(),
+        }
+    }
+
+    /// Whether there is no element: then the key must go, unless it is a stream.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes taken from the allocator, the box included. O(1).
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        size_class(size_of::<Self>())
+            + match self {
+                Self::Hash(hash) => hash.heap_bytes(),
+            }
+    }
+
+    /// Frees up to about `elements` elements and says whether that was all. For collections that are too large to be dropped at once.
+    pub fn free_some(&mut self, elements: usize) -> bool {
+        match self {
+            Self::Hash(hash) => hash.free_some(elements),
+        }
+    }
+}
+
+impl fmt::Debug for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct(self.type_name())
+            .field("encoding", &self.encoding())
+            .field("len", &self.len())
+            .finish()
+    }
+}
+
+/// Up to where a collection stays packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PackLimits {
+    /// Most elements of a packed collection.
+    pub entries_max: usize,
+    /// Longest element of a packed collection, bytes.
+    pub value_bytes_max: usize,
+    /// Seed of the hashes of a large one.
+    pub seed: u64,
+}
+
+/// A type that an object can be: what the typed access of the shard needs.
+pub trait Collection: Sized {
+    /// The object as this type.
+    fn of(object: &Object) -> Option<&Self>;
+    /// The object as this type, to be changed.
+    fn of_mut(object: &mut Object) -> Option<&mut Self>;
+    /// An empty one.
+    fn empty() -> Self;
+    /// As an object.
+    fn into_object(self) -> Object;
+    /// Whether a key with this value must go.
+    fn is_void(&self) -> bool;
+}
+
+/// Makes a type one of the variants of `Object`.
+macro_rules! collection {
+    ($variant:ident, $type:ty) => {
+        impl Collection for $type {
+            #[inline]
+            fn of(object: &Object) -> Option<&Self> {
+                match object {
+                    Object::$variant(it) => Some(it),
+                    #[allow(unreachable_patterns)]
+                    _ => None,
+                }
+            }
+
+            #[inline]
+            fn of_mut(object: &mut Object) -> Option<&mut Self> {
+                match object {
+                    Object::$variant(it) => Some(it),
+                    #[allow(unreachable_patterns)]
+                    _ => None,
+                }
+            }
+
+            fn empty() -> Self {
+                Self::new()
+            }
+
+            fn into_object(self) -> Object {
+                Object::$variant(self)
+            }
+
+            fn is_void(&self) -> bool {
+                self.len() == 0
+            }
+        }
+    };
+}
+
+collection!(Hash, Hash);
