@@ -60,7 +60,7 @@ impl Hash {
     #[must_use]
     pub fn from_listpack(pack: Listpack, limits: &PackLimits) -> Option<Self> {
         let items: Vec<Item<'_>> = pack.iter().collect();
-        if items.len() % 2 != 0 || items.is_empty() {
+        if !items.len().is_multiple_of(2) || items.is_empty() {
             return None;
         }
         let mut fields: Vec<Vec<u8>> = items.iter().step_by(2).map(|item| item.to_vec()).collect();

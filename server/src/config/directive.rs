@@ -395,7 +395,7 @@ macro_rules! integers {
         }
     })+ };
 }
-integers!(i64, u64, u32, u16, usize);
+integers!(i64, u64, i32, u32, u16, usize);
 
 impl Setting for Vec<u8> {
     fn to_value(&self) -> Value {

@@ -13,12 +13,12 @@ use Kind::{Bool, Bytes, BytesOrPercent, Choice, Flags, Int, Near, Octal, Text, W
 
 /// The field of `Config` with this name.
 macro_rules! field {
-    ($field:ident) => {
+    ($($field:ident).+) => {
         Home::Field {
-            get: |config: &Config| config.$field.to_value(),
+            get: |config: &Config| config.$($field).+.to_value(),
             put: |config: &mut Config, value| {
                 if let Some(value) = Setting::from_value(value) {
-                    config.$field = value;
+                    config.$($field).+ = value;
                 }
             },
         }
@@ -157,16 +157,18 @@ pub const ROWS: &[Directive] = &[
     row("active-defrag-threshold-upper", Int(0, 1000), "100"),
     row("active-defrag-ignore-bytes", Bytes(1, I64), "100mb"),
     row("active-defrag-max-scan-fields", Int(1, I64), "1000"),
-    row("hash-max-listpack-entries", Int(0, I64), "512").alias("hash-max-ziplist-entries"),
-    row("hash-max-listpack-value", Bytes(0, I64), "64").alias("hash-max-ziplist-value"),
-    row("list-max-listpack-size", Int(i32::MIN as i64, I32), "-2").alias("list-max-ziplist-size"),
+    row("hash-max-listpack-entries", Int(0, I64), "512").to(field!(thresholds.hash_entries_max)).alias("hash-max-ziplist-entries"),
+    row("hash-max-listpack-value", Bytes(0, I64), "64").to(field!(thresholds.hash_value_bytes_max)).alias("hash-max-ziplist-value"),
+    row("list-max-listpack-size", Int(i32::MIN as i64, I32), "-2").to(field!(thresholds.list_size)).alias("list-max-ziplist-size"),
     row("list-compress-depth", Int(0, I32), "0"),
-    row("set-max-intset-entries", Int(0, I64), "512"),
-    row("zset-max-listpack-entries", Int(0, I64), "128").alias("zset-max-ziplist-entries"),
-    row("zset-max-listpack-value", Bytes(0, I64), "64").alias("zset-max-ziplist-value"),
-    row("hll-sparse-max-bytes", Bytes(0, I64), "3000"),
-    row("stream-node-max-bytes", Bytes(0, I64), "4096"),
-    row("stream-node-max-entries", Int(0, I64), "100"),
+    row("set-max-intset-entries", Int(0, I64), "512").to(field!(thresholds.set_integers_max)),
+    row("set-max-listpack-entries", Int(0, I64), "128").to(field!(thresholds.set_entries_max)),
+    row("set-max-listpack-value", Bytes(0, I64), "64").to(field!(thresholds.set_value_bytes_max)),
+    row("zset-max-listpack-entries", Int(0, I64), "128").to(field!(thresholds.zset_entries_max)).alias("zset-max-ziplist-entries"),
+    row("zset-max-listpack-value", Bytes(0, I64), "64").to(field!(thresholds.zset_value_bytes_max)).alias("zset-max-ziplist-value"),
+    row("hll-sparse-max-bytes", Bytes(0, I64), "3000").to(field!(thresholds.hll_sparse_bytes_max)),
+    row("stream-node-max-bytes", Bytes(0, I64), "4096").to(field!(thresholds.stream_node_bytes_max)),
+    row("stream-node-max-entries", Int(0, I64), "100").to(field!(thresholds.stream_node_entries_max)),
     row("sanitize-dump-payload", Choice(&["no", "yes", "clients"]), "no"),
 
     // Observation.

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use tessera_shards::shard::Settings;
+use tessera_shards::shard::{Settings, Thresholds};
 
 use crate::config::{
     Allowed, CLIENT_CLASSES, IoBackend, LogLevel, OutputLimit, Place, Policy, ROWS, Supervised,
@@ -72,6 +72,8 @@ pub struct Config {
     pub lfu_decay_minutes: u32,
     /// `active-expire-effort`.
     pub expire_effort: u32,
+    /// Up to where collections stay packed.
+    pub thresholds: Thresholds,
     /// `hz`: ticks per second of what happens now and then.
     pub hz: u32,
     /// `proto-max-bulk-len`.
@@ -137,6 +139,7 @@ impl Config {
             lfu_log_factor: 0,
             lfu_decay_minutes: 0,
             expire_effort: 1,
+            thresholds: Thresholds::default(),
             hz: 0,
             bulk_bytes_max: 0,
             query_buffer_bytes_max: 0,
@@ -161,6 +164,7 @@ impl Config {
             lfu_log_factor: self.lfu_log_factor,
             lfu_decay_minutes: self.lfu_decay_minutes,
             expire_effort: self.expire_effort,
+            thresholds: self.thresholds,
             // DEBUG SET-ACTIVE-EXPIRE is no directive: it stays.
             active_expire: before.active_expire,
         }

@@ -3,14 +3,16 @@
 mod args;
 mod container;
 pub mod generic;
+pub mod hashes;
 mod lifetime;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
 mod rig;
+mod scan_options;
 pub mod strings;
 
 use crate::command::KeyspaceRow;
 
 /// The tables of all families.
-pub const FAMILIES: &[&[KeyspaceRow]] = &[strings::ROWS, generic::ROWS];
+pub const FAMILIES: &[&[KeyspaceRow]] = &[strings::ROWS, generic::ROWS, hashes::ROWS];

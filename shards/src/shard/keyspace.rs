@@ -57,6 +57,12 @@ impl Shard {
         }
     }
 
+    /// The seed of all hashes of keys, fields and members.
+    #[must_use]
+    pub fn hash_seed(&self) -> u64 {
+        self.hash_seed
+    }
+
     /// The hash under which a key is stored.
     #[inline]
     #[must_use]

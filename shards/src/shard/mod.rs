@@ -7,6 +7,7 @@ mod keyspace;
 mod rng;
 mod settings;
 mod stats;
+mod thresholds;
 mod typed;
 
 pub use databases::Walk;
@@ -15,4 +16,5 @@ pub use keyspace::Shard;
 pub use rng::Rng;
 pub use settings::Settings;
 pub use stats::Stats;
+pub use thresholds::Thresholds;
 pub use typed::WrongType;

@@ -1,5 +1,7 @@
 //! The configuration values that matter to a shard, as it last received them.
 
+use super::Thresholds;
+
 /// What CONFIG SET sends to every shard. Small and copied whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -11,10 +13,8 @@ pub struct Settings {
     pub lfu_log_factor: u32,
     /// `lfu-decay-time`, minutes.
     pub lfu_decay_minutes: u32,
-    /// `hash-max-listpack-entries`.
-    pub hash_entries_max: usize,
-    /// `hash-max-listpack-value`, bytes.
-    pub hash_value_bytes_max: usize,
+    /// Up to where collections stay packed.
+    pub thresholds: Thresholds,
     /// `active-expire-effort`, 1 to 10.
     pub expire_effort: u32,
     /// Whether the active expiry cycle runs (DEBUG SET-ACTIVE-EXPIRE).
@@ -28,8 +28,7 @@ impl Default for Settings {
             is_lfu: false,
             lfu_log_factor: 10,
             lfu_decay_minutes: 1,
-            hash_entries_max: 512,
-            hash_value_bytes_max: 64,
+            thresholds: Thresholds::default(),
             expire_effort: 1,
             active_expire: true,
         }

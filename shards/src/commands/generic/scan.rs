@@ -7,6 +7,7 @@ use super::{ROW, type_name};
 use crate::command::spec::flag;
 use crate::command::{Cx, KeyspaceRow, Spec, Spread};
 use crate::commands::args::{SYNTAX, integer, is};
+use crate::commands::scan_options::{BUCKETS_PER_COUNT, COUNT_DEFAULT};
 
 pub(super) const SCAN: KeyspaceRow = KeyspaceRow {
     spec: Spec {
@@ -22,11 +23,6 @@ pub(super) const SCAN: KeyspaceRow = KeyspaceRow {
     op: op_scan,
     spread: Spread::Cursor,
 };
-
-/// COUNT without the option.
-const COUNT_DEFAULT: i64 = 10;
-/// A call looks at this many buckets per key asked for, so that one in a sparse table ends too.
-const BUCKETS_PER_COUNT: i64 = 10;
 
 /// A cursor as Redis reads it, with `strtoul`: nothing is 0, leading zeros and a sign are fine, white space is not.
 #[must_use]

@@ -21,9 +21,11 @@ pub fn judge(node: &Node) -> Result<Model, String> {
             let mut cursor = 0;
             loop {
                 cursor = table.scan(cursor, &mut |entry| {
-                    let value = match entry.value() {
-                        ValueRef::Int(number) => Word::from(number.to_string()),
-                        ValueRef::Bytes(bytes) => Word::new(bytes),
+                    let value = match entry.string() {
+                        Some(ValueRef::Int(number)) => Word::from(number.to_string()),
+                        Some(ValueRef::Bytes(bytes)) => Word::new(bytes),
+                        // The simulated clients know strings only.
+                        None => Word::new(b"a collection"),
                     };
                     let expire_ms = entry.expire_at();
                     entries.push((Word::new(entry.key()), Entry { value, expire_ms }));

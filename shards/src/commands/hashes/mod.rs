@@ -1,0 +1,56 @@
+//! Hashes: the rows of the family and what its files share.
+
+mod fields;
+mod number;
+mod random;
+mod scan;
+mod whole;
+
+use tessera_core::listpack::Item;
+use tessera_core::resp::Reply;
+
+use crate::command::spec::{KeySpec, access, category, flag};
+use crate::command::{KeyspaceRow, Spec};
+
+/// The rows of the family.
+pub const ROWS: &[KeyspaceRow] = &[
+    fields::HSET,
+    fields::HMSET,
+    fields::HSETNX,
+    fields::HGET,
+    fields::HMGET,
+    fields::HDEL,
+    fields::HLEN,
+    fields::HSTRLEN,
+    fields::HEXISTS,
+    number::HINCRBY,
+    number::HINCRBYFLOAT,
+    whole::HKEYS,
+    whole::HVALS,
+    whole::HGETALL,
+    scan::HSCAN,
+    random::HRANDFIELD,
+];
+
+/// A row to fill: one key, the category and group of hashes.
+const ROW: Spec = Spec {
+    categories: category::HASH,
+    group: "hash",
+    since: "2.0.0",
+    complexity: "O(1)",
+    ..Spec::NONE
+};
+
+const LOOKS: &[KeySpec] = &[KeySpec::range(access::RO, 1, 0, 1)];
+const READS: &[KeySpec] = &[KeySpec::range(access::RO | access::ACCESS, 1, 0, 1)];
+
+/// Flags of the commands that may need memory for a value.
+const WRITES: u32 = flag::WRITE | flag::DENYOOM | flag::FAST;
+
+/// Replies with an element.
+fn reply_item(reply: &mut Reply<'_>, item: Item<'_>) {
+    match item {
+        Item::Int(number) => reply.bulk_integer(number),
+        Item::Bytes(bytes) => reply.bulk(bytes),
+    }
+}
