@@ -8,6 +8,9 @@ use std::collections::VecDeque;
 use tessera_core::resp::{Parser, Proto};
 use tessera_io::{ConnId, Peer};
 
+use crate::front::exec::Exec;
+use crate::front::transaction::Transaction;
+
 /// Reply bytes not yet handed to the kernel above which a client's next command waits.
 pub(crate) const OUTPUT_BYTES_MAX: usize = 1 << 20;
 /// Unanswered commands above which a client's next command waits: at the start, and when its replies have shown to be small.
@@ -91,6 +94,16 @@ pub struct Client {
     pub(crate) paused: bool,
     /// Whole frames wait in `query` until replies have left.
     pub(crate) stalled: bool,
+    /// Between MULTI and EXEC: what it has said.
+    pub(crate) transaction: Option<Box<Transaction>>,
+    /// Transactions that run, in the order of their slots.
+    pub(crate) execs: VecDeque<Exec>,
+    /// Its next command waits for a transaction that runs.
+    pub(crate) is_waiting: bool,
+    /// Whether some shard watches keys for it.
+    pub(crate) is_watching: bool,
+    /// The keys it watches, with their databases.
+    pub(crate) watched: Vec<(usize, Box<[u8]>)>,
     /// In the list of clients with output of this turn.
     pub(crate) dirty: bool,
     /// Turn in which a command of this client last went into a batch.
@@ -139,6 +152,11 @@ impl Client {
             half_closed: false,
             paused: false,
             stalled: false,
+            transaction: None,
+            execs: VecDeque::new(),
+            is_waiting: false,
+            is_watching: false,
+            watched: Vec::new(),
             dirty: false,
             batched_turn: 0,
             batched_target: 0,
@@ -163,6 +181,7 @@ impl Client {
     pub(crate) fn may_run(&self) -> bool {
         self.out.len() + self.side.len() <= OUTPUT_BYTES_MAX
             && self.slots.len() < self.in_flight_max
+            && !self.is_waiting
     }
 
     /// Whether nothing more will come for this client, so that the connection can end once `out` has left.

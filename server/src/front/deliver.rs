@@ -30,6 +30,7 @@ impl Recipient<Front> for Front {
                 call(self, &mut said);
                 self.engine.answer_call(origin, &said);
             }
+            Item::Parcel(Parcel::Tell { call }) => call(self, &mut Vec::new()),
             Item::Parcel(parcel) => self.engine.parcel(parcel),
         }
     }
@@ -57,6 +58,12 @@ impl Front {
     }
 
     fn fill(&mut self, conn: ConnId, seq: u32, bytes: &[u8]) {
+        let Some(client) = self.clients.get_mut(conn) else {
+            return;
+        };
+        if !client.execs.is_empty() && self.exec_answered(conn, seq, bytes) {
+            return;
+        }
         let Some(client) = self.clients.get_mut(conn) else {
             return;
         };

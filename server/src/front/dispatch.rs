@@ -35,6 +35,13 @@ impl Front {
             let number = command.number;
             return self.refuse(conn, Some(number), b"NOAUTH Authentication required.");
         }
+        if client.transaction.is_some() {
+            let command = *command;
+            if self.queue(conn, &command, args) {
+                return;
+            }
+            return self.dispatch_unqueued(conn, &command, args);
+        }
         self.counters.commands += 1;
         self.tally.call(command.number);
         client.last_command = Some((command.number, None));
@@ -77,6 +84,18 @@ impl Front {
                 let command = *command;
                 self.dispatch_session(conn, &command, run, args);
             }
+        }
+    }
+
+    /// A command that is not queued although its client is in MULTI.
+    fn dispatch_unqueued(&mut self, conn: ConnId, command: &Command<SessionFn>, args: &[&[u8]]) {
+        self.counters.commands += 1;
+        self.tally.call(command.number);
+        if let Some(client) = self.clients.get_mut(conn) {
+            client.last_command = Some((command.number, None));
+        }
+        if let Run::Session(run) = command.run {
+            self.dispatch_session(conn, command, run, args);
         }
     }
 
@@ -140,6 +159,7 @@ impl Front {
         };
         let is_muted = was_skipping || client.reply_mode != ReplyMode::On;
         match then {
+            Then::Exec(transaction) => self.exec(conn, command.number, *transaction),
             Then::AskAll(call, merge) => {
                 let asker = Asker {
                     conn,
@@ -174,7 +194,7 @@ impl Front {
                             (0..self.shared.mesh.shards()).filter(|shard| *shard != self.id),
                         );
                     }
-                    Then::Reply | Then::AskAll(..) => {}
+                    Then::Reply | Then::AskAll(..) | Then::Exec(_) => {}
                 }
                 self.mark_dirty(conn);
             }
@@ -212,6 +232,9 @@ impl Front {
         let Some(client) = self.clients.get_mut(conn) else {
             return;
         };
+        if let Some(transaction) = &mut client.transaction {
+            transaction.is_broken = true;
+        }
         if !mute(client) {
             let mut bytes = Vec::new();
             Reply::new(&mut bytes, client.proto).error(text);
@@ -238,7 +261,7 @@ impl Front {
 }
 
 /// Whether this command's reply is to be dropped, by CLIENT REPLY.
-fn mute(client: &mut Client) -> bool {
+pub(super) fn mute(client: &mut Client) -> bool {
     let mode = client.reply_mode;
     if mode == ReplyMode::SkipNext {
         client.reply_mode = ReplyMode::On;

@@ -9,9 +9,12 @@ mod client;
 mod clients;
 mod deliver;
 mod dispatch;
+mod exec;
 mod serve;
 mod tally;
+mod transaction;
 mod turn;
+mod watch;
 
 use std::sync::Arc;
 
@@ -25,6 +28,7 @@ pub use accept::{MAXCLIENTS_ERROR, PROTECTED_ERROR, Verdict};
 pub use client::{Client, ReplyMode};
 pub use clients::Clients;
 pub use tally::{CommandTally, Tally};
+pub use transaction::Transaction;
 
 use crate::config::Config;
 use crate::info::Sampler;

@@ -252,7 +252,9 @@ fn say_hello(session: &mut Session<'_>) {
 
 fn cmd_reset(session: &mut Session<'_>, _: &[&[u8]]) {
     let is_open = session.front.config.password.is_none();
+    session.front.unwatch(session.conn);
     let client = session.client();
+    client.transaction = None;
     client.db = 0;
     client.proto = Proto::Resp2;
     client.authenticated = is_open;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tessera_core::resp::Reply;
 use tessera_io::{ConnId, Peer};
 
-use crate::front::{Client, Front};
+use crate::front::{Client, Front, Transaction};
 
 /// A session command: `args[0]` is the name as sent; the arity has been checked.
 pub type SessionFn = for<'a, 'b, 'c> fn(&'a mut Session<'b>, &'c [&'c [u8]]);
@@ -24,6 +24,8 @@ pub enum Then {
     Close,
     /// Every shard is asked, this one included; the reply is made of their answers.
     AskAll(Call, MergeCalls),
+    /// The client's transaction runs; the reply comes when it has.
+    Exec(Box<Transaction>),
     /// The node ends, without a reply. (The reply written is sent only if it cannot.)
     Shutdown,
 }

@@ -16,6 +16,7 @@ mod lolwut;
 #[cfg(test)]
 mod rig;
 mod server;
+mod transaction;
 
 use tessera_shards::command::Spec;
 
@@ -31,6 +32,7 @@ pub const FAMILIES: &[&[(Spec, SessionFn)]] = &[
     server::ROWS,
     debug::ROWS,
     acl::ROWS,
+    transaction::ROWS,
 ];
 
 /// The version of Redis whose commands, replies and fields clients may count on: they ask for it before they use them.

@@ -7,16 +7,19 @@ use smallvec::{SmallVec, smallvec};
 use tessera_core::number::parse_i64;
 
 use crate::coordinator::engine::{Asker, Engine, Submitted, distinct};
-use crate::coordinator::route::Places;
-use crate::coordinator::work::Parked;
+use crate::coordinator::program::TOUCHED;
+use crate::coordinator::route::{Places, owner};
+use crate::coordinator::work::{Job, Parked};
 use crate::mesh::{Parcel, TakenKey};
 
 /// A command that waits for its keys.
 pub(super) struct Borrow {
-    command: Parked,
+    job: Job,
     waiting: usize,
     /// Owner, its lock, its keys.
-    taken: Vec<(usize, u32, Vec<TakenKey>)>,
+    taken: Vec<Loan>,
+    /// Whether a watched key had been touched: then nothing runs.
+    touched: bool,
 }
 
 /// Keys of one owner, borrowed under one lock. The coordinator's own keys are not in the list: they stay in its table.
@@ -24,6 +27,8 @@ pub(super) struct Loan {
     owner: usize,
     lock: u32,
     keys: Vec<TakenKey>,
+    /// Which of them have changed, and in which database.
+    changed: Vec<(usize, Box<[u8]>)>,
 }
 
 /// Where a loan's entries lie while they are in the table.
@@ -31,6 +36,7 @@ pub(super) struct Place {
     owner: usize,
     lock: u32,
     keys: Vec<(usize, Box<[u8]>)>,
+    changed: Vec<(usize, Box<[u8]>)>,
 }
 
 /// The databases that a command touches: COPY is the one that names a second.
@@ -58,33 +64,63 @@ impl<X> Engine<X> {
     ) -> Submitted {
         let head = self.head(command, asker);
         let dbs = databases(args, asker.db, self.shard.databases());
-        let borrow = Borrow {
-            command: Parked::new(&head, args),
+        let keys = distinct(places.keys.iter().map(|(at, _)| args[*at].into()));
+        self.send_takes(Job::Command(Parked::new(&head, args)), keys, &dbs);
+        Submitted::Batched(self.id)
+    }
+
+    /// Sends the takes of a program whose keys lie on several shards.
+    pub(super) fn borrow_for(&mut self, job: Job, keys: Vec<Box<[u8]>>) -> Submitted {
+        let mut dbs = SmallVec::new();
+        if let Job::Program(program) = &job {
+            dbs.extend(program.1.steps.iter().map(|step| step.db));
+            for step in &program.1.steps {
+                let args: Vec<&[u8]> = step.args.iter().map(|arg| &**arg).collect();
+                dbs.extend(databases(&args, step.db, self.shard.databases()));
+            }
+        }
+        dbs.sort_unstable();
+        dbs.dedup();
+        self.send_takes(job, keys, &dbs);
+        Submitted::Batched(self.id)
+    }
+
+    /// Asks every owner for its share of the keys, in one position.
+    fn send_takes(&mut self, job: Job, keys: Vec<Box<[u8]>>, dbs: &SmallVec<[usize; 2]>) {
+        let watch = job.watcher().map(|watcher| {
+            let Job::Program(program) = &job else {
+                return Box::new((watcher, Vec::new()));
+            };
+            Box::new((watcher, program.1.watched.clone()))
+        });
+        let number = self.borrows.insert(Borrow {
+            job,
             waiting: 0,
             taken: Vec::new(),
-        };
-        let number = self.borrows.insert(borrow);
-        for target in 0..self.shards {
-            let keys = distinct(
-                places
-                    .keys
-                    .iter()
-                    .filter(|(_, owner)| *owner == target)
-                    .map(|(at, _)| args[*at].into()),
-            );
+            touched: false,
+        });
+        let mut shares: Vec<Vec<Box<[u8]>>> = vec![Vec::new(); self.shards];
+        for key in keys {
+            shares[owner(&key, self.shards)].push(key);
+        }
+        for (target, keys) in shares.into_iter().enumerate() {
             if keys.is_empty() {
                 continue;
             }
             self.borrows[number].waiting += 1;
             self.hops += u64::from(target != self.id);
+            let mut watch = watch.clone();
+            if let Some(watch) = &mut watch {
+                watch.1.retain(|(_, key)| owner(key, self.shards) == target);
+            }
             self.out[target].parcel(Parcel::Take {
                 sender: self.id,
                 borrow: number as u32,
                 dbs: dbs.clone(),
                 keys,
+                watch,
             });
         }
-        Submitted::Batched(self.id)
     }
 
     /// A message about a borrow.
@@ -96,25 +132,40 @@ impl<X> Engine<X> {
                 owner,
                 lock,
                 keys,
+                touched,
             } => {
                 let open = &mut self.borrows[borrow as usize];
-                open.taken.push((owner, lock, keys));
+                open.taken.push(Loan {
+                    owner,
+                    lock,
+                    keys,
+                    changed: Vec::new(),
+                });
+                open.touched |= touched;
                 open.waiting -= 1;
                 if open.waiting == 0 {
                     let ready = self.borrows.remove(borrow as usize);
                     self.run_with_borrowed(ready);
                 }
             }
-            Parcel::Return { lock, keys } => {
+            Parcel::Return {
+                lock,
+                keys,
+                changed,
+            } => {
                 for key in keys {
                     if let Some(entry) = key.entry {
                         self.shard.insert(key.db, entry);
                     }
                 }
+                for (db, key) in changed {
+                    self.shard.changed_elsewhere(db, &key);
+                }
                 self.release(lock);
             }
+            Parcel::Job(job) => self.take_up(job),
             // The front end runs calls itself.
-            Parcel::Call { .. } => {}
+            Parcel::Call { .. } | Parcel::Tell { .. } => {}
         }
     }
 
@@ -125,10 +176,12 @@ impl<X> Engine<X> {
             borrow,
             dbs,
             keys,
+            watch,
         } = take
         else {
             return;
         };
+        let touched = watch.is_some_and(|watch| self.shard.is_touched(watch.0, &watch.1));
         let mut taken = Vec::new();
         if sender != self.id {
             for db in dbs {
@@ -146,6 +199,7 @@ impl<X> Engine<X> {
             owner: self.id,
             lock,
             keys: taken,
+            touched,
         };
         if sender == self.id {
             self.parcel(parcel);
@@ -155,19 +209,23 @@ impl<X> Engine<X> {
     }
 
     fn run_with_borrowed(&mut self, ready: Borrow) {
-        let Borrow { command, taken, .. } = ready;
-        let loans = taken
-            .into_iter()
-            .map(|(owner, lock, keys)| Loan { owner, lock, keys });
-        let places = self.lay_out(loans.collect());
-        let task = self.run_or_task(&command.head, &command.args());
+        let Borrow {
+            job,
+            taken,
+            touched,
+            ..
+        } = ready;
+        if touched {
+            self.answer(job.origin(), &[TOUCHED]);
+            return self.give_back(taken);
+        }
+        let places = self.lay_out(taken);
+        let task = self.run_job(&job);
         let loans = self.pick_up(places);
         match task {
-            Some(task) if task.holds_keys() => {
-                self.start_with(&command.head, task, None, loans);
-            }
+            Some(task) if task.holds_keys() => self.start_with(job.origin(), task, None, loans),
             Some(task) => {
-                self.start_with(&command.head, task, None, Vec::new());
+                self.start_with(job.origin(), task, None, Vec::new());
                 self.give_back(loans);
             }
             None => self.give_back(loans),
@@ -176,40 +234,73 @@ impl<X> Engine<X> {
 
     /// Puts borrowed entries into this shard's table, for one uninterrupted step.
     pub(super) fn lay_out(&mut self, loans: Vec<Loan>) -> Vec<Place> {
-        let lay_out = |Loan { owner, lock, keys }| {
+        let lay_out = |loan: Loan| {
             let lay_out = |TakenKey { db, key, entry }| {
                 if let Some(entry) = entry {
                     self.shard.insert(db, entry);
                 }
                 (db, key)
             };
-            let keys = keys.into_iter().map(lay_out).collect();
-            Place { owner, lock, keys }
+            Place {
+                owner: loan.owner,
+                lock: loan.lock,
+                keys: loan.keys.into_iter().map(lay_out).collect(),
+                changed: loan.changed,
+            }
         };
-        loans.into_iter().map(lay_out).collect()
+        let places: Vec<Place> = loans.into_iter().map(lay_out).collect();
+        if !places.is_empty() {
+            self.shard.borrowed_changes = Some(Vec::new());
+        }
+        places
     }
 
     /// Takes what is under the borrowed keys out of the table again.
     pub(super) fn pick_up(&mut self, places: Vec<Place>) -> Vec<Loan> {
-        let pick_up = |Place { owner, lock, keys }| {
-            let pick_up = |(db, key): (usize, Box<[u8]>)| {
-                let entry = self.shard.take(db, &key);
-                TakenKey { db, key, entry }
-            };
-            let keys = keys.into_iter().map(pick_up).collect();
-            Loan { owner, lock, keys }
-        };
-        places.into_iter().map(pick_up).collect()
+        let mut loans: Vec<Loan> = places
+            .into_iter()
+            .map(|place| {
+                let pick_up = |(db, key): (usize, Box<[u8]>)| {
+                    let entry = self.shard.take_unseen(db, &key);
+                    TakenKey { db, key, entry }
+                };
+                Loan {
+                    owner: place.owner,
+                    lock: place.lock,
+                    keys: place.keys.into_iter().map(pick_up).collect(),
+                    changed: place.changed,
+                }
+            })
+            .collect();
+        for (db, key) in self.shard.borrowed_changes.take().unwrap_or_default() {
+            let home = owner(&key, self.shards);
+            if home != self.id
+                && let Some(loan) = loans.iter_mut().find(|loan| loan.owner == home)
+            {
+                loan.changed.push((db, key));
+            }
+        }
+        loans
     }
 
     /// Sends borrowed keys home; the own ones become free.
     pub(super) fn give_back(&mut self, loans: Vec<Loan>) {
         let mut own_lock = None;
-        for Loan { owner, lock, keys } in loans {
+        for Loan {
+            owner,
+            lock,
+            keys,
+            changed,
+        } in loans
+        {
             if owner == self.id {
                 own_lock = Some(lock);
             } else {
-                self.out[owner].parcel(Parcel::Return { lock, keys });
+                self.out[owner].parcel(Parcel::Return {
+                    lock,
+                    keys,
+                    changed,
+                });
             }
         }
         if let Some(lock) = own_lock {

@@ -13,7 +13,7 @@ use crate::coordinator::borrow::{Borrow, Loan};
 use crate::coordinator::gather::Gather;
 use crate::coordinator::locks::Locks;
 use crate::coordinator::route::{KeyPlan, Places, owner};
-use crate::coordinator::work::{Parked, Work};
+use crate::coordinator::work::{Job, Parked, Work};
 use crate::mesh::{Batch, Origin, Parcel, RequestHead, Route};
 use crate::shard::Shard;
 
@@ -241,13 +241,13 @@ impl<X> Engine<X> {
     ) -> Submitted {
         let head = self.head(command, asker);
         if !self.locks.is_quiet() && self.is_blocked(&head, args) {
-            self.park(Parked::new(&head, args));
+            self.park(Job::Command(Parked::new(&head, args)));
             return Submitted::Waiting;
         }
         match execute(&self.rows, &mut self.shard, &head, args, out) {
             None => Submitted::Done,
             Some(task) => {
-                self.start(&head, args, task);
+                self.start(&Job::Command(Parked::new(&head, args)), task);
                 Submitted::Waiting
             }
         }
@@ -257,33 +257,43 @@ impl<X> Engine<X> {
     #[inline]
     pub fn request(&mut self, head: &RequestHead, args: &[&[u8]]) {
         if !self.locks.is_quiet() && self.is_blocked(head, args) {
-            self.park(Parked::new(head, args));
-        } else {
-            self.run_and_answer(head, args);
+            self.park(Job::Command(Parked::new(head, args)));
+        } else if let Some(task) = self.run_or_task(head, args) {
+            self.start(&Job::Command(Parked::new(head, args)), task);
         }
     }
 
     /// Puts a command that goes on in slices among the running ones, with its keys locked if it comes back to them.
-    fn start(&mut self, head: &RequestHead, args: &[&[u8]], task: Box<dyn Task>) {
-        let mut lock = None;
-        if task.holds_keys() {
-            let spec = &self.rows[usize::from(head.command)].row.spec;
-            let keys = distinct(spec.keys_of(args).iter().map(|(at, _)| args[*at].into()));
-            lock = Some(self.locks.hold(keys));
+    pub(super) fn start(&mut self, job: &Job, task: Box<dyn Task>) {
+        let lock = task.holds_keys().then(|| {
+            let keys = self.keys_of_job(job);
+            self.locks.hold(keys)
+        });
+        self.start_with(job.origin(), task, lock, Vec::new());
+    }
+
+    /// All keys of a job, each once, in order.
+    fn keys_of_job(&self, job: &Job) -> Vec<Box<[u8]>> {
+        match job {
+            Job::Command(parked) => {
+                let args = parked.args();
+                let spec = &self.rows[usize::from(parked.head.command)].row.spec;
+                distinct(spec.keys_of(&args).iter().map(|(at, _)| args[*at].into()))
+            }
+            Job::Program(program) => self.keys_of_program(&program.1),
         }
-        self.start_with(head, task, lock, Vec::new());
     }
 
     /// Puts a command that goes on in slices among the running ones.
     pub(super) fn start_with(
         &mut self,
-        head: &RequestHead,
+        origin: Origin,
         task: Box<dyn Task>,
         lock: Option<u32>,
         borrowed: Vec<Loan>,
     ) {
         self.running.push(Running {
-            origin: head.origin,
+            origin,
             task,
             reply: Vec::new(),
             lock,
@@ -291,10 +301,38 @@ impl<X> Engine<X> {
         });
     }
 
-    /// Runs a command and answers it, or leaves its task among the running ones.
-    fn run_and_answer(&mut self, head: &RequestHead, args: &[&[u8]]) {
-        if let Some(task) = self.run_or_task(head, args) {
-            self.start(head, args, task);
+    /// Runs a job and answers it, unless it goes on in slices.
+    pub(super) fn run_job(&mut self, job: &Job) -> Option<Box<dyn Task>> {
+        match job {
+            Job::Command(parked) => self.run_or_task(&parked.head, &parked.args()),
+            Job::Program(program) => {
+                let mut payload = Vec::new();
+                let task = self.begin_program(&program.1, &mut payload);
+                if task.is_none() {
+                    self.answer(program.0, &payload);
+                }
+                task
+            }
+        }
+    }
+
+    /// Runs a job without an answer: what is known at once is written to `out`.
+    pub(super) fn begin(&mut self, job: &Job, out: &mut Vec<u8>) -> Option<Box<dyn Task>> {
+        match job {
+            Job::Command(parked) => {
+                let (head, args) = (&parked.head, parked.args());
+                execute(&self.rows, &mut self.shard, head, &args, out)
+            }
+            Job::Program(program) => self.begin_program(&program.1, out),
+        }
+    }
+
+    /// A job for keys of this shard, from wherever.
+    pub(super) fn take_up(&mut self, job: Job) {
+        if !self.locks.is_quiet() && self.is_job_blocked(&job) {
+            self.park(job);
+        } else if let Some(task) = self.run_job(&job) {
+            self.start(&job, task);
         }
     }
 
@@ -360,25 +398,37 @@ impl<X> Engine<X> {
         self.locks.is_locked(keys.iter().map(|(at, _)| args[*at]))
     }
 
-    /// Puts a blocked command where it waits: at the gate, or in the queues of its keys.
-    fn park(&mut self, parked: Parked) {
-        if !self.locks.gate.is_empty() || self.is_whole_shard(parked.head.command) {
-            self.locks.gate.push_back(Work::Command(parked));
+    /// Whether a job has to wait.
+    pub(super) fn is_job_blocked(&self, job: &Job) -> bool {
+        if !self.locks.gate.is_empty() {
+            return true;
+        }
+        if self.is_whole_job(job) {
+            return !self.locks.is_free();
+        }
+        let keys = self.keys_of_job(job);
+        self.locks.is_locked(keys.iter().map(|key| &**key))
+    }
+
+    fn is_whole_job(&self, job: &Job) -> bool {
+        match job {
+            Job::Command(parked) => self.is_whole_shard(parked.head.command),
+            Job::Program(program) => self.is_whole_program(&program.1),
+        }
+    }
+
+    /// Puts a blocked job where it waits: at the gate, or in the queues of its keys.
+    pub(super) fn park(&mut self, job: Job) {
+        if !self.locks.gate.is_empty() || self.is_whole_job(&job) {
+            self.locks.gate.push_back(Work::Job(job));
         } else {
-            self.enter(Work::Command(parked));
+            self.enter(Work::Job(job));
         }
     }
 
     fn enter(&mut self, work: Work<X>) {
         let mut keys = match &work {
-            Work::Command(parked) => {
-                let args = parked.args();
-                let spec = &self.rows[usize::from(parked.head.command)].row.spec;
-                spec.keys_of(&args)
-                    .iter()
-                    .map(|(at, _)| parked.args[*at].clone())
-                    .collect()
-            }
+            Work::Job(job) => self.keys_of_job(job),
             Work::Take(Parcel::Take { keys, .. }) => keys.clone(),
             Work::Take(_) => Vec::new(),
         };
@@ -409,12 +459,12 @@ impl<X> Engine<X> {
             let mut next = Vec::new();
             for (number, work) in granted {
                 match work {
-                    Work::Command(parked) => {
-                        let task = self.run_or_task(&parked.head, &parked.args());
+                    Work::Job(job) => {
+                        let task = self.run_job(&job);
                         let keeps = task.as_ref().is_some_and(|task| task.holds_keys());
                         if let Some(task) = task {
                             let lock = keeps.then_some(number);
-                            self.start_with(&parked.head, task, lock, Vec::new());
+                            self.start_with(job.origin(), task, lock, Vec::new());
                         }
                         if !keeps {
                             next.extend(self.locks.release(number));
@@ -439,9 +489,7 @@ impl<X> Engine<X> {
         loop {
             let is_stopped = match self.locks.gate.front() {
                 None => return,
-                Some(Work::Command(parked)) => {
-                    self.is_whole_shard(parked.head.command) && !self.locks.is_free()
-                }
+                Some(Work::Job(job)) => self.is_whole_job(job) && !self.locks.is_free(),
                 Some(Work::Take(_)) => false,
             };
             if is_stopped {
@@ -455,17 +503,12 @@ impl<X> Engine<X> {
 
     fn pass_gate(&mut self, work: Work<X>) {
         match work {
-            Work::Command(parked) => {
-                let args = parked.args();
-                let keys = self.rows[usize::from(parked.head.command)]
-                    .row
-                    .spec
-                    .keys_of(&args);
-                if self.locks.is_locked(keys.iter().map(|(at, _)| args[*at])) {
-                    drop(args);
-                    self.enter(Work::Command(parked));
-                } else {
-                    self.run_and_answer(&parked.head, &args);
+            Work::Job(job) => {
+                let keys = self.keys_of_job(&job);
+                if self.locks.is_locked(keys.iter().map(|key| &**key)) {
+                    self.enter(Work::Job(job));
+                } else if let Some(task) = self.run_job(&job) {
+                    self.start(&job, task);
                 }
             }
             take @ Work::Take(_) => self.enter(take),

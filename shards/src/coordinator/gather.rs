@@ -6,7 +6,7 @@ use tessera_core::resp::{Proto, Reply, skip_reply};
 
 use crate::command::Merge;
 use crate::coordinator::engine::{Asker, Engine, Submitted};
-use crate::coordinator::route::Places;
+use crate::coordinator::route::{Places, owner};
 use crate::coordinator::scan::ScanState;
 use crate::mesh::{CallFn, Origin, Parcel, RequestHead, Route};
 use crate::shard::Rng;
@@ -145,6 +145,18 @@ impl<X> Engine<X> {
                 call: call.clone(),
             });
         }
+    }
+
+    /// Runs `call` on the front end of a shard, without an answer, for a client whose last command of this turn went to `batched`.
+    pub fn tell(&mut self, target: usize, batched: Option<usize>, call: CallFn<X>) {
+        self.spans |= batched.is_some_and(|before| before != target);
+        self.out[target].parcel(Parcel::Tell { call });
+    }
+
+    /// The shard that owns a key.
+    #[must_use]
+    pub fn owner_of(&self, key: &[u8]) -> usize {
+        owner(key, self.shards)
     }
 
     /// Sends what a call said to the shard that asked.

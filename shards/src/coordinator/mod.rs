@@ -1,12 +1,14 @@
 //! The coordinator: from a parsed command of a client to its reply, over however many shards.
 //!
 //! `engine` takes commands up and carries them out; `route` decides where; `locks` keeps first come, first served per key; `gather` puts
-//! the parts of split commands together; `borrow` brings keys to one place; `scan` leads SCAN through the shards.
+//! the parts of split commands together; `borrow` brings keys to one place; `scan` leads SCAN through the shards;
+//! `program` runs several commands as one.
 
 mod borrow;
 mod engine;
 mod gather;
 mod locks;
+mod program;
 mod route;
 mod scan;
 mod work;
@@ -15,3 +17,5 @@ mod work;
 pub use engine::Sabotage;
 pub use engine::{Asker, Engine, Submitted};
 pub use gather::MergeFn;
+pub use program::{Program, RAN, Step, TOUCHED, replies};
+pub use work::Job;

@@ -1,12 +1,13 @@
-//! A command that has to wait: its own copy of everything that is needed to run it later.
+//! What has to wait: its own copy of everything that is needed to run it later.
 
 use smallvec::SmallVec;
 
-use crate::mesh::{Parcel, RequestHead};
+use crate::coordinator::program::Program;
+use crate::mesh::{Origin, Parcel, RequestHead};
 
 /// A request with its own arguments.
 #[derive(Clone, Debug)]
-pub(super) struct Parked {
+pub struct Parked {
     pub(super) head: RequestHead,
     pub(super) args: Vec<Box<[u8]>>,
 }
@@ -24,10 +25,37 @@ impl Parked {
     }
 }
 
-/// What waits for a lock or at the gate.
-pub(super) enum Work<X> {
+/// What runs under one lock.
+#[derive(Clone, Debug)]
+pub enum Job {
     /// A command.
     Command(Parked),
+    /// Several commands as one, and who waits for the payload.
+    Program(Box<(Origin, Program)>),
+}
+
+impl Job {
+    /// Who waits for the reply.
+    pub(super) fn origin(&self) -> Origin {
+        match self {
+            Job::Command(parked) => parked.head.origin,
+            Job::Program(program) => program.0,
+        }
+    }
+
+    /// The client whose watched keys have to be untouched.
+    pub(super) fn watcher(&self) -> Option<u64> {
+        match self {
+            Job::Command(_) => None,
+            Job::Program(program) => program.1.watcher,
+        }
+    }
+}
+
+/// What waits for a lock or at the gate.
+pub(super) enum Work<X> {
+    /// A job of this shard's keys.
+    Job(Job),
     /// A take, `Parcel::Take`.
     Take(Parcel<X>),
 }

@@ -13,6 +13,8 @@
 
 use std::sync::Arc;
 
+use crate::coordinator::Job;
+
 use smallvec::SmallVec;
 use tessera_core::entry::Entry;
 use tessera_core::resp::Proto;
@@ -77,6 +79,8 @@ pub enum Parcel<X> {
         dbs: SmallVec<[usize; 2]>,
         /// The keys, each once.
         keys: Vec<Box<[u8]>>,
+        /// The client whose watched keys have to be untouched, and these.
+        watch: Option<Box<(u64, Vec<(usize, Box<[u8]>)>)>>,
     },
     /// The keys of a borrow that this owner has, locked.
     Taken {
@@ -88,6 +92,8 @@ pub enum Parcel<X> {
         lock: u32,
         /// What was asked for.
         keys: Vec<TakenKey>,
+        /// Whether a watched key had been touched.
+        touched: bool,
     },
     /// Put these back and release the lock.
     Return {
@@ -95,6 +101,15 @@ pub enum Parcel<X> {
         lock: u32,
         /// What is under the keys now.
         keys: Vec<TakenKey>,
+        /// Which of them changed meanwhile, and in which database.
+        changed: Vec<(usize, Box<[u8]>)>,
+    },
+    /// Run several commands as one: all keys are the receiver's.
+    Job(Job),
+    /// Run this on the front end, without an answer.
+    Tell {
+        /// What to run.
+        call: CallFn<X>,
     },
     /// Run this on the front end.
     Call {

@@ -75,6 +75,7 @@ const GARBAGE_SEGMENTS_PER_SLICE: usize = 8;
 impl Shard {
     /// Empties a database in O(1); the memory is given back in slices. Returns how many keys it had.
     pub fn flush(&mut self, db: usize) -> usize {
+        self.touch_database(db, None);
         let database = &mut self.dbs[db];
         let table = database.table.take();
         let keys = table.len();
@@ -89,6 +90,8 @@ impl Shard {
 
     /// Exchanges two databases in O(1).
     pub fn swap(&mut self, a: usize, b: usize) {
+        self.touch_database(a, Some(b));
+        self.touch_database(b, Some(a));
         self.dbs.swap(a, b);
         self.stats.changes += 1;
     }

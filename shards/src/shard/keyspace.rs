@@ -7,6 +7,7 @@ use tessera_core::entry::{Entry, StrValue};
 use tessera_core::table::{EntryMut, ExpireChange, Spot, Table, hash_key};
 
 use super::databases::{Database, Detached};
+use super::watches::Watches;
 use crate::shard::{ExpiryCycle, Rng, Settings, Stats, access};
 
 /// The data of one shard.
@@ -28,6 +29,9 @@ pub struct Shard {
     hash_seed: u64,
     pub(super) dbs: Vec<Database>,
     pub(super) detached: Detached,
+    pub(super) watches: Watches,
+    /// While keys of other shards are here: what has changed, for their owners to hear of.
+    pub(crate) borrowed_changes: Option<Vec<(usize, Box<[u8]>)>>,
 }
 
 /// Whether the entry's time has come: from the millisecond after its expiry time on, as in Redis.
@@ -54,6 +58,8 @@ impl Shard {
                 .map(|_| Database::new(hash_seed, detached.next_identity()))
                 .collect(),
             detached,
+            watches: Watches::default(),
+            borrowed_changes: None,
         }
     }
 
@@ -263,6 +269,19 @@ impl Shard {
         Some(entry)
     }
 
+    /// Takes the entry out, expired or not. Counts nothing: its owner gets it back.
+    pub(crate) fn take_unseen(&mut self, db: usize, key: &[u8]) -> Option<Entry> {
+        let hash = self.hash(key);
+        self.dbs[db].table.remove(hash, key)
+    }
+
+    /// Reports that a key of this shard was changed while it was borrowed: counted where it happened.
+    pub(crate) fn changed_elsewhere(&mut self, db: usize, key: &[u8]) {
+        if !self.watches.is_empty() {
+            self.touch(db, key);
+        }
+    }
+
     /// Removes the key and counts one change if it was there.
     #[inline]
     pub fn remove(&mut self, db: usize, key: &[u8]) -> bool {
@@ -289,8 +308,14 @@ impl Shard {
 
     /// Reports a change of a key: one place for whoever must know of changes.
     #[inline]
-    pub fn changed(&mut self, _db: usize, _key: &[u8]) {
+    pub fn changed(&mut self, db: usize, key: &[u8]) {
         self.stats.changes += 1;
+        if !self.watches.is_empty() {
+            self.touch(db, key);
+        }
+        if let Some(changes) = &mut self.borrowed_changes {
+            changes.push((db, key.into()));
+        }
     }
 
     /// Reports that a key is gone because its time had come.

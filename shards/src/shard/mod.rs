@@ -9,6 +9,7 @@ mod settings;
 mod stats;
 mod thresholds;
 mod typed;
+mod watches;
 
 pub use databases::Walk;
 pub use expiry::ExpiryCycle;

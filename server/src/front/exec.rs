@@ -1,0 +1,253 @@
+//! EXEC: the queued commands run as one.
+//!
+//! Those for keys become a program of the engine. What concerns the connection or the node (PING, SELECT, CONFIG, ...) touches no key; it runs here
+//! afterwards, in order, and its replies are put between the others. Meanwhile the client's next commands wait if any of this could matter to them.
+
+use std::collections::VecDeque;
+
+use tessera_core::resp::Reply;
+use tessera_io::ConnId;
+use tessera_shards::command::Run;
+use tessera_shards::coordinator::{Asker, Program, Step, Submitted, TOUCHED, replies};
+
+use crate::front::Front;
+use crate::front::client::Slot;
+use crate::front::transaction::{Queued, Transaction};
+use crate::session::{Session, Then};
+
+/// One command of a transaction that runs.
+enum Part {
+    /// The next reply of the program, to a command with this number.
+    Keyspace(u16),
+    /// A command that runs here.
+    Session(Queued),
+}
+
+/// A transaction that runs.
+pub(crate) struct Exec {
+    /// The slot of the reply.
+    seq: u32,
+    parts: VecDeque<Part>,
+    count: usize,
+    /// Replies of the program that are not placed yet.
+    replies: VecDeque<Vec<u8>>,
+    /// Replies in order, so far.
+    out: Vec<u8>,
+    /// Whether the program has answered.
+    has_run: bool,
+}
+
+impl Front {
+    /// Runs a client's transaction. Its reply goes to a slot of its own.
+    pub(super) fn exec(&mut self, conn: ConnId, number: u16, transaction: Transaction) {
+        let (steps, parts) = self.plan(conn, transaction);
+        let turn = self.turn;
+        let Some(client) = self.clients.get_mut(conn) else {
+            return;
+        };
+        let seq = client.next_seq();
+        let is_muted = super::dispatch::mute(client);
+        let asker = Asker {
+            conn,
+            seq,
+            db: client.db,
+            proto: client.proto,
+            no_touch: client.no_touch,
+            batched: (client.batched_turn == turn).then_some(client.batched_target),
+        };
+        let watched = std::mem::take(&mut client.watched);
+        let watcher = (!watched.is_empty()).then_some(client.id);
+        client.slots.push_back(if is_muted {
+            Slot::Muted
+        } else {
+            Slot::Waiting(number)
+        });
+        let has_session_parts = parts.iter().any(|part| matches!(part, Part::Session(_)));
+        client.is_waiting |= has_session_parts || watcher.is_some();
+        client.execs.push_back(Exec {
+            seq,
+            count: parts.len(),
+            parts,
+            replies: VecDeque::new(),
+            out: Vec::new(),
+            has_run: false,
+        });
+        let program = Program {
+            steps,
+            proto: asker.proto,
+            no_touch: asker.no_touch,
+            watcher,
+            watched,
+        };
+        let mut payload = Vec::new();
+        match self.engine.submit_program(&asker, program, &mut payload) {
+            Submitted::Done => _ = self.exec_answered(conn, seq, &payload),
+            Submitted::Batched(target) => {
+                if let Some(client) = self.clients.get_mut(conn) {
+                    client.batched_turn = turn;
+                    client.batched_target = target;
+                }
+            }
+            Submitted::Waiting => {}
+        }
+        self.mark_dirty(conn);
+    }
+
+    /// Divides the commands into those for keys and the others. SELECT is both: it says where the following ones run.
+    fn plan(&mut self, conn: ConnId, transaction: Transaction) -> (Vec<Step>, VecDeque<Part>) {
+        let mut db = self.clients.get(conn).map_or(0, |client| client.db);
+        let databases = self.engine.shard.databases();
+        let (mut steps, mut parts) = (Vec::new(), VecDeque::new());
+        for queued in transaction.queued {
+            let Some(command) = self.shared.registry.get(queued.number) else {
+                continue;
+            };
+            self.counters.commands += 1;
+            self.tally.call(queued.number);
+            if let Run::Keyspace { .. } = command.run {
+                parts.push_back(Part::Keyspace(queued.number));
+                steps.push(Step {
+                    command: queued.number,
+                    db,
+                    args: queued.args,
+                });
+                continue;
+            }
+            if command.spec.name == "select" {
+                let wanted = queued
+                    .args
+                    .get(1)
+                    .and_then(|arg| usize::try_from(tessera_core::number::parse_i64(arg)?).ok());
+                db = wanted.filter(|wanted| *wanted < databases).unwrap_or(db);
+            }
+            parts.push_back(Part::Session(queued));
+        }
+        (steps, parts)
+    }
+
+    /// What came to a slot that belongs to a transaction: the program's payload, or the reply to one of the commands that run here. Says
+    /// whether the slot is one.
+    #[cold]
+    pub(super) fn exec_answered(&mut self, conn: ConnId, seq: u32, bytes: &[u8]) -> bool {
+        let Some(client) = self.clients.get_mut(conn) else {
+            return false;
+        };
+        let Some(place) = client.execs.iter().position(|exec| exec.seq == seq) else {
+            return false;
+        };
+        let Some(mut exec) = client.execs.remove(place) else {
+            return false;
+        };
+        let proto = client.proto;
+        if exec.has_run {
+            exec.out.extend_from_slice(bytes);
+        } else if bytes.first() == Some(&TOUCHED) {
+            let mut nothing = Vec::new();
+            Reply::new(&mut nothing, proto).null_array();
+            self.end_exec(conn, seq, &nothing);
+            return true;
+        } else {
+            exec.has_run = true;
+            exec.replies = replies(bytes).map(<[u8]>::to_vec).collect();
+            Reply::new(&mut exec.out, proto).array(exec.count);
+        }
+        self.go_on(conn, exec);
+        true
+    }
+
+    /// Places replies and runs commands until one has to wait for other shards.
+    fn go_on(&mut self, conn: ConnId, mut exec: Exec) {
+        while let Some(part) = exec.parts.pop_front() {
+            match part {
+                Part::Keyspace(number) => {
+                    let reply = exec.replies.pop_front().unwrap_or_default();
+                    if reply.first() == Some(&b'-') {
+                        self.counters.errors += 1;
+                        self.tally.fail(number, &reply[1..]);
+                    }
+                    exec.out.extend_from_slice(&reply);
+                }
+                Part::Session(queued) => match self.run_part(conn, exec.seq, queued, &mut exec.out)
+                {
+                    PartRun::Done => {}
+                    PartRun::Asked => {
+                        if let Some(client) = self.clients.get_mut(conn) {
+                            client.execs.push_front(exec);
+                        }
+                        return;
+                    }
+                },
+            }
+        }
+        self.end_exec(conn, exec.seq, &exec.out);
+    }
+
+    fn run_part(&mut self, conn: ConnId, seq: u32, queued: Queued, out: &mut Vec<u8>) -> PartRun {
+        let Some(command) = self.shared.registry.get(queued.number).copied() else {
+            return PartRun::Done;
+        };
+        let (Run::Session(run), Some(client)) = (command.run, self.clients.get_mut(conn)) else {
+            return PartRun::Done;
+        };
+        let proto = client.proto;
+        let args: Vec<&[u8]> = queued.args.iter().map(|arg| &**arg).collect();
+        let start = out.len();
+        let mut session = Session {
+            front: self,
+            conn,
+            reply: Reply::new(out, proto),
+            then: Then::Reply,
+        };
+        run(&mut session, &args);
+        let then = session.then;
+        if out.get(start) == Some(&b'-') {
+            self.counters.errors += 1;
+            self.tally.fail(queued.number, &out[start + 1..]);
+        }
+        let Some(client) = self.clients.get_mut(conn) else {
+            return PartRun::Done;
+        };
+        match then {
+            Then::AskAll(call, merge) => {
+                let asker = Asker {
+                    conn,
+                    seq,
+                    db: client.db,
+                    proto: client.proto,
+                    no_touch: client.no_touch,
+                    batched: None,
+                };
+                self.engine.ask_all(&asker, &call, merge);
+                PartRun::Asked
+            }
+            Then::Close => {
+                client.closing = true;
+                PartRun::Done
+            }
+            // Neither can be queued.
+            Then::Reply | Then::Shutdown | Then::Exec(_) => PartRun::Done,
+        }
+    }
+
+    /// The transaction is over: its reply, and whoever waited for it.
+    fn end_exec(&mut self, conn: ConnId, seq: u32, reply: &[u8]) {
+        self.unwatch(conn);
+        let Some(client) = self.clients.get_mut(conn) else {
+            return;
+        };
+        client.fill(seq, reply);
+        client.is_waiting = false;
+        if client.stalled {
+            self.held.push(conn);
+        }
+        self.mark_dirty(conn);
+    }
+}
+
+/// What became of a command that runs here.
+enum PartRun {
+    /// Its reply is there.
+    Done,
+    /// The other shards were asked; the reply comes to the slot.
+    Asked,
+}

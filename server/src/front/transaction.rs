@@ -1,0 +1,100 @@
+//! MULTI: commands that wait for EXEC.
+
+use tessera_io::ConnId;
+use tessera_shards::command::spec::flag;
+use tessera_shards::command::{Command, Run};
+
+use crate::front::Front;
+use crate::session::SessionFn;
+
+/// Commands that run at once although the client is in MULTI.
+const AT_ONCE: &[&str] = &["exec", "discard", "multi", "watch", "quit", "reset"];
+
+/// A command that waits for EXEC.
+#[derive(Debug)]
+pub(crate) struct Queued {
+    /// Its number in the registry.
+    pub(crate) number: u16,
+    /// Its arguments, the name included.
+    pub(crate) args: Vec<Box<[u8]>>,
+}
+
+/// What a client in MULTI has said so far.
+#[derive(Debug, Default)]
+pub struct Transaction {
+    /// The commands.
+    pub(crate) queued: Vec<Queued>,
+    /// One was refused: EXEC will refuse the rest.
+    pub(crate) is_broken: bool,
+    /// Bytes of the arguments.
+    pub(crate) bytes: usize,
+}
+
+impl Front {
+    /// Keeps a command of a client in MULTI for EXEC. Says whether it did; otherwise the command runs at once.
+    #[cold]
+    pub(super) fn queue(
+        &mut self,
+        conn: ConnId,
+        command: &Command<SessionFn>,
+        args: &[&[u8]],
+    ) -> bool {
+        if AT_ONCE.contains(&command.spec.name) && matches!(command.run, Run::Session(_)) {
+            return false;
+        }
+        if command.spec.has(flag::NO_MULTI) {
+            let text = b"ERR Command not allowed inside a transaction";
+            self.refuse(conn, Some(command.number), text);
+            return true;
+        }
+        if let Some(error) = self.subcommand_error(command, args) {
+            self.refuse(conn, Some(command.number), &error);
+            return true;
+        }
+        let Some(client) = self.clients.get_mut(conn) else {
+            return true;
+        };
+        if let Some(transaction) = &mut client.transaction {
+            transaction.bytes += args.iter().map(|arg| arg.len()).sum::<usize>();
+            transaction.queued.push(Queued {
+                number: command.number,
+                args: args.iter().map(|arg| Box::from(*arg)).collect(),
+            });
+        }
+        self.say(conn, b"+QUEUED\r\n");
+        true
+    }
+
+    /// A container's subcommand is checked when it is queued, as Redis does.
+    fn subcommand_error(&self, command: &Command<SessionFn>, args: &[&[u8]]) -> Option<Vec<u8>> {
+        let spec = &command.spec;
+        let name = args.get(1).filter(|_| !spec.subcommands.is_empty())?;
+        let is_named =
+            |sub: &&tessera_shards::command::Spec| sub.name.as_bytes().eq_ignore_ascii_case(name);
+        match spec.subcommands.iter().find(is_named) {
+            None => {
+                let shown = &name[..name.len().min(128)];
+                let hint = format!("'. Try {} HELP.", spec.name.to_ascii_uppercase());
+                Some([b"ERR unknown subcommand '", shown, hint.as_bytes()].concat())
+            }
+            Some(sub) if !sub.accepts(args.len()) => Some(
+                format!(
+                    "ERR wrong number of arguments for '{}|{}' command",
+                    spec.name, sub.name
+                )
+                .into_bytes(),
+            ),
+            Some(_) => None,
+        }
+    }
+
+    /// Sends a short reply, behind those that are owed.
+    pub(super) fn say(&mut self, conn: ConnId, reply: &[u8]) {
+        if let Some(client) = self.clients.get_mut(conn) {
+            if !super::dispatch::mute(client) {
+                client.reply_now(reply);
+            }
+            self.mark_dirty(conn);
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! Programs: several commands that run as one, for EXEC.
+//!
+//! A program is locked for like one command with all its keys, those that are watched included. With one owner it runs there; otherwise its keys are
+//! borrowed. It runs in slices while its keys stay locked. Its answer is no RESP reply but a payload that the front end takes apart: [`TOUCHED`], or [`RAN`] and
+//! then each command's reply with its length (u32, little endian) before it.
+
+use std::collections::VecDeque;
+
+use tessera_core::resp::{Proto, Reply};
+
+use crate::command::{Cx, Op, Spread, Task};
+use crate::coordinator::engine::{Asker, Engine, Submitted};
+use crate::coordinator::route::owner;
+use crate::coordinator::work::Job;
+use crate::mesh::{Origin, Parcel, Route};
+use crate::shard::Shard;
+
+/// First byte of a payload: a watched key had been touched, and nothing ran.
+pub const TOUCHED: u8 = 0;
+/// First byte of a payload: the commands ran.
+pub const RAN: u8 = 1;
+
+/// Commands per slice.
+const STEPS_PER_SLICE: usize = 256;
+
+/// One command of a program.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// Its number among the keyspace commands.
+    pub command: u16,
+    /// The database in which it runs.
+    pub db: usize,
+    /// Its arguments, the name included.
+    pub args: Vec<Box<[u8]>>,
+}
+
+/// Several commands that run as one.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// The commands.
+    pub steps: Vec<Step>,
+    /// Protocol of the replies.
+    pub proto: Proto,
+    /// CLIENT NO-TOUCH.
+    pub no_touch: bool,
+    /// The client, if it watches keys; and these, with their databases.
+    pub watcher: Option<u64>,
+    /// The watched keys.
+    pub watched: Vec<(usize, Box<[u8]>)>,
+}
+
+/// A program that runs.
+struct Running {
+    steps: VecDeque<(Op, Step)>,
+    proto: Proto,
+    no_touch: bool,
+    /// The payload so far.
+    payload: Vec<u8>,
+    /// The command that goes on in slices itself: its task, and its reply so far.
+    inner: Option<(Box<dyn Task>, Vec<u8>)>,
+}
+
+impl Running {
+    /// Runs the next command or a slice of the current one.
+    fn run_one(&mut self, shard: &mut Shard) {
+        if let Some((task, reply)) = &mut self.inner {
+            if task.step(shard, reply) {
+                let (_, reply) = self.inner.take().expect("it was just there");
+                self.put(|out| out.extend_from_slice(&reply));
+            }
+            return;
+        }
+        let Some((op, step)) = self.steps.pop_front() else {
+            return;
+        };
+        shard.no_touch = self.no_touch;
+        let args: Vec<&[u8]> = step.args.iter().map(|arg| &**arg).collect();
+        let mut reply = Vec::new();
+        let mut cx = Cx {
+            shard,
+            db: step.db,
+            reply: Reply::new(&mut reply, self.proto),
+            task: None,
+        };
+        op(&mut cx, &args);
+        match cx.task {
+            Some(task) => self.inner = Some((task, Vec::new())),
+            None => self.put(|out| out.extend_from_slice(&reply)),
+        }
+    }
+
+    /// Puts a reply into the payload.
+    fn put(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        let start = self.payload.len();
+        self.payload.extend_from_slice(&[0; 4]);
+        write(&mut self.payload);
+        let length = (self.payload.len() - start - 4) as u32;
+        self.payload[start..start + 4].copy_from_slice(&length.to_le_bytes());
+    }
+
+    fn is_done(&self) -> bool {
+        self.steps.is_empty() && self.inner.is_none()
+    }
+}
+
+impl Task for Running {
+    fn step(&mut self, shard: &mut Shard, reply: &mut Vec<u8>) -> bool {
+        for _ in 0..STEPS_PER_SLICE {
+            if self.is_done() {
+                reply.append(&mut self.payload);
+                return true;
+            }
+            let was_sliced = self.inner.is_some();
+            self.run_one(shard);
+            if was_sliced {
+                return false;
+            }
+        }
+        false
+    }
+
+    fn holds_keys(&self) -> bool {
+        true
+    }
+}
+
+impl<X> Engine<X> {
+    /// Takes up a program. A payload that is known at once is written to `out`.
+    pub fn submit_program(
+        &mut self,
+        asker: &Asker,
+        program: Program,
+        out: &mut Vec<u8>,
+    ) -> Submitted {
+        let origin = Origin {
+            shard: self.id,
+            route: Route::Client(asker.conn, asker.seq),
+        };
+        let keys = self.keys_of_program(&program);
+        let mut owners: Vec<usize> = keys.iter().map(|key| owner(key, self.shards)).collect();
+        owners.sort_unstable();
+        owners.dedup();
+        let job = Job::Program(Box::new((origin, program)));
+        match owners[..] {
+            [] => self.run_program_here(job, out),
+            [target] if target == self.id && asker.batched.is_none() => {
+                self.run_program_here(job, out)
+            }
+            [target] => {
+                self.spans |= asker.batched.is_some_and(|before| before != target);
+                self.hops += u64::from(target != self.id);
+                self.out[target].parcel(Parcel::Job(job));
+                Submitted::Batched(target)
+            }
+            _ => {
+                self.spans = true;
+                self.borrow_for(job, keys)
+            }
+        }
+    }
+
+    /// All keys of a program, each once, in order.
+    pub(super) fn keys_of_program(&self, program: &Program) -> Vec<Box<[u8]>> {
+        let mut keys: Vec<Box<[u8]>> = program.watched.iter().map(|(_, key)| key.clone()).collect();
+        for step in &program.steps {
+            let args: Vec<&[u8]> = step.args.iter().map(|arg| &**arg).collect();
+            let spec = &self.rows[usize::from(step.command)].row.spec;
+            keys.extend(
+                spec.keys_of(&args)
+                    .iter()
+                    .map(|(at, _)| step.args[*at].clone()),
+            );
+        }
+        keys.sort_unstable();
+        keys.dedup();
+        keys
+    }
+
+    /// Whether a program looks at whole shards.
+    pub(super) fn is_whole_program(&self, program: &Program) -> bool {
+        program.steps.iter().any(|step| {
+            matches!(
+                self.rows[usize::from(step.command)].row.spread,
+                Spread::Everywhere { .. } | Spread::Cursor
+            )
+        })
+    }
+
+    fn run_program_here(&mut self, job: Job, out: &mut Vec<u8>) -> Submitted {
+        if !self.locks.is_quiet() && self.is_job_blocked(&job) {
+            self.park(job);
+            return Submitted::Waiting;
+        }
+        match self.begin(&job, out) {
+            None => Submitted::Done,
+            Some(task) => {
+                self.start(&job, task);
+                Submitted::Waiting
+            }
+        }
+    }
+
+    /// Runs the first slice of a program. `None`: the payload is in `out`.
+    pub(super) fn begin_program(
+        &mut self,
+        program: &Program,
+        out: &mut Vec<u8>,
+    ) -> Option<Box<dyn Task>> {
+        if let Some(watcher) = program.watcher
+            && self.shard.is_touched(watcher, &program.watched)
+        {
+            out.push(TOUCHED);
+            return None;
+        }
+        let op = |step: &Step| (self.rows[usize::from(step.command)].row.op, step.clone());
+        let mut running = Running {
+            steps: program.steps.iter().map(op).collect(),
+            proto: program.proto,
+            no_touch: program.no_touch,
+            payload: vec![RAN],
+            inner: None,
+        };
+        if running.step(&mut self.shard, out) {
+            return None;
+        }
+        Some(Box::new(running))
+    }
+}
+
+/// The replies in a payload that says [`RAN`], in order.
+pub fn replies(payload: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = payload.get(1..).unwrap_or_default();
+    std::iter::from_fn(move || {
+        let (length, tail) = rest.split_first_chunk::<4>()?;
+        let length = u32::from_le_bytes(*length) as usize;
+        let reply = tail.get(..length)?;
+        rest = &tail[length..];
+        Some(reply)
+    })
+}
