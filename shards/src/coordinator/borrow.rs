@@ -164,6 +164,7 @@ impl<X> Engine<X> {
                 self.release(lock);
             }
             Parcel::Job(job) => self.take_up(job),
+            Parcel::Whole(parcel) => self.whole_parcel(parcel),
             // The front end runs calls itself.
             Parcel::Call { .. } | Parcel::Tell { .. } => {}
         }

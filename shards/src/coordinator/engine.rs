@@ -13,6 +13,7 @@ use crate::coordinator::borrow::{Borrow, Loan};
 use crate::coordinator::gather::Gather;
 use crate::coordinator::locks::Locks;
 use crate::coordinator::route::{KeyPlan, Places, owner};
+use crate::coordinator::whole::Whole;
 use crate::coordinator::work::{Job, Parked, Work};
 use crate::mesh::{Batch, Origin, Parcel, RequestHead, Route};
 use crate::shard::Shard;
@@ -94,6 +95,9 @@ pub struct Engine<X> {
     pub(super) locks: Locks<X>,
     pub(super) gathers: Slab<Gather>,
     pub(super) borrows: Slab<Borrow>,
+    pub(super) wholes: Slab<Whole>,
+    /// Watched keys that existed when this shard's tables left.
+    pub(super) watched_before: Vec<(usize, Box<[u8]>)>,
     pub(super) running: Vec<Running>,
     /// What is broken on purpose.
     #[cfg(feature = "sabotage")]
@@ -120,6 +124,8 @@ impl<X> Engine<X> {
             locks: Locks::default(),
             gathers: Slab::new(),
             borrows: Slab::new(),
+            wholes: Slab::new(),
+            watched_before: Vec::new(),
             running: Vec::new(),
             #[cfg(feature = "sabotage")]
             sabotage: None,
@@ -384,7 +390,7 @@ impl<X> Engine<X> {
     }
 
     fn is_blocked(&self, head: &RequestHead, args: &[&[u8]]) -> bool {
-        if !self.locks.gate.is_empty() {
+        if self.locks.is_shut() {
             return true;
         }
         if self.is_whole_shard(head.command) {
@@ -400,7 +406,7 @@ impl<X> Engine<X> {
 
     /// Whether a job has to wait.
     pub(super) fn is_job_blocked(&self, job: &Job) -> bool {
-        if !self.locks.gate.is_empty() {
+        if self.locks.is_shut() {
             return true;
         }
         if self.is_whole_job(job) {
@@ -419,7 +425,7 @@ impl<X> Engine<X> {
 
     /// Puts a blocked job where it waits: at the gate, or in the queues of its keys.
     pub(super) fn park(&mut self, job: Job) {
-        if !self.locks.gate.is_empty() || self.is_whole_job(&job) {
+        if self.locks.is_shut() || self.is_whole_job(&job) {
             self.locks.gate.push_back(Work::Job(job));
         } else {
             self.enter(Work::Job(job));
@@ -430,7 +436,7 @@ impl<X> Engine<X> {
         let mut keys = match &work {
             Work::Job(job) => self.keys_of_job(job),
             Work::Take(Parcel::Take { keys, .. }) => keys.clone(),
-            Work::Take(_) => Vec::new(),
+            Work::Take(_) | Work::Whole(_) => Vec::new(),
         };
         keys.sort_unstable();
         keys.dedup();
@@ -446,10 +452,10 @@ impl<X> Engine<X> {
 
     /// A take: locks the keys, now or when those before it are done.
     pub(super) fn take(&mut self, parcel: Parcel<X>) {
-        if self.locks.gate.is_empty() {
-            self.enter(Work::Take(parcel));
-        } else {
+        if self.locks.is_shut() {
             self.locks.gate.push_back(Work::Take(parcel));
+        } else {
+            self.enter(Work::Take(parcel));
         }
     }
 
@@ -471,6 +477,8 @@ impl<X> Engine<X> {
                         }
                     }
                     Work::Take(parcel) => self.hand_over(number, parcel),
+                    // It waits at the gate only.
+                    Work::Whole(_) => {}
                 }
             }
             granted = next;
@@ -485,18 +493,26 @@ impl<X> Engine<X> {
     }
 
     /// Lets pass who stands at the gate, up to the next whole-shard command that has to wait for locks.
-    fn open_gate(&mut self) {
-        loop {
+    pub(super) fn open_gate(&mut self) {
+        while !self.locks.closed {
             let is_stopped = match self.locks.gate.front() {
                 None => return,
                 Some(Work::Job(job)) => self.is_whole_job(job) && !self.locks.is_free(),
                 Some(Work::Take(_)) => false,
+                Some(Work::Whole(_)) => !self.is_still(),
             };
             if is_stopped {
                 return;
             }
-            if let Some(work) = self.locks.gate.pop_front() {
-                self.pass_gate(work);
+            match self.locks.gate.pop_front() {
+                Some(Work::Whole(take)) => {
+                    if let Err(take) = self.close(take) {
+                        self.locks.gate.push_front(Work::Whole(take));
+                        return;
+                    }
+                }
+                Some(work) => self.pass_gate(work),
+                None => return,
             }
         }
     }
@@ -511,7 +527,7 @@ impl<X> Engine<X> {
                     self.start(&job, task);
                 }
             }
-            take @ Work::Take(_) => self.enter(take),
+            take @ (Work::Take(_) | Work::Whole(_)) => self.enter(take),
         }
     }
 
@@ -536,6 +552,9 @@ impl<X> Engine<X> {
                 self.give_back(loans);
                 if let Some(lock) = done.lock {
                     self.release(lock);
+                }
+                if self.running.is_empty() {
+                    self.open_gate();
                 }
             } else {
                 self.running[index].borrowed = loans;
@@ -594,7 +613,10 @@ impl<X> Engine<X> {
     /// Whether nothing is under way: no lock, no gather, no borrow, no task, no message.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
-        let is_idle = self.gathers.is_empty() && self.borrows.is_empty() && self.running.is_empty();
+        let is_idle = self.gathers.is_empty()
+            && self.borrows.is_empty()
+            && self.wholes.is_empty()
+            && self.running.is_empty();
         let is_silent = self.local.is_empty() && self.out.iter().all(Batch::is_empty);
         is_idle && is_silent && self.locks.is_quiet()
     }

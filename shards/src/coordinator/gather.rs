@@ -226,7 +226,7 @@ fn split_reply(bytes: &[u8]) -> (&[u8], &[u8]) {
     bytes.split_at(len)
 }
 
-fn merge_parts(
+pub(super) fn merge_parts(
     merge: Merge,
     order: &[u16],
     parts: &[Vec<u8>],

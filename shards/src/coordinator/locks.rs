@@ -24,6 +24,8 @@ pub(super) struct Locks<X> {
     next: u32,
     /// Whole-shard commands that wait for locks, and all that came after them.
     pub(super) gate: VecDeque<Work<X>>,
+    /// The shard's tables are elsewhere: all wait at the gate.
+    pub(super) closed: bool,
 }
 
 impl<X> Default for Locks<X> {
@@ -33,6 +35,7 @@ impl<X> Default for Locks<X> {
             holders: HashMap::new(),
             next: 0,
             gate: VecDeque::new(),
+            closed: false,
         }
     }
 }
@@ -41,7 +44,12 @@ impl<X> Locks<X> {
     /// Whether nobody holds or waits for anything.
     #[inline]
     pub(super) fn is_quiet(&self) -> bool {
-        self.queues.is_empty() && self.gate.is_empty()
+        self.queues.is_empty() && self.gate.is_empty() && !self.closed
+    }
+
+    /// Whether whatever comes has to wait at the gate.
+    pub(super) fn is_shut(&self) -> bool {
+        self.closed || !self.gate.is_empty()
     }
 
     /// Whether no key is locked.

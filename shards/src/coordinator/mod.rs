@@ -2,7 +2,7 @@
 //!
 //! `engine` takes commands up and carries them out; `route` decides where; `locks` keeps first come, first served per key; `gather` puts
 //! the parts of split commands together; `borrow` brings keys to one place; `scan` leads SCAN through the shards;
-//! `program` runs several commands as one.
+//! `program` runs several commands as one, and `whole` those that look at whole shards.
 
 mod borrow;
 mod engine;
@@ -11,6 +11,7 @@ mod locks;
 mod program;
 mod route;
 mod scan;
+mod whole;
 mod work;
 
 #[cfg(feature = "sabotage")]
@@ -18,4 +19,5 @@ pub use engine::Sabotage;
 pub use engine::{Asker, Engine, Submitted};
 pub use gather::MergeFn;
 pub use program::{Program, RAN, Step, TOUCHED, replies};
+pub use whole::WholeParcel;
 pub use work::Job;

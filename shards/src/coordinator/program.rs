@@ -8,8 +8,9 @@ use std::collections::VecDeque;
 
 use tessera_core::resp::{Proto, Reply};
 
-use crate::command::{Cx, Op, Spread, Task};
+use crate::command::{Cx, Merge, Op, Spread, Task};
 use crate::coordinator::engine::{Asker, Engine, Submitted};
+use crate::coordinator::gather::merge_parts;
 use crate::coordinator::route::owner;
 use crate::coordinator::work::Job;
 use crate::mesh::{Origin, Parcel, Route};
@@ -51,7 +52,7 @@ pub struct Program {
 
 /// A program that runs.
 struct Running {
-    steps: VecDeque<(Op, Step)>,
+    steps: VecDeque<(Op, Spread, Step)>,
     proto: Proto,
     no_touch: bool,
     /// The payload so far.
@@ -66,11 +67,11 @@ impl Running {
         if let Some((task, reply)) = &mut self.inner {
             if task.step(shard, reply) {
                 let (_, reply) = self.inner.take().expect("it was just there");
-                self.put(|out| out.extend_from_slice(&reply));
+                put_reply(&mut self.payload, |out| out.extend_from_slice(&reply));
             }
             return;
         }
-        let Some((op, step)) = self.steps.pop_front() else {
+        let Some((op, spread, step)) = self.steps.pop_front() else {
             return;
         };
         shard.no_touch = self.no_touch;
@@ -85,22 +86,24 @@ impl Running {
         op(&mut cx, &args);
         match cx.task {
             Some(task) => self.inner = Some((task, Vec::new())),
-            None => self.put(|out| out.extend_from_slice(&reply)),
+            // With one shard nobody merges; the weight beside the value is for the merge only.
+            None if is_weighted(spread) => put_reply(&mut self.payload, |out| {
+                let rng = &mut shard.rng;
+                merge_parts(Merge::Weighted, &[], &[reply], self.proto, rng, out);
+            }),
+            None => put_reply(&mut self.payload, |out| out.extend_from_slice(&reply)),
         }
-    }
-
-    /// Puts a reply into the payload.
-    fn put(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
-        let start = self.payload.len();
-        self.payload.extend_from_slice(&[0; 4]);
-        write(&mut self.payload);
-        let length = (self.payload.len() - start - 4) as u32;
-        self.payload[start..start + 4].copy_from_slice(&length.to_le_bytes());
     }
 
     fn is_done(&self) -> bool {
         self.steps.is_empty() && self.inner.is_none()
     }
+}
+
+/// Whether the row's reply is made for a merge alone: RANDOMKEY's.
+fn is_weighted(spread: Spread) -> bool {
+    let merge = Merge::Weighted;
+    spread == Spread::Everywhere { merge }
 }
 
 impl Task for Running {
@@ -140,7 +143,11 @@ impl<X> Engine<X> {
         let mut owners: Vec<usize> = keys.iter().map(|key| owner(key, self.shards)).collect();
         owners.sort_unstable();
         owners.dedup();
-        let job = Job::Program(Box::new((origin, program)));
+        let program = Box::new((origin, program));
+        if self.shards > 1 && self.is_whole_program(&program.1) {
+            return self.submit_whole(program);
+        }
+        let job = Job::Program(program);
         match owners[..] {
             [] => self.run_program_here(job, out),
             [target] if target == self.id && asker.batched.is_none() => {
@@ -212,7 +219,10 @@ impl<X> Engine<X> {
             out.push(TOUCHED);
             return None;
         }
-        let op = |step: &Step| (self.rows[usize::from(step.command)].row.op, step.clone());
+        let op = |step: &Step| {
+            let row = &self.rows[usize::from(step.command)].row;
+            (row.op, row.spread, step.clone())
+        };
         let mut running = Running {
             steps: program.steps.iter().map(op).collect(),
             proto: program.proto,
@@ -225,6 +235,15 @@ impl<X> Engine<X> {
         }
         Some(Box::new(running))
     }
+}
+
+/// Puts a reply into a payload.
+pub(super) fn put_reply(payload: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    let start = payload.len();
+    payload.extend_from_slice(&[0; 4]);
+    write(payload);
+    let length = (payload.len() - start - 4) as u32;
+    payload[start..start + 4].copy_from_slice(&length.to_le_bytes());
 }
 
 /// The replies in a payload that says [`RAN`], in order.

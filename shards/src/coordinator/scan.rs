@@ -21,7 +21,7 @@ pub(super) struct ScanState {
 }
 
 /// COUNT of the request, or Redis's default; the command itself checks it.
-fn count_of(args: &[&[u8]]) -> usize {
+pub(super) fn count_of(args: &[&[u8]]) -> usize {
     let given = args
         .windows(2)
         .skip(2)

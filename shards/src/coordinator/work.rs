@@ -3,6 +3,7 @@
 use smallvec::SmallVec;
 
 use crate::coordinator::program::Program;
+use crate::coordinator::whole::WholeParcel;
 use crate::mesh::{Origin, Parcel, RequestHead};
 
 /// A request with its own arguments.
@@ -58,4 +59,6 @@ pub(super) enum Work<X> {
     Job(Job),
     /// A take, `Parcel::Take`.
     Take(Parcel<X>),
+    /// A take of all there is, `WholeParcel::Take`.
+    Whole(WholeParcel),
 }

@@ -13,7 +13,7 @@
 
 use std::sync::Arc;
 
-use crate::coordinator::Job;
+use crate::coordinator::{Job, WholeParcel};
 
 use smallvec::SmallVec;
 use tessera_core::entry::Entry;
@@ -106,6 +106,8 @@ pub enum Parcel<X> {
     },
     /// Run several commands as one: all keys are the receiver's.
     Job(Job),
+    /// About a program that looks at whole shards.
+    Whole(WholeParcel),
     /// Run this on the front end, without an answer.
     Tell {
         /// What to run.

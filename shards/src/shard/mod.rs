@@ -3,6 +3,7 @@
 mod access;
 mod databases;
 mod expiry;
+mod handover;
 mod keyspace;
 mod rng;
 mod settings;
@@ -13,6 +14,8 @@ mod watches;
 
 pub use databases::Walk;
 pub use expiry::ExpiryCycle;
+pub use handover::Databases;
+pub(crate) use handover::Tables;
 pub use keyspace::Shard;
 pub use rng::Rng;
 pub use settings::Settings;

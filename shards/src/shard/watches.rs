@@ -100,6 +100,11 @@ impl Shard {
         touched.iter().for_each(|place| self.watches.touch(place));
     }
 
+    /// The watched keys, with their databases.
+    pub(super) fn watched_places(&self) -> impl Iterator<Item = &(usize, Box<[u8]>)> {
+        self.watches.keys.keys()
+    }
+
     /// Number of watched keys.
     #[must_use]
     pub fn watched_keys(&self) -> usize {

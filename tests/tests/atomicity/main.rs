@@ -11,4 +11,5 @@ mod counting;
 mod hammer;
 mod moving;
 mod ordering;
+mod transactions;
 mod writing;

@@ -16,8 +16,13 @@ pub(crate) struct Both {
 impl Both {
     /// Starts both; ours on two shards.
     pub(crate) fn start() -> Self {
+        Self::start_on(2)
+    }
+
+    /// Starts both.
+    pub(crate) fn start_on(shards: usize) -> Self {
         let servers = [
-            Launch::tessera().shards(2).start(),
+            Launch::tessera().shards(shards).start(),
             Launch::oracle().start(),
         ];
         Self {

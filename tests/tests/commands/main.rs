@@ -15,3 +15,4 @@ mod large;
 mod protocol;
 mod scan;
 mod strings;
+mod transactions;

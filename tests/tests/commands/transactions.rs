@@ -1,0 +1,186 @@
+//! MULTI, EXEC, WATCH: the same words to ours and to the oracle.
+
+use tessera_tests::launch::Launch;
+use tessera_tests::reply::Reply;
+
+use crate::both::Both;
+
+/// Keys that lie on different shards, one that expires, and commands that look at whole shards.
+const WORDS: &[&str] = &[
+    "EXEC",
+    "DISCARD",
+    "UNWATCH",
+    "MULTI",
+    "MULTI",
+    "WATCH x",
+    "SET a 1",
+    "SET b 2",
+    "SET {x}c 3",
+    "MGET a b {x}c",
+    "PING",
+    "ECHO hi",
+    "SELECT 1",
+    "SET a other",
+    "SELECT 99",
+    "SELECT 0",
+    "GET a",
+    "INCR a",
+    "HSET h f v",
+    "HGETALL h",
+    "LCS a b",
+    "GET h",
+    "RENAME a q",
+    "UNWATCH",
+    "EXEC",
+    "GET q",
+    "MULTI",
+    "EXEC",
+    "MULTI",
+    "SET a",
+    "GET q",
+    "EXEC",
+    "MULTI",
+    "NOSUCH",
+    "EXEC",
+    "MULTI",
+    "SHUTDOWN",
+    "EXEC",
+    "MULTI",
+    "OBJECT",
+    "OBJECT NOSUCH x",
+    "EXEC",
+    "MULTI",
+    "SET a 1",
+    "DISCARD",
+    "GET a",
+    "WATCH q b",
+    "SET b 9",
+    "MULTI",
+    "GET q",
+    "EXEC",
+    "WATCH q b",
+    "MULTI",
+    "GET q",
+    "EXEC",
+    "WATCH none",
+    "DEL none",
+    "MULTI",
+    "PING",
+    "EXEC",
+    "WATCH b",
+    "UNWATCH",
+    "SET b 10",
+    "MULTI",
+    "GET b",
+    "EXEC",
+    "WATCH b",
+    "MULTI",
+    "DISCARD",
+    "SET b 11",
+    "MULTI",
+    "GET b",
+    "EXEC",
+    "WATCH b",
+    "SWAPDB 0 5",
+    "MULTI",
+    "DBSIZE",
+    "EXEC",
+    "SWAPDB 0 5",
+    "WATCH absent",
+    "FLUSHALL",
+    "MULTI",
+    "DBSIZE",
+    "SET a 1",
+    "KEYS *",
+    "RANDOMKEY",
+    "SCAN 0 COUNT 1000",
+    "FLUSHALL",
+    "DBSIZE",
+    "SET b 2 PX 1",
+    "MGET a b",
+    "RENAME a z",
+    "EXEC",
+    "WATCH z",
+    "FLUSHDB",
+    "MULTI",
+    "PING",
+    "EXEC",
+    "MULTI",
+    "CLIENT SETNAME me",
+    "CLIENT GETNAME",
+    "CONFIG GET maxclients",
+    "EXEC",
+    "MULTI",
+    "RESET",
+    "EXEC",
+];
+
+#[test]
+fn as_the_oracle_has_them() {
+    for shards in [1, 2, 4] {
+        let mut both = Both::start_on(shards);
+        both.say(WORDS);
+        both.speak_resp3();
+        both.say(WORDS);
+    }
+}
+
+#[test]
+fn a_pipeline_of_transactions() {
+    for shards in [1, 2, 4] {
+        let server = Launch::tessera().shards(shards).start();
+        let mut client = server.client();
+        let mut commands: Vec<Vec<String>> = Vec::new();
+        let mut say = |text: String| {
+            commands.push(text.split(' ').map(str::to_owned).collect());
+        };
+        for round in 0..50 {
+            for text in [
+                "WATCH a",
+                "MULTI",
+                "SET a ROUND",
+                "INCR b",
+                "SELECT 1",
+                "INCR c",
+                "EXEC",
+                "GET c",
+                "SELECT 0",
+                "GET a",
+            ] {
+                say(text.replace("ROUND", &round.to_string()));
+            }
+        }
+        let replies = client.pipeline(&commands);
+        for (round, replies) in replies.chunks(10).enumerate() {
+            let number = round as i64 + 1;
+            assert_eq!(
+                replies[6],
+                Reply::Array(vec![
+                    Reply::ok(),
+                    Reply::Int(number),
+                    Reply::ok(),
+                    Reply::Int(number)
+                ]),
+                "{shards} shards, round {round}"
+            );
+            assert_eq!(replies[7], Reply::Bulk(number.to_string().into_bytes()));
+            assert_eq!(replies[9], Reply::Bulk(round.to_string().into_bytes()));
+        }
+    }
+}
+
+#[test]
+fn watching_ends_with_the_connection() {
+    let server = Launch::tessera().shards(2).start();
+    for _ in 0..3 {
+        let mut client = server.client();
+        client.say("WATCH a b c d").expect_ok();
+        client.say("MULTI").expect_ok();
+    }
+    let mut client = server.client();
+    client.say("WATCH a b").expect_ok();
+    client.say("SET a 1").expect_ok();
+    client.say("MULTI").expect_ok();
+    client.say("GET a");
+    assert_eq!(client.say("EXEC"), Reply::Null, "it watched its own change");
+}
