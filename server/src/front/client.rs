@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use tessera_core::resp::{Parser, Proto};
 use tessera_io::{ConnId, Peer};
 
+use crate::front::Listens;
 use crate::front::exec::Exec;
 use crate::front::transaction::Transaction;
 
@@ -94,6 +95,8 @@ pub struct Client {
     pub(crate) paused: bool,
     /// Whole frames wait in `query` until replies have left.
     pub(crate) stalled: bool,
+    /// What it listens to.
+    pub(crate) listens: Option<Box<Listens>>,
     /// Between MULTI and EXEC: what it has said.
     pub(crate) transaction: Option<Box<Transaction>>,
     /// Transactions that run, in the order of their slots.
@@ -152,6 +155,7 @@ impl Client {
             half_closed: false,
             paused: false,
             stalled: false,
+            listens: None,
             transaction: None,
             execs: VecDeque::new(),
             is_waiting: false,
@@ -208,6 +212,15 @@ impl Client {
                 len: bytes.len(),
             });
             self.side.extend_from_slice(bytes);
+        }
+    }
+
+    /// A message that answers no command. In RESP3 it may go before replies that are owed; in RESP2 a client could not tell it from them.
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
+        if self.proto == Proto::Resp3 {
+            self.out.extend_from_slice(bytes);
+        } else {
+            self.reply_now(bytes);
         }
     }
 

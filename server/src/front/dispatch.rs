@@ -1,7 +1,8 @@
 //! From a parsed command to its function: look-up, arity, authentication, and where the reply goes.
 
-use tessera_core::resp::Reply;
+use tessera_core::resp::{Proto, Reply};
 use tessera_io::ConnId;
+use tessera_shards::command::Spec;
 use tessera_shards::command::spec::flag;
 use tessera_shards::command::{Command, Run};
 use tessera_shards::coordinator::{Asker, Submitted};
@@ -10,6 +11,18 @@ use crate::front::client::Slot;
 use crate::front::{Client, Front, ReplyMode};
 use crate::session::{Session, SessionFn, Then};
 
+/// Commands of a listener that speaks RESP2, whose other replies it could not tell from messages.
+const WHILE_LISTENING: &[&str] = &[
+    "subscribe",
+    "psubscribe",
+    "ssubscribe",
+    "unsubscribe",
+    "punsubscribe",
+    "sunsubscribe",
+    "ping",
+    "quit",
+    "reset",
+];
 /// Bytes of arguments that the error for an unknown command quotes.
 const QUOTED_BYTES_MAX: usize = 128;
 
@@ -34,6 +47,17 @@ impl Front {
         if !client.authenticated && !command.spec.has(flag::NO_AUTH) {
             let number = command.number;
             return self.refuse(conn, Some(number), b"NOAUTH Authentication required.");
+        }
+        if client.listens.is_some()
+            && client.proto == Proto::Resp2
+            && !WHILE_LISTENING.contains(&command.spec.name)
+        {
+            let text = format!(
+                "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
+                full_name(&command.spec, args)
+            );
+            let number = command.number;
+            return self.refuse(conn, Some(number), text.as_bytes());
         }
         if client.transaction.is_some() {
             let command = *command;
@@ -258,6 +282,18 @@ impl Front {
             self.scratch = bytes;
         }
     }
+}
+
+/// The name of a command with its subcommand.
+fn full_name(spec: &Spec, args: &[&[u8]]) -> String {
+    let sub = args.get(1).and_then(|name| {
+        let is_named = |sub: &&Spec| sub.name.as_bytes().eq_ignore_ascii_case(name);
+        spec.subcommands.iter().find(is_named)
+    });
+    sub.map_or_else(
+        || spec.name.to_owned(),
+        |sub| format!("{}|{}", spec.name, sub.name),
+    )
 }
 
 /// Whether this command's reply is to be dropped, by CLIENT REPLY.

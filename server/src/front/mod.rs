@@ -10,6 +10,7 @@ mod clients;
 mod deliver;
 mod dispatch;
 mod exec;
+mod pubsub;
 mod serve;
 mod tally;
 mod transaction;
@@ -27,6 +28,7 @@ use tessera_shards::shard::{Settings, Shard};
 pub use accept::{MAXCLIENTS_ERROR, PROTECTED_ERROR, Verdict};
 pub use client::{Client, ReplyMode};
 pub use clients::Clients;
+pub use pubsub::{Kind, Listens, Subscriptions};
 pub use tally::{CommandTally, Tally};
 pub use transaction::Transaction;
 
@@ -46,6 +48,10 @@ pub struct Front {
     pub clients: Clients,
     /// The configuration as this shard last received it.
     pub config: Arc<Config>,
+    /// Who listens to what.
+    pub subscriptions: Subscriptions,
+    /// Subscriptions made so far.
+    subscriptions_made: u64,
     /// What this front counts.
     pub counters: Counters,
     /// What it counts per command and per error.
@@ -102,6 +108,8 @@ impl Front {
             shared,
             engine,
             clients: Clients::default(),
+            subscriptions: Subscriptions::default(),
+            subscriptions_made: 0,
             config,
             counters: Counters::default(),
             tally,

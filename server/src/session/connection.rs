@@ -108,6 +108,16 @@ pub(super) const BAD_NAME: &str =
     "ERR Client names cannot contain spaces, newlines or special characters.";
 
 fn cmd_ping(session: &mut Session<'_>, args: &[&[u8]]) {
+    let client = session.client();
+    if client.listens.is_some() && client.proto == Proto::Resp2 {
+        // A listener of RESP2 gets everything as an array.
+        if args.len() > 2 {
+            return session.wrong_arity("ping");
+        }
+        session.reply.array(2);
+        session.reply.bulk(b"pong");
+        return session.reply.bulk(args.get(1).copied().unwrap_or_default());
+    }
     match args {
         [_] => session.reply.simple("PONG"),
         [_, text] => session.reply.bulk(text),
@@ -253,6 +263,7 @@ fn say_hello(session: &mut Session<'_>) {
 fn cmd_reset(session: &mut Session<'_>, _: &[&[u8]]) {
     let is_open = session.front.config.password.is_none();
     session.front.unwatch(session.conn);
+    session.front.unsubscribe_all(session.conn);
     let client = session.client();
     client.transaction = None;
     client.db = 0;

@@ -13,6 +13,7 @@ mod context;
 mod debug;
 mod info;
 mod lolwut;
+mod pubsub;
 #[cfg(test)]
 mod rig;
 mod server;
@@ -33,6 +34,7 @@ pub const FAMILIES: &[&[(Spec, SessionFn)]] = &[
     debug::ROWS,
     acl::ROWS,
     transaction::ROWS,
+    pubsub::ROWS,
 ];
 
 /// The version of Redis whose commands, replies and fields clients may count on: they ask for it before they use them.

@@ -116,6 +116,7 @@ impl Rig {
             Then::Reply => {}
             Then::Close => out.extend(b"<close>"),
             Then::Shutdown => out.extend(b"<shutdown>"),
+            Then::Exec(_) => out.extend(b"<exec>"),
             Then::AskAll(call, merge) => {
                 let mut said = Vec::new();
                 for front in &mut self.fronts {

@@ -13,7 +13,7 @@ use crate::coordinator::program::{Program, RAN, Step, TOUCHED, put_reply};
 use crate::coordinator::route::{Places, owner};
 use crate::coordinator::scan::count_of;
 use crate::coordinator::work::Work;
-use crate::mesh::{Origin, Parcel};
+use crate::mesh::{KeyPlace, Origin, Parcel, Watch};
 use crate::shard::{Databases, Tables};
 
 /// A program that waits for the shards.
@@ -35,7 +35,7 @@ pub enum WholeParcel {
         /// Number of the program there.
         whole: u32,
         /// The client whose watched keys have to be untouched, and these.
-        watch: Option<Box<(u64, Vec<(usize, Box<[u8]>)>)>>,
+        watch: Option<Box<Watch>>,
     },
     /// All tables of a shard.
     Taken {
@@ -53,7 +53,7 @@ pub enum WholeParcel {
         /// The tables.
         databases: Databases,
         /// Which keys changed.
-        changed: Vec<(usize, Box<[u8]>)>,
+        changed: Vec<KeyPlace>,
         /// Whether whole databases were emptied or exchanged.
         reshuffled: bool,
     },
@@ -334,9 +334,13 @@ impl<X> Engine<X> {
     /// Moves a key, in all databases.
     fn move_key(&mut self, key: &[u8], from: usize, to: usize, tables: &mut [Tables]) {
         let hash = self.shard.hash(key);
-        for db in 0..self.shard.databases() {
-            if let Some(entry) = tables[from][db].remove(hash, key) {
-                tables[to][db].insert(hash, entry);
+        let moved: Vec<_> = tables[from]
+            .iter_mut()
+            .map(|table| table.remove(hash, key))
+            .collect();
+        for (table, entry) in tables[to].iter_mut().zip(moved) {
+            if let Some(entry) = entry {
+                table.insert(hash, entry);
             }
         }
     }

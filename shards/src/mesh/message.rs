@@ -64,6 +64,12 @@ pub struct TakenKey {
     pub entry: Option<Entry>,
 }
 
+/// A key in a database.
+pub type KeyPlace = (usize, Box<[u8]>);
+
+/// A client, and keys that it watches.
+pub type Watch = (u64, Vec<KeyPlace>);
+
 /// Runs on the front end (of type `X`) of a shard and writes what it has to say.
 pub type CallFn<X> = Arc<dyn Fn(&mut X, &mut Vec<u8>) + Send + Sync>;
 
@@ -80,7 +86,7 @@ pub enum Parcel<X> {
         /// The keys, each once.
         keys: Vec<Box<[u8]>>,
         /// The client whose watched keys have to be untouched, and these.
-        watch: Option<Box<(u64, Vec<(usize, Box<[u8]>)>)>>,
+        watch: Option<Box<Watch>>,
     },
     /// The keys of a borrow that this owner has, locked.
     Taken {

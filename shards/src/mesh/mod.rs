@@ -6,4 +6,4 @@ mod message;
 
 pub use batch::{Batch, Recipient};
 pub use inbox::Mesh;
-pub use message::{CallFn, Item, Origin, Parcel, RequestHead, Route, TakenKey};
+pub use message::{CallFn, Item, KeyPlace, Origin, Parcel, RequestHead, Route, TakenKey, Watch};

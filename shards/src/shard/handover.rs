@@ -3,7 +3,6 @@
 use tessera_core::table::{QuietTable, Table};
 
 use super::Shard;
-use super::databases::Database;
 
 /// The databases of one shard.
 pub struct Databases(Vec<QuietTable>);
@@ -21,15 +20,18 @@ impl Shard {
     /// Takes all databases away, leaving empty ones. `None` while a walk is under way.
     pub(crate) fn hand_over(&mut self) -> Option<Databases> {
         self.collect_garbage();
-        if self.dbs.iter().any(|database| database.table.walks() > 0) {
-            return None;
+        let mut taken = Vec::with_capacity(self.dbs.len());
+        for database in &mut self.dbs {
+            match QuietTable::take(&mut database.table) {
+                Some(quiet) => taken.push(quiet),
+                None => break,
+            }
         }
-        let seed = self.hash_seed();
-        let take = |database: &mut Database| {
-            let table = std::mem::replace(&mut database.table, Table::new(seed));
-            QuietTable::new(table).unwrap_or_else(|_| unreachable!("no walk is under way"))
-        };
-        Some(Databases(self.dbs.iter_mut().map(take).collect()))
+        if taken.len() == self.dbs.len() {
+            return Some(Databases(taken));
+        }
+        self.get_back(Databases(taken));
+        None
     }
 
     /// Gets all databases back.
@@ -60,13 +62,8 @@ impl Databases {
         self.0.into_iter().map(QuietTable::into_table).collect()
     }
 
-    /// Tables on their way home. Nobody begins a walk in between.
-    pub(crate) fn from_tables(tables: Tables) -> Self {
-        let quiet = |table: Table| {
-            QuietTable::new(table).unwrap_or_else(|_| {
-                unreachable!("walks belong to tasks, which programs see to the end")
-            })
-        };
-        Self(tables.into_iter().map(quiet).collect())
+    /// Tables on their way home. Walks belong to tasks, which programs see to the end, so there are none.
+    pub(crate) fn from_tables(mut tables: Tables) -> Self {
+        Self(tables.iter_mut().filter_map(QuietTable::take).collect())
     }
 }

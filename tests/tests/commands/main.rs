@@ -13,6 +13,7 @@ mod expiry;
 mod introspection;
 mod large;
 mod protocol;
+mod pubsub;
 mod scan;
 mod strings;
 mod transactions;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use tessera_core::resp::Proto;
 use tessera_io::Peer;
 
-use crate::front::{Client, Front};
+use crate::front::{Client, Front, Kind};
 
 /// The client's end of the connection, as `CLIENT LIST` shows it and `CLIENT KILL` compares it.
 pub(super) fn address(peer: &Peer) -> String {
@@ -30,6 +30,8 @@ fn tcp(address: &SocketAddr) -> String {
 fn flags(client: &Client) -> String {
     let set = [
         (client.closing, 'c'),
+        (client.listens.is_some(), 'P'),
+        (client.transaction.is_some(), 'x'),
         (matches!(client.peer, Peer::Unix { .. }), 'U'),
         (client.no_evict, 'e'),
         (client.no_touch, 'T'),
@@ -44,6 +46,11 @@ fn flags(client: &Client) -> String {
     } else {
         letters
     }
+}
+
+fn listens(client: &Client, kind: Kind) -> usize {
+    let listens = client.listens.as_ref();
+    listens.map_or(0, |listens| listens.of(kind).len())
 }
 
 /// The name of the last command, with its subcommand.
@@ -64,6 +71,7 @@ fn last_command(front: &Front, client: &Client) -> String {
 pub(super) fn line(front: &Front, client: &Client) -> Vec<u8> {
     let now_ms = front.unix_us / 1000;
     let seconds_since = |then_ms: u64| now_ms.saturating_sub(then_ms) / 1000;
+    let transaction = client.transaction.as_deref();
     let query_free = client.query.capacity() - client.query.len();
     let mut out = format!("id={} addr={} ", client.id, address(&client.peer)).into_bytes();
     out.extend(
@@ -77,13 +85,18 @@ pub(super) fn line(front: &Front, client: &Client) -> Vec<u8> {
     out.extend_from_slice(&client.name);
     out.extend(
         format!(
-            " age={} idle={} flags={} db={} sub=0 psub=0 ssub=0 multi=-1 qbuf={} qbuf-free={query_free} argv-mem=0 \
-             multi-mem=0 rbs={} rbp={} obl={} oll=0 omem=0 tot-mem={} events=r cmd={} user=default redir=-1 resp={} lib-name=",
+            " age={} idle={} flags={} db={} sub={} psub={} ssub={} multi={} qbuf={} qbuf-free={query_free} argv-mem=0 \
+             multi-mem={} rbs={} rbp={} obl={} oll=0 omem=0 tot-mem={} events=r cmd={} user=default redir=-1 resp={} lib-name=",
             seconds_since(client.created_ms),
             seconds_since(client.last_ms),
             flags(client),
             client.db,
+            listens(client, Kind::Channel),
+            listens(client, Kind::Pattern),
+            listens(client, Kind::Sharded),
+            transaction.map_or(-1, |transaction| transaction.queued.len() as i64),
             client.query_bytes(),
+            transaction.map_or(0, |transaction| transaction.bytes),
             client.out.capacity(),
             client.out.len(),
             client.output_bytes(),

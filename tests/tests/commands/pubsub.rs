@@ -1,0 +1,155 @@
+//! Publish and subscribe: several connections, the same words to ours and to the oracle, the same frames in the same order.
+
+use tessera_tests::client::Client;
+use tessera_tests::command::{show_bytes, words};
+use tessera_tests::launch::Launch;
+use tessera_tests::reply::Reply;
+use tessera_tests::server::Server;
+
+/// Who says what, and how many frames come back to whom before the next word.
+const SCENE: &[(&str, &str, &[(&str, usize)])] = &[
+    ("publisher", "PUBLISH a nobody", &[("publisher", 1)]),
+    ("two", "SUBSCRIBE a b a", &[("two", 3)]),
+    ("three", "SUBSCRIBE a", &[("three", 1)]),
+    ("three", "PSUBSCRIBE a* *", &[("three", 2)]),
+    (
+        "publisher",
+        "PUBLISH a first",
+        &[("publisher", 1), ("two", 1), ("three", 3)],
+    ),
+    (
+        "publisher",
+        "PUBLISH ab second",
+        &[("publisher", 1), ("three", 2)],
+    ),
+    ("two", "GET x", &[("two", 1)]),
+    ("two", "CLIENT ID", &[("two", 1)]),
+    ("two", "PING", &[("two", 1)]),
+    ("two", "PING hi", &[("two", 1)]),
+    ("two", "PING hi there", &[("two", 1)]),
+    ("three", "PING", &[("three", 1)]),
+    ("three", "SET x 1", &[("three", 1)]),
+    (
+        "three",
+        "PUBLISH b own",
+        &[("three", 1), ("three", 1), ("two", 1)],
+    ),
+    ("publisher", "PUBSUB CHANNELS b*", &[("publisher", 1)]),
+    ("publisher", "PUBSUB NUMSUB a b c", &[("publisher", 1)]),
+    ("publisher", "PUBSUB NUMSUB", &[("publisher", 1)]),
+    ("publisher", "PUBSUB NUMPAT", &[("publisher", 1)]),
+    ("publisher", "PUBSUB NUMPAT x", &[("publisher", 1)]),
+    ("publisher", "PUBSUB CHANNELS a b", &[("publisher", 1)]),
+    ("publisher", "PUBSUB NOSUCH", &[("publisher", 1)]),
+    ("publisher", "PUBSUB HELP", &[("publisher", 1)]),
+    ("two", "SSUBSCRIBE s", &[("two", 1)]),
+    (
+        "publisher",
+        "SPUBLISH s sharded",
+        &[("publisher", 1), ("two", 1)],
+    ),
+    (
+        "publisher",
+        "PUBLISH s plain",
+        &[("publisher", 1), ("three", 1)],
+    ),
+    ("publisher", "PUBSUB SHARDCHANNELS", &[("publisher", 1)]),
+    ("publisher", "PUBSUB SHARDNUMSUB s a", &[("publisher", 1)]),
+    ("two", "SUNSUBSCRIBE", &[("two", 1)]),
+    ("two", "SUNSUBSCRIBE", &[("two", 1)]),
+    ("two", "UNSUBSCRIBE a nosuch a", &[("two", 3)]),
+    ("two", "UNSUBSCRIBE", &[("two", 1)]),
+    ("two", "UNSUBSCRIBE", &[("two", 1)]),
+    ("two", "PUNSUBSCRIBE", &[("two", 1)]),
+    ("two", "GET x", &[("two", 1)]),
+    ("three", "PUNSUBSCRIBE a* *", &[("three", 2)]),
+    ("three", "RESET", &[("three", 1)]),
+    ("publisher", "PUBLISH a none", &[("publisher", 1)]),
+    ("two", "SUBSCRIBE a", &[("two", 1)]),
+    ("two", "MULTI", &[("two", 1)]),
+    ("two", "QUIT", &[("two", 1)]),
+    ("publisher", "MULTI", &[("publisher", 1)]),
+    ("publisher", "PUBLISH a inside", &[("publisher", 1)]),
+    ("publisher", "EXEC", &[("publisher", 1)]),
+];
+
+fn transcript(server: &Server) -> Vec<String> {
+    let mut cast = [
+        ("publisher", server.client()),
+        ("two", server.client()),
+        ("three", server.client3()),
+    ];
+    let mut told = Vec::new();
+    for (speaker, line, hearers) in SCENE {
+        let client = |cast: &mut [(&str, Client); 3], name: &str| -> usize {
+            cast.iter()
+                .position(|(known, _)| *known == name)
+                .expect("one of the cast")
+        };
+        let at = client(&mut cast, speaker);
+        cast[at].1.send(&words(line));
+        for (hearer, frames) in *hearers {
+            let at = client(&mut cast, hearer);
+            let mut heard: Vec<String> = (0..*frames)
+                .map(|_| {
+                    let frame = cast[at]
+                        .1
+                        .read_frame()
+                        .expect("a frame")
+                        .expect("an open connection");
+                    show_bytes(&frame)
+                })
+                .collect();
+            // Patterns are told in no order.
+            heard.sort();
+            told.push(format!("{speaker}: {line}; {hearer} hears {heard:?}"));
+        }
+    }
+    told
+}
+
+#[test]
+fn as_the_oracle_does_it() {
+    let expected = transcript(&Launch::oracle().start());
+    for shards in [1, 2, 4] {
+        let told = transcript(&Launch::tessera().shards(shards).start());
+        for (told, expected) in told.iter().zip(&expected) {
+            assert_eq!(told, expected, "{shards} shards");
+        }
+        assert_eq!(told.len(), expected.len());
+    }
+}
+
+#[test]
+fn a_publishers_messages_come_in_order_and_after_its_writes() {
+    const MESSAGES: i64 = 400;
+    let server = Launch::tessera().shards(4).start();
+    let mut listeners: Vec<Client> = (0..6).map(|_| server.client3()).collect();
+    for listener in &mut listeners {
+        listener.say("SUBSCRIBE news");
+    }
+    let mut publisher = server.client();
+    let commands: Vec<Vec<String>> = (0..MESSAGES)
+        .flat_map(|n| {
+            let n = n.to_string();
+            let key = format!("key:{}", n.len() * 7);
+            [
+                vec!["SET".into(), key, n.clone()],
+                vec!["PUBLISH".into(), "news".into(), n],
+            ]
+        })
+        .collect();
+    publisher.pipeline(&commands);
+    let mut reader = server.client();
+    for listener in &mut listeners {
+        for n in 0..MESSAGES {
+            let message = listener.read();
+            assert_eq!(message.elements()[2], Reply::bulk(&n.to_string()));
+            if n % 50 == 0 {
+                let key = format!("key:{}", n.to_string().len() * 7);
+                let seen: i64 = reader.call(&["GET", &key]).text().parse().unwrap();
+                assert!(seen >= n, "{seen} after message {n}");
+            }
+        }
+    }
+}
