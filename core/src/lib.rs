@@ -9,3 +9,4 @@ pub mod object;
 pub mod resp;
 pub mod slot;
 pub mod table;
+pub mod zset;

@@ -146,6 +146,23 @@ impl Entry {
         Self(unsafe { NonNull::new_unchecked(ptr) })
     }
 
+    /// Where the blob lies, for a structure beside the table that refers to entries it does not own.
+    #[inline]
+    pub(crate) fn address(&self) -> NonNull<u8> {
+        self.blob().0
+    }
+
+    /// The entry whose blob lies at `address`, looked at without owning it.
+    ///
+    /// # Safety
+    /// `address` came from [`Entry::address`], and the blob is live and not moved while the result is used.
+    #[inline]
+    pub(crate) unsafe fn at_address(address: &NonNull<u8>) -> &Self {
+        // SAFETY: an entry is a transparent pointer to its blob, which is live by the caller's promise; a shared
+        // reference does not drop it.
+        unsafe { &*std::ptr::from_ref(address).cast::<Self>() }
+    }
+
     /// The key. Touches the blob's first line.
     #[inline]
     #[must_use]

@@ -128,6 +128,12 @@ impl Table {
         hash
     }
 
+    /// The seed that keys are hashed with.
+    #[inline]
+    pub(crate) fn seed(&self) -> u64 {
+        self.seed
+    }
+
     /// Number of keys.
     #[inline]
     #[must_use]
@@ -288,9 +294,9 @@ impl Table {
         Some(entry)
     }
 
-    /// Inserts an entry whose key is not in the table.
+    /// Inserts an entry whose key is not in the table, as the caller has made sure.
     #[inline]
-    fn insert_new(&mut self, hash: u64, entry: Entry) {
+    pub(crate) fn insert_new(&mut self, hash: u64, entry: Entry) {
         self.counts.add(&entry);
         let (home, tag) = (home_of(hash), tag_of(hash));
         let slot = Slot::new(entry, tag);

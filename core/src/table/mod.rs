@@ -29,6 +29,7 @@ pub use entry_mut::EntryMut;
 pub use expiry::ExpireStats;
 pub use hash::hash_key;
 pub use keyspace::{ExpireChange, Spot, Table};
+pub(crate) use prefetch::{LINE_BYTES, prefetch_line};
 pub use quiet::QuietTable;
 pub use scan::CURSOR_BITS;
 pub use walk::{WalkId, WalkSink};

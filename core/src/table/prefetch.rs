@@ -9,11 +9,11 @@ use super::hash::{home_of, tag_of};
 use super::keyspace::Table;
 
 /// Bytes of a cache line.
-const LINE_BYTES: usize = 64;
+pub(crate) const LINE_BYTES: usize = 64;
 
 /// Asks for a cache line. Any address is allowed.
 #[inline]
-pub(super) fn prefetch_line(address: *const u8) {
+pub(crate) fn prefetch_line(address: *const u8) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: SSE is part of x86-64, and a prefetch of any address is harmless.
     unsafe {
