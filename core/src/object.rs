@@ -4,12 +4,15 @@ use std::fmt;
 
 use crate::entry::size_class;
 use crate::hash::Hash;
+use crate::zset::Zset;
 
 /// A collection.
 #[derive(Clone)]
 pub enum Object {
     /// Fields and values.
     Hash(Hash),
+    /// Members with scores.
+    Zset(Zset),
 }
 
 impl Object {
@@ -18,6 +21,7 @@ impl Object {
     pub fn type_name(&self) -> &'static str {
         match self {
             Self::Hash(_) => "hash",
+            Self::Zset(_) => "zset",
         }
     }
 
@@ -26,6 +30,7 @@ impl Object {
     pub fn encoding(&self) -> &'static str {
         match self {
             Self::Hash(hash) => hash.encoding(),
+            Self::Zset(zset) => zset.encoding(),
         }
     }
 
@@ -34,6 +39,7 @@ impl Object {
     pub fn len(&self) -> usize {
         match self {
             Self::Hash(hash) => hash.len(),
+            Self::Zset(zset) => zset.len(),
         }
     }
 
@@ -49,6 +55,7 @@ impl Object {
         size_class(size_of::<Self>())
             + match self {
                 Self::Hash(hash) => hash.heap_bytes(),
+                Self::Zset(zset) => zset.heap_bytes(),
             }
     }
 
@@ -56,6 +63,7 @@ impl Object {
     pub fn free_some(&mut self, elements: usize) -> bool {
         match self {
             Self::Hash(hash) => hash.free_some(elements),
+            Self::Zset(zset) => zset.free_some(elements),
         }
     }
 }
@@ -102,7 +110,6 @@ macro_rules! collection {
             fn of(object: &Object) -> Option<&Self> {
                 match object {
                     Object::$variant(it) => Some(it),
-                    #[allow(unreachable_patterns)]
                     _ => None,
                 }
             }
@@ -111,7 +118,6 @@ macro_rules! collection {
             fn of_mut(object: &mut Object) -> Option<&mut Self> {
                 match object {
                     Object::$variant(it) => Some(it),
-                    #[allow(unreachable_patterns)]
                     _ => None,
                 }
             }
@@ -132,3 +138,4 @@ macro_rules! collection {
 }
 
 collection!(Hash, Hash);
+collection!(Zset, Zset);

@@ -148,6 +148,7 @@ mod tests {
         Work::Take(Parcel::Return {
             lock: 0,
             keys: Vec::new(),
+            changed: Vec::new(),
         })
     }
 

@@ -183,6 +183,7 @@ mod tests {
         batch.parcel(Parcel::Return {
             lock: 4,
             keys: Vec::new(),
+            changed: Vec::new(),
         });
         batch.begin_request(&head, 1);
         batch.arg(b"PING");

@@ -6,8 +6,11 @@ use tessera_tests::launch::Launch;
 use tessera_tests::reply::Reply;
 use tessera_tests::server::Server;
 
+/// Who says what, who hears how much.
+type Cue = (&'static str, &'static str, &'static [(&'static str, usize)]);
+
 /// Who says what, and how many frames come back to whom before the next word.
-const SCENE: &[(&str, &str, &[(&str, usize)])] = &[
+const SCENE: &[Cue] = &[
     ("publisher", "PUBLISH a nobody", &[("publisher", 1)]),
     ("two", "SUBSCRIBE a b a", &[("two", 3)]),
     ("three", "SUBSCRIBE a", &[("three", 1)]),
