@@ -25,6 +25,11 @@ pub struct Cx<'a> {
     pub reply: Reply<'a>,
     /// Set by a command that goes on in slices; its reply then comes from the task, and nothing may be written to `reply`.
     pub task: Option<Box<dyn Task>>,
+    /// Whether the command may wait: not in a transaction or a script, where a blocking command that finds nothing replies as if its time
+    /// had run out.
+    pub may_block: bool,
+    /// Set by a blocking command that found nothing: the keys it waits for. Nothing may be written to `reply` then.
+    pub waits_for: Option<Vec<Box<[u8]>>>,
 }
 
 impl Cx<'_> {

@@ -60,6 +60,8 @@ impl Rig {
             db: self.db,
             reply: Reply::new(&mut out, self.proto),
             task: None,
+            may_block: false,
+            waits_for: None,
         };
         op(&mut cx, args);
         self.slices = 0;

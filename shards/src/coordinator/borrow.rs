@@ -6,6 +6,7 @@
 use smallvec::{SmallVec, smallvec};
 use tessera_core::number::parse_i64;
 
+use crate::coordinator::blocking::Outcome;
 use crate::coordinator::engine::{Asker, Engine, Submitted, distinct};
 use crate::coordinator::program::TOUCHED;
 use crate::coordinator::route::{Places, owner};
@@ -29,6 +30,8 @@ pub(super) struct Loan {
     keys: Vec<TakenKey>,
     /// Which of them have changed, and in which database.
     changed: Vec<(usize, Box<[u8]>)>,
+    /// A command that waits for some of them from now on.
+    wait: Option<Box<(Parked, Vec<Box<[u8]>>)>>,
 }
 
 /// Where a loan's entries lie while they are in the table.
@@ -140,6 +143,7 @@ impl<X> Engine<X> {
                     lock,
                     keys,
                     changed: Vec::new(),
+                    wait: None,
                 });
                 open.touched |= touched;
                 open.waiting -= 1;
@@ -152,6 +156,7 @@ impl<X> Engine<X> {
                 lock,
                 keys,
                 changed,
+                wait,
             } => {
                 for key in keys {
                     if let Some(entry) = key.entry {
@@ -161,9 +166,13 @@ impl<X> Engine<X> {
                 for (db, key) in changed {
                     self.shard.changed_elsewhere(db, &key);
                 }
+                if let Some(wait) = wait {
+                    self.wait_for(&wait.0, &wait.1);
+                }
                 self.release(lock);
             }
             Parcel::Job(job) => self.take_up(job),
+            Parcel::Again(job) => self.run_again(job),
             Parcel::Whole(parcel) => self.whole_parcel(parcel),
             // The front end runs calls itself.
             Parcel::Call { .. } | Parcel::Tell { .. } => {}
@@ -221,6 +230,23 @@ impl<X> Engine<X> {
             return self.give_back(taken);
         }
         let places = self.lay_out(taken);
+        if let Job::Command(parked) = &job
+            && parked.claim.is_some()
+        {
+            let outcome = self.run_blocking(parked);
+            let mut loans = self.pick_up(places);
+            match outcome {
+                Outcome::Replied(reply) => self.answer(parked.head.origin, &reply),
+                Outcome::Waits(keys) => {
+                    let wait = Box::new((parked.clone(), keys));
+                    loans
+                        .iter_mut()
+                        .for_each(|loan| loan.wait = Some(wait.clone()));
+                }
+                Outcome::Gone => {}
+            }
+            return self.give_back(loans);
+        }
         let task = self.run_job(&job);
         let loans = self.pick_up(places);
         match task {
@@ -270,6 +296,7 @@ impl<X> Engine<X> {
                     lock: place.lock,
                     keys: place.keys.into_iter().map(pick_up).collect(),
                     changed: place.changed,
+                    wait: None,
                 }
             })
             .collect();
@@ -292,15 +319,20 @@ impl<X> Engine<X> {
             lock,
             keys,
             changed,
+            wait,
         } in loans
         {
             if owner == self.id {
+                if let Some(wait) = wait {
+                    self.wait_for(&wait.0, &wait.1);
+                }
                 own_lock = Some(lock);
             } else {
                 self.out[owner].parcel(Parcel::Return {
                     lock,
                     keys,
                     changed,
+                    wait,
                 });
             }
         }

@@ -9,6 +9,7 @@ use tessera_core::resp::{Proto, Reply};
 use tessera_io::ConnId;
 
 use crate::command::{Cx, KeyspaceRow, Merge, Spread, Task};
+use crate::coordinator::blocking::{Outcome, Waiters};
 use crate::coordinator::borrow::{Borrow, Loan};
 use crate::coordinator::gather::Gather;
 use crate::coordinator::locks::Locks;
@@ -95,6 +96,7 @@ pub struct Engine<X> {
     pub(super) locks: Locks<X>,
     pub(super) gathers: Slab<Gather>,
     pub(super) borrows: Slab<Borrow>,
+    pub(super) waiters: Waiters,
     pub(super) wholes: Slab<Whole>,
     /// Watched keys that existed when this shard's tables left.
     pub(super) watched_before: Vec<(usize, Box<[u8]>)>,
@@ -124,6 +126,7 @@ impl<X> Engine<X> {
             locks: Locks::default(),
             gathers: Slab::new(),
             borrows: Slab::new(),
+            waiters: Waiters::default(),
             wholes: Slab::new(),
             watched_before: Vec::new(),
             running: Vec::new(),
@@ -251,7 +254,10 @@ impl<X> Engine<X> {
             return Submitted::Waiting;
         }
         match execute(&self.rows, &mut self.shard, &head, args, out) {
-            None => Submitted::Done,
+            None => {
+                self.serve_ready();
+                Submitted::Done
+            }
             Some(task) => {
                 self.start(&Job::Command(Parked::new(&head, args)), task);
                 Submitted::Waiting
@@ -279,7 +285,7 @@ impl<X> Engine<X> {
     }
 
     /// All keys of a job, each once, in order.
-    fn keys_of_job(&self, job: &Job) -> Vec<Box<[u8]>> {
+    pub(super) fn keys_of_job(&self, job: &Job) -> Vec<Box<[u8]>> {
         match job {
             Job::Command(parked) => {
                 let args = parked.args();
@@ -310,12 +316,22 @@ impl<X> Engine<X> {
     /// Runs a job and answers it, unless it goes on in slices.
     pub(super) fn run_job(&mut self, job: &Job) -> Option<Box<dyn Task>> {
         match job {
+            Job::Command(parked) if parked.claim.is_some() => {
+                match self.run_blocking(parked) {
+                    Outcome::Replied(reply) => self.answer(parked.head.origin, &reply),
+                    Outcome::Waits(keys) => self.wait_for(parked, &keys),
+                    Outcome::Gone => {}
+                }
+                self.serve_ready();
+                None
+            }
             Job::Command(parked) => self.run_or_task(&parked.head, &parked.args()),
             Job::Program(program) => {
                 let mut payload = Vec::new();
                 let task = self.begin_program(&program.1, &mut payload);
                 if task.is_none() {
                     self.answer(program.0, &payload);
+                    self.serve_ready();
                 }
                 task
             }
@@ -366,6 +382,7 @@ impl<X> Engine<X> {
             task = execute(rows, shard, head, args, bytes);
             task.is_none()
         });
+        self.serve_ready();
         task
     }
 
@@ -490,6 +507,7 @@ impl<X> Engine<X> {
         let granted = self.locks.release(lock);
         self.grant(granted);
         self.open_gate();
+        self.serve_ready();
     }
 
     /// Lets pass who stands at the gate, up to the next whole-shard command that has to wait for locks.
@@ -556,6 +574,7 @@ impl<X> Engine<X> {
                 if self.running.is_empty() {
                     self.open_gate();
                 }
+                self.serve_ready();
             } else {
                 self.running[index].borrowed = loans;
                 index += 1;
@@ -637,6 +656,8 @@ fn execute(
         db: head.db,
         reply: Reply::new(out, head.proto),
         task: None,
+        may_block: false,
+        waits_for: None,
     };
     (rows[usize::from(head.command)].row.op)(&mut cx, args);
     cx.task

@@ -2,9 +2,12 @@
 //!
 //! `engine` takes commands up and carries them out; `route` decides where; `locks` keeps first come, first served per key; `gather` puts
 //! the parts of split commands together; `borrow` brings keys to one place; `scan` leads SCAN through the shards;
-//! `program` runs several commands as one, and `whole` those that look at whole shards.
+//! `program` runs several commands as one, and `whole` those that look at whole shards; `blocking` keeps those
+//! who wait for a key.
 
+mod blocking;
 mod borrow;
+mod claim;
 mod engine;
 mod gather;
 mod locks;
@@ -14,10 +17,11 @@ mod scan;
 mod whole;
 mod work;
 
+pub use claim::Claim;
 #[cfg(feature = "sabotage")]
 pub use engine::Sabotage;
 pub use engine::{Asker, Engine, Submitted};
 pub use gather::MergeFn;
 pub use program::{Program, RAN, Step, TOUCHED, replies};
 pub use whole::WholeParcel;
-pub use work::Job;
+pub use work::{Job, Parked};

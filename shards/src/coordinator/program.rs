@@ -82,6 +82,8 @@ impl Running {
             db: step.db,
             reply: Reply::new(&mut reply, self.proto),
             task: None,
+            may_block: false,
+            waits_for: None,
         };
         op(&mut cx, &args);
         match cx.task {
@@ -199,7 +201,10 @@ impl<X> Engine<X> {
             return Submitted::Waiting;
         }
         match self.begin(&job, out) {
-            None => Submitted::Done,
+            None => {
+                self.serve_ready();
+                Submitted::Done
+            }
             Some(task) => {
                 self.start(&job, task);
                 Submitted::Waiting

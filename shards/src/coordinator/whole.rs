@@ -125,6 +125,7 @@ impl<X> Engine<X> {
                 }
                 self.locks.closed = false;
                 self.open_gate();
+                self.serve_ready();
             }
         }
     }
@@ -245,6 +246,8 @@ impl<X> Engine<X> {
             db: step.db,
             reply: Reply::new(&mut reply, program.proto),
             task: None,
+            may_block: false,
+            waits_for: None,
         };
         (self.rows[usize::from(step.command)].row.op)(&mut cx, args);
         let task = cx.task.take();

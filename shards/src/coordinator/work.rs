@@ -2,6 +2,7 @@
 
 use smallvec::SmallVec;
 
+use crate::coordinator::claim::Claim;
 use crate::coordinator::program::Program;
 use crate::coordinator::whole::WholeParcel;
 use crate::mesh::{Origin, Parcel, RequestHead};
@@ -11,6 +12,8 @@ use crate::mesh::{Origin, Parcel, RequestHead};
 pub struct Parked {
     pub(super) head: RequestHead,
     pub(super) args: Vec<Box<[u8]>>,
+    /// Of a blocking command: the right to answer it.
+    pub(super) claim: Option<Claim>,
 }
 
 impl Parked {
@@ -18,6 +21,15 @@ impl Parked {
         Parked {
             head: *head,
             args: args.iter().map(|arg| Box::from(*arg)).collect(),
+            claim: None,
+        }
+    }
+
+    /// One that waits if it finds nothing.
+    pub(super) fn blocking(head: &RequestHead, args: &[&[u8]], claim: Claim) -> Self {
+        Parked {
+            claim: Some(claim),
+            ..Self::new(head, args)
         }
     }
 

@@ -184,6 +184,7 @@ mod tests {
             lock: 4,
             keys: Vec::new(),
             changed: Vec::new(),
+            wait: None,
         });
         batch.begin_request(&head, 1);
         batch.arg(b"PING");

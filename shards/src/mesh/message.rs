@@ -13,7 +13,7 @@
 
 use std::sync::Arc;
 
-use crate::coordinator::{Job, WholeParcel};
+use crate::coordinator::{Job, Parked, WholeParcel};
 
 use smallvec::SmallVec;
 use tessera_core::entry::Entry;
@@ -109,9 +109,13 @@ pub enum Parcel<X> {
         keys: Vec<TakenKey>,
         /// Which of them changed meanwhile, and in which database.
         changed: Vec<(usize, Box<[u8]>)>,
+        /// A command that waits for some of them from now on.
+        wait: Option<Box<(Parked, Vec<Box<[u8]>>)>>,
     },
-    /// Run several commands as one: all keys are the receiver's.
+    /// Run this: all keys are the receiver's.
     Job(Job),
+    /// Run this, which waited, over all its keys, wherever they are.
+    Again(Job),
     /// About a program that looks at whole shards.
     Whole(WholeParcel),
     /// Run this on the front end, without an answer.

@@ -93,6 +93,8 @@ impl Shard {
         self.touch_database(a, Some(b));
         self.touch_database(b, Some(a));
         self.dbs.swap(a, b);
+        self.note_all_ready(a);
+        self.note_all_ready(b);
         self.stats.changes += 1;
     }
 

@@ -7,6 +7,7 @@ use tessera_core::entry::{Entry, StrValue};
 use tessera_core::table::{EntryMut, ExpireChange, Spot, Table, hash_key};
 
 use super::databases::{Database, Detached};
+use super::waiting::Waiting;
 use super::watches::Watches;
 use crate::shard::{ExpiryCycle, Rng, Settings, Stats, access};
 
@@ -30,6 +31,7 @@ pub struct Shard {
     pub(super) dbs: Vec<Database>,
     pub(super) detached: Detached,
     pub(super) watches: Watches,
+    pub(super) waiting: Waiting,
     /// While keys of other shards are here: what has changed, for their owners to hear of.
     pub(crate) borrowed_changes: Option<Vec<(usize, Box<[u8]>)>>,
 }
@@ -59,6 +61,7 @@ impl Shard {
                 .collect(),
             detached,
             watches: Watches::default(),
+            waiting: Waiting::default(),
             borrowed_changes: None,
         }
     }
@@ -280,6 +283,9 @@ impl Shard {
         if !self.watches.is_empty() {
             self.touch(db, key);
         }
+        if !self.waiting.is_empty() {
+            self.note_ready(db, key);
+        }
     }
 
     /// Removes the key and counts one change if it was there.
@@ -312,6 +318,9 @@ impl Shard {
         self.stats.changes += 1;
         if !self.watches.is_empty() {
             self.touch(db, key);
+        }
+        if !self.waiting.is_empty() {
+            self.note_ready(db, key);
         }
         if let Some(changes) = &mut self.borrowed_changes {
             changes.push((db, key.into()));

@@ -10,6 +10,7 @@ mod settings;
 mod stats;
 mod thresholds;
 mod typed;
+mod waiting;
 mod watches;
 
 pub use databases::Walk;

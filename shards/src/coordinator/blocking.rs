@@ -1,0 +1,229 @@
+//! Blocking commands: clients that wait for a key to get something.
+//!
+//! A blocking command runs like any other. If it finds nothing it names the keys it waits for, and their owners note it, before anybody else can touch these
+//! keys. A change of a key that is waited for is followed at once, before the next command, by another run of the command that has waited longest; so
+//! first come is first served, and nobody comes in between. On an owner that has only some of the keys the others look empty, which is right: what
+//! counts is the key that got something. A command that needs several keys at once (BLMOVE) goes back to its coordinator to be run over all of them.
+
+use std::collections::{HashMap, VecDeque};
+
+use tessera_core::resp::Reply;
+
+use crate::command::Cx;
+use crate::coordinator::claim::Claim;
+use crate::coordinator::engine::{Asker, Engine, Submitted};
+use crate::coordinator::route::{Places, owner};
+use crate::coordinator::work::{Job, Parked};
+use crate::mesh::{KeyPlace, Parcel};
+
+/// A client that waits.
+struct Waiter {
+    parked: Parked,
+    /// Its keys of this shard.
+    places: Vec<KeyPlace>,
+}
+
+/// All who wait for keys of one shard.
+#[derive(Default)]
+pub(super) struct Waiters {
+    by_key: HashMap<KeyPlace, VecDeque<u64>>,
+    /// By the name of the claim.
+    all: HashMap<u64, Waiter>,
+}
+
+/// What a blocking command came to.
+pub(super) enum Outcome {
+    /// It has a reply.
+    Replied(Vec<u8>),
+    /// It waits for these keys.
+    Waits(Vec<Box<[u8]>>),
+    /// Somebody else has answered it.
+    Gone,
+}
+
+impl<X> Engine<X> {
+    /// Takes up a blocking command. Whoever takes the claim first answers.
+    pub fn submit_blocking(
+        &mut self,
+        command: u16,
+        asker: &Asker,
+        args: &[&[u8]],
+        claim: Claim,
+        out: &mut Vec<u8>,
+    ) -> Submitted {
+        let head = self.head(command, asker);
+        let parked = Parked::blocking(&head, args, claim);
+        let spec = &self.rows[usize::from(command)].row.spec;
+        let places = Places::of(spec, args, self.shards);
+        let target = if places.keys.is_empty() {
+            Some(self.id)
+        } else {
+            places.single_owner()
+        };
+        let Some(target) = target else {
+            self.spans = true;
+            let keys = self.keys_of_job(&Job::Command(parked.clone()));
+            return self.borrow_for(Job::Command(parked), keys);
+        };
+        if target != self.id || asker.batched.is_some() {
+            self.spans |= asker.batched.is_some_and(|before| before != target);
+            self.hops += u64::from(target != self.id);
+            self.out[target].parcel(Parcel::Job(Job::Command(parked)));
+            return Submitted::Batched(target);
+        }
+        let job = Job::Command(parked.clone());
+        if !self.locks.is_quiet() && self.is_job_blocked(&job) {
+            self.park(job);
+            return Submitted::Waiting;
+        }
+        match self.run_blocking(&parked) {
+            Outcome::Replied(reply) => {
+                out.extend_from_slice(&reply);
+                self.serve_ready();
+                Submitted::Done
+            }
+            Outcome::Waits(keys) => {
+                self.wait_for(&parked, &keys);
+                Submitted::Waiting
+            }
+            Outcome::Gone => Submitted::Waiting,
+        }
+    }
+
+    /// Runs a blocking command once.
+    pub(super) fn run_blocking(&mut self, parked: &Parked) -> Outcome {
+        let Some(claim) = &parked.claim else {
+            return Outcome::Gone;
+        };
+        if !claim.take() {
+            return Outcome::Gone;
+        }
+        self.shard.no_touch = parked.head.no_touch;
+        let mut reply = Vec::new();
+        let mut cx = Cx {
+            shard: &mut self.shard,
+            db: parked.head.db,
+            reply: Reply::new(&mut reply, parked.head.proto),
+            task: None,
+            may_block: true,
+            waits_for: None,
+        };
+        (self.rows[usize::from(parked.head.command)].row.op)(&mut cx, &parked.args());
+        match cx.waits_for.take() {
+            Some(keys) => {
+                claim.give_back();
+                Outcome::Waits(keys)
+            }
+            None => Outcome::Replied(reply),
+        }
+    }
+
+    /// Notes that a command waits for those of these keys that are this shard's.
+    pub(super) fn wait_for(&mut self, parked: &Parked, keys: &[Box<[u8]>]) {
+        let Some(claim) = &parked.claim else {
+            return;
+        };
+        let mut places: Vec<KeyPlace> = Vec::new();
+        for key in keys {
+            let place = (parked.head.db, key.clone());
+            if owner(key, self.shards) == self.id && !places.contains(&place) {
+                places.push(place);
+            }
+        }
+        for place in &places {
+            self.shard.wait(place);
+            let queue = self.waiters.by_key.entry(place.clone()).or_default();
+            queue.push_back(claim.id());
+        }
+        let waiter = Waiter {
+            parked: parked.clone(),
+            places,
+        };
+        self.waiters.all.insert(claim.id(), waiter);
+    }
+
+    /// Forgets a command that waits here, if it does.
+    pub fn forget_waiter(&mut self, claim: u64) {
+        let Some(waiter) = self.waiters.all.remove(&claim) else {
+            return;
+        };
+        for place in &waiter.places {
+            self.shard.unwait(place);
+            if let Some(queue) = self.waiters.by_key.get_mut(place) {
+                queue.retain(|other| *other != claim);
+                if queue.is_empty() {
+                    self.waiters.by_key.remove(place);
+                }
+            }
+        }
+    }
+
+    /// Number of commands that wait here.
+    #[must_use]
+    pub fn waiters(&self) -> usize {
+        self.waiters.all.len()
+    }
+
+    /// Serves those who wait for keys that have changed, unless a lock is in the way: then it is done when that goes.
+    #[inline]
+    pub(super) fn serve_ready(&mut self) {
+        if self.shard.has_ready() {
+            self.serve_all_ready();
+        }
+    }
+
+    #[cold]
+    fn serve_all_ready(&mut self) {
+        let mut later = Vec::new();
+        while let Some(place) = self.shard.next_ready() {
+            if self.locks.is_shut() || self.locks.is_locked(std::iter::once(&*place.1)) {
+                later.push(place);
+            } else {
+                self.serve_place(&place);
+            }
+        }
+        self.shard.ready_later(later);
+    }
+
+    fn serve_place(&mut self, place: &KeyPlace) {
+        while let Some(&claim) = self.waiters.by_key.get(place).and_then(VecDeque::front) {
+            let Some(waiter) = self.waiters.all.get(&claim) else {
+                return;
+            };
+            let parked = waiter.parked.clone();
+            if self.needs_elsewhere(&parked) {
+                self.forget_waiter(claim);
+                let coordinator = parked.head.origin.shard;
+                let again = Parcel::Again(Job::Command(parked));
+                self.out[coordinator].parcel(again);
+                continue;
+            }
+            match self.run_blocking(&parked) {
+                Outcome::Replied(reply) => {
+                    self.forget_waiter(claim);
+                    self.answer(parked.head.origin, &reply);
+                }
+                Outcome::Waits(_) => return,
+                Outcome::Gone => self.forget_waiter(claim),
+            }
+        }
+    }
+
+    /// Whether a command changes keys that are not this shard's.
+    fn needs_elsewhere(&self, parked: &Parked) -> bool {
+        let args = parked.args();
+        let row = &self.rows[usize::from(parked.head.command)].row;
+        let rules = row.spec.keys.len();
+        rules > 1
+            && Places::of(&row.spec, &args, self.shards)
+                .single_owner()
+                .is_none()
+    }
+
+    /// A command that waited needs all its keys at once.
+    pub(super) fn run_again(&mut self, job: Job) {
+        self.spans = true;
+        let keys = self.keys_of_job(&job);
+        self.borrow_for(job, keys);
+    }
+}
