@@ -62,6 +62,8 @@ pub struct ClientFigures {
     pub input_bytes_max: u64,
     /// Largest output that waits to be sent.
     pub output_bytes_max: u64,
+    /// How many wait for a key.
+    pub blocked: u64,
 }
 
 /// One shard's figures, as it gives them when INFO asks all shards.
@@ -97,6 +99,8 @@ pub struct Shared {
     pub shutdown: AtomicBool,
     /// Next CLIENT ID.
     pub next_client_id: AtomicU64,
+    /// Name of the next claim of a waiting command.
+    pub next_claim: AtomicU64,
     /// Connections of all shards, for `maxclients`.
     pub connected: AtomicUsize,
     /// 40 hex digits, new at each start.
@@ -124,6 +128,7 @@ impl Shared {
             mesh: Mesh::new(shards),
             shutdown: AtomicBool::new(false),
             next_client_id: AtomicU64::new(1),
+            next_claim: AtomicU64::new(1),
             connected: AtomicUsize::new(0),
             run_id: "0".repeat(40),
             started_us: 0,

@@ -54,6 +54,7 @@ impl Front {
 
     /// Forgets a client. Its replies that are still on their way go nowhere.
     pub fn forget(&mut self, conn: ConnId) {
+        self.forget_blocked(conn);
         self.unwatch(conn);
         self.unsubscribe_all(conn);
         if self.clients.remove(conn).is_some() {

@@ -9,6 +9,7 @@ use tessera_core::resp::{Parser, Proto};
 use tessera_io::{ConnId, Peer};
 
 use crate::front::Listens;
+use crate::front::blocked::Blocked;
 use crate::front::exec::Exec;
 use crate::front::transaction::Transaction;
 
@@ -97,6 +98,8 @@ pub struct Client {
     pub(crate) stalled: bool,
     /// What it listens to.
     pub(crate) listens: Option<Box<Listens>>,
+    /// A key that it waits for.
+    pub(crate) blocked: Option<Box<Blocked>>,
     /// Between MULTI and EXEC: what it has said.
     pub(crate) transaction: Option<Box<Transaction>>,
     /// Transactions that run, in the order of their slots.
@@ -156,6 +159,7 @@ impl Client {
             paused: false,
             stalled: false,
             listens: None,
+            blocked: None,
             transaction: None,
             execs: VecDeque::new(),
             is_waiting: false,

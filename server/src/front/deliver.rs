@@ -61,6 +61,12 @@ impl Front {
         let Some(client) = self.clients.get_mut(conn) else {
             return;
         };
+        if client.blocked.is_some() && self.blocked_answered(conn, seq, bytes) {
+            return;
+        }
+        let Some(client) = self.clients.get_mut(conn) else {
+            return;
+        };
         if !client.execs.is_empty() && self.exec_answered(conn, seq, bytes) {
             return;
         }

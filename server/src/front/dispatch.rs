@@ -79,6 +79,10 @@ impl Front {
                     no_touch: client.no_touch,
                     batched: (client.batched_turn == self.turn).then_some(client.batched_target),
                 };
+                if command.spec.has(flag::BLOCKING) {
+                    let number = command.number;
+                    return self.dispatch_blocking(conn, number, &asker, args);
+                }
                 if !client.slots.is_empty() || client.reply_mode != ReplyMode::On {
                     let number = command.number;
                     return self.dispatch_aside(number, &asker, args);

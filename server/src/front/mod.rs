@@ -5,6 +5,7 @@
 
 mod accept;
 pub(crate) mod ahead;
+mod blocked;
 mod client;
 mod clients;
 mod deliver;
@@ -17,6 +18,7 @@ mod transaction;
 mod turn;
 mod watch;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tessera_core::resp::Parser;
@@ -24,6 +26,8 @@ use tessera_io::ConnId;
 use tessera_shards::coordinator::Engine;
 use tessera_shards::mesh::Batch;
 use tessera_shards::shard::{Settings, Shard};
+
+pub(crate) use blocked::End;
 
 pub use accept::{MAXCLIENTS_ERROR, PROTECTED_ERROR, Verdict};
 pub use client::{Client, ReplyMode};
@@ -48,6 +52,8 @@ pub struct Front {
     pub clients: Clients,
     /// The configuration as this shard last received it.
     pub config: Arc<Config>,
+    /// When those who wait for a key give up, monotonic ns, by claim.
+    pub(crate) deadlines: BTreeMap<(u64, u64), ConnId>,
     /// Who listens to what.
     pub subscriptions: Subscriptions,
     /// Subscriptions made so far.
@@ -108,6 +114,7 @@ impl Front {
             shared,
             engine,
             clients: Clients::default(),
+            deadlines: BTreeMap::new(),
             subscriptions: Subscriptions::default(),
             subscriptions_made: 0,
             config,

@@ -106,6 +106,7 @@ impl Front {
             self.deliver_local();
         }
         self.engine.shard.collect_garbage();
+        self.end_overdue();
         let is_tick = self.now_ns >= self.next_tick_ns;
         if is_tick {
             self.next_tick_ns = self.now_ns + TICK_NS;
@@ -141,10 +142,20 @@ impl Front {
         if !self.shared.mesh.doze(self.id) {
             return Wait::Never;
         }
-        if shard.wants_expiry() || (self.config.idle_timeout_s > 0 && !self.clients.is_empty()) {
-            Wait::Until(self.next_tick_ns)
+        let wants_tick =
+            shard.wants_expiry() || (self.config.idle_timeout_s > 0 && !self.clients.is_empty());
+        let tick_ns = if wants_tick {
+            self.next_tick_ns
         } else {
-            Wait::Forever
+            u64::MAX
+        };
+        let deadline_ns = self
+            .deadlines
+            .first_key_value()
+            .map_or(u64::MAX, |(key, _)| key.0);
+        match tick_ns.min(deadline_ns) {
+            u64::MAX => Wait::Forever,
+            until => Wait::Until(until),
         }
     }
 

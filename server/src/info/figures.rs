@@ -84,6 +84,7 @@ impl Front {
         };
         let mut of_clients = ClientFigures {
             count: self.clients.len() as u64,
+            blocked: self.blocked_clients() as u64,
             ..ClientFigures::default()
         };
         for client in self.clients.iter() {

@@ -173,11 +173,9 @@ fn clients(text: &mut Text, node: &Node, shards: &[Figures]) {
         "client_recent_max_output_buffer",
         max(|figures| figures.clients.output_bytes_max),
     );
-    text.zeros(&[
-        "blocked_clients",
-        "tracking_clients",
-        "clients_in_timeout_table",
-    ]);
+    let sum = |figure: fn(&Figures) -> u64| shards.iter().map(figure).sum::<u64>();
+    text.line("blocked_clients", sum(|figures| figures.clients.blocked));
+    text.zeros(&["tracking_clients", "clients_in_timeout_table"]);
 }
 
 fn ratio(part: u64, whole: u64) -> f64 {

@@ -30,6 +30,7 @@ fn tcp(address: &SocketAddr) -> String {
 fn flags(client: &Client) -> String {
     let set = [
         (client.closing, 'c'),
+        (client.blocked.is_some(), 'b'),
         (client.listens.is_some(), 'P'),
         (client.transaction.is_some(), 'x'),
         (matches!(client.peer, Peer::Unix { .. }), 'U'),

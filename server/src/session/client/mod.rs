@@ -3,6 +3,7 @@
 mod kill;
 mod line;
 mod list;
+mod unblock;
 
 use tessera_shards::command::Spec;
 use tessera_shards::command::spec::{category, flag};
@@ -37,7 +38,7 @@ pub(super) const ROWS: &[(Spec, SessionFn)] = &[(
     |session, args| container::run(session, args, "client", &SUBCOMMANDS),
 )];
 
-const SUBCOMMANDS: [(Spec, SessionFn); 13] = [
+const SUBCOMMANDS: [(Spec, SessionFn); 14] = [
     (
         Spec {
             name: "id",
@@ -145,6 +146,18 @@ const SUBCOMMANDS: [(Spec, SessionFn); 13] = [
             ..BASE
         },
         cmd_no_touch,
+    ),
+    (
+        Spec {
+            name: "unblock",
+            arity: -3,
+            flags: flag::ADMIN | flag::NOSCRIPT | flag::LOADING | flag::STALE,
+            since: "5.0.0",
+            summary: "Ends another client's waiting for a key.",
+            complexity: "O(N) with N clients",
+            ..BASE
+        },
+        unblock::cmd_unblock,
     ),
     (
         Spec {

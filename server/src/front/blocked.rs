@@ -1,0 +1,276 @@
+//! Clients that wait for a key: their time, and how it ends.
+//!
+//! The claim of a waiting command decides who answers: an owner whose key got something, or this connection because the time is over, the client was
+//! unblocked or has gone. Whoever comes second does nothing.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tessera_core::number::{parse_double, parse_i64};
+use tessera_core::resp::Proto;
+use tessera_io::ConnId;
+use tessera_shards::coordinator::{Asker, Claim, Submitted};
+
+use crate::front::Front;
+use crate::front::client::Slot;
+
+/// How long until the end of a claim is tried again that an owner holds for a moment, ns.
+const AGAIN_NS: u64 = 1_000_000;
+const NS_PER_MS: u64 = 1_000_000;
+
+/// A client that waits.
+#[derive(Debug)]
+pub(crate) struct Blocked {
+    /// The slot of the reply.
+    seq: u32,
+    claim: Claim,
+    /// When its time is over, monotonic ns.
+    deadline_ns: Option<u64>,
+    /// The command.
+    number: u16,
+}
+
+/// How the waiting ends if nothing came.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum End {
+    /// As when the time is over.
+    Timeout,
+    /// With an error.
+    Error,
+}
+
+impl Front {
+    /// A command that waits if it finds nothing.
+    #[cold]
+    pub(super) fn dispatch_blocking(
+        &mut self,
+        conn: ConnId,
+        number: u16,
+        asker: &Asker,
+        args: &[&[u8]],
+    ) {
+        let turn = self.turn;
+        let id = self.shared.next_claim.fetch_add(1, Ordering::Relaxed);
+        let claim = Claim::new(id);
+        let name = self
+            .shared
+            .registry
+            .get(number)
+            .map_or("", |command| command.spec.name);
+        let timeout_ms = timeout_ms(name, args);
+        let Some(client) = self.clients.get_mut(conn) else {
+            return;
+        };
+        let is_muted = super::dispatch::mute(client);
+        let seq = client.next_seq();
+        client.slots.push_back(if is_muted {
+            Slot::Muted
+        } else {
+            Slot::Waiting(number)
+        });
+        let deadline_ns = timeout_ms
+            .filter(|ms| *ms > 0)
+            .map(|ms| self.now_ns.saturating_add(ms.saturating_mul(NS_PER_MS)));
+        client.blocked = Some(Box::new(Blocked {
+            seq,
+            claim: claim.clone(),
+            deadline_ns,
+            number,
+        }));
+        client.is_waiting = true;
+        if let Some(at_ns) = deadline_ns {
+            self.deadlines.insert((at_ns, id), conn);
+        }
+        let mut reply = Vec::new();
+        match self
+            .engine
+            .submit_blocking(number, asker, args, claim, &mut reply)
+        {
+            Submitted::Done => self.unblock(conn, seq, &reply),
+            Submitted::Batched(target) => {
+                if let Some(client) = self.clients.get_mut(conn) {
+                    client.batched_turn = turn;
+                    client.batched_target = target;
+                }
+            }
+            Submitted::Waiting => {}
+        }
+    }
+
+    /// The reply to a waiting command is here.
+    fn unblock(&mut self, conn: ConnId, seq: u32, reply: &[u8]) {
+        self.end_waiting(conn);
+        let Some(client) = self.clients.get_mut(conn) else {
+            return;
+        };
+        let command = client.fill(seq, reply);
+        if reply.first() == Some(&b'-')
+            && let Some(command) = command
+        {
+            self.counters.errors += 1;
+            self.tally.fail(command, &reply[1..]);
+        }
+        self.mark_dirty(conn);
+    }
+
+    /// The client waits no more, and goes on with what it has sent meanwhile.
+    fn end_waiting(&mut self, conn: ConnId) -> Option<Box<Blocked>> {
+        let client = self.clients.get_mut(conn)?;
+        let blocked = client.blocked.take()?;
+        client.is_waiting = false;
+        if client.stalled {
+            self.held.push(conn);
+        }
+        if let Some(at_ns) = blocked.deadline_ns {
+            self.deadlines.remove(&(at_ns, blocked.claim.id()));
+        }
+        Some(blocked)
+    }
+
+    /// A reply for this slot has come from an owner. Says whether it is that of a waiting command.
+    #[cold]
+    pub(super) fn blocked_answered(&mut self, conn: ConnId, seq: u32, reply: &[u8]) -> bool {
+        let is_its = |client: &&crate::front::Client| {
+            client
+                .blocked
+                .as_ref()
+                .is_some_and(|blocked| blocked.seq == seq)
+        };
+        if self.clients.get(conn).filter(is_its).is_none() {
+            return false;
+        }
+        let id = self
+            .clients
+            .get(conn)
+            .and_then(|client| client.blocked.as_ref())
+            .map(|blocked| blocked.claim.id());
+        self.unblock(conn, seq, reply);
+        // Other owners may have it among those who wait.
+        if let Some(id) = id {
+            self.tell_forget(conn, id);
+        }
+        true
+    }
+
+    /// Ends the waiting of those whose time is over.
+    pub(super) fn end_overdue(&mut self) {
+        while let Some((&(at_ns, id), &conn)) = self.deadlines.first_key_value() {
+            if at_ns > self.now_ns {
+                return;
+            }
+            self.deadlines.remove(&(at_ns, id));
+            if !self.end_blocked(conn, End::Timeout) {
+                // An owner is about to answer, or found nothing after all.
+                let again = self.now_ns + AGAIN_NS;
+                if let Some(client) = self.clients.get_mut(conn)
+                    && let Some(blocked) = &mut client.blocked
+                {
+                    blocked.deadline_ns = Some(again);
+                    self.deadlines.insert((again, id), conn);
+                }
+            }
+        }
+    }
+
+    /// Ends a client's waiting. Says no if it does not wait, or if it is being answered at this moment.
+    pub(crate) fn end_blocked(&mut self, conn: ConnId, end: End) -> bool {
+        let Some(client) = self.clients.get_mut(conn) else {
+            return false;
+        };
+        let proto = client.proto;
+        let Some(blocked) = &client.blocked else {
+            return false;
+        };
+        if !blocked.claim.take() {
+            return false;
+        }
+        let (seq, id, number) = (blocked.seq, blocked.claim.id(), blocked.number);
+        let name = self
+            .shared
+            .registry
+            .get(number)
+            .map_or("", |command| command.spec.name);
+        let reply: &[u8] = match end {
+            End::Error => b"-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n",
+            End::Timeout => nothing(name, proto),
+        };
+        self.unblock(conn, seq, reply);
+        self.tell_forget(conn, id);
+        true
+    }
+
+    /// A client that waits has gone.
+    pub(super) fn forget_blocked(&mut self, conn: ConnId) {
+        if let Some(blocked) = self.end_waiting(conn) {
+            // An owner that has the claim already has answered; its reply goes nowhere, as one does that was sent to a broken connection.
+            _ = blocked.claim.take();
+            self.tell_forget(conn, blocked.claim.id());
+        }
+    }
+
+    fn tell_forget(&mut self, conn: ConnId, id: u64) {
+        for target in 0..self.shared.mesh.shards() {
+            self.tell(
+                conn,
+                target,
+                Arc::new(move |front: &mut Front, _: &mut Vec<u8>| front.engine.forget_waiter(id)),
+            );
+        }
+    }
+
+    /// Number of clients of this shard that wait.
+    #[must_use]
+    pub fn blocked_clients(&self) -> usize {
+        self.clients
+            .iter()
+            .filter(|client| client.blocked.is_some())
+            .count()
+    }
+}
+
+/// What a blocking command replies when its time is over.
+fn nothing(name: &str, proto: Proto) -> &'static [u8] {
+    match proto {
+        Proto::Resp3 => b"_\r\n",
+        Proto::Resp2 if matches!(name, "blmove" | "brpoplpush") => b"$-1\r\n",
+        Proto::Resp2 => b"*-1\r\n",
+    }
+}
+
+/// How long a blocking command may wait, 0 for ever. `None`: the command does not say, or says it wrong, which it will complain about itself.
+fn timeout_ms(name: &str, args: &[&[u8]]) -> Option<u64> {
+    let seconds = match name {
+        "xread" | "xreadgroup" => {
+            let at = args
+                .iter()
+                .position(|arg| arg.eq_ignore_ascii_case(b"block"))?;
+            return u64::try_from(parse_i64(args.get(at + 1)?)?).ok();
+        }
+        "blmpop" | "bzmpop" => args.get(1)?,
+        _ => args.last()?,
+    };
+    let ms = (parse_double(seconds)? * 1000.0).ceil();
+    (ms.is_finite() && ms >= 0.0).then_some(ms as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::timeout_ms;
+
+    #[test]
+    fn where_each_says_how_long() {
+        let ms = |line: &str| {
+            let args: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
+            timeout_ms(std::str::from_utf8(args[0]).unwrap(), &args)
+        };
+        assert_eq!(ms("blpop a b 0"), Some(0));
+        assert_eq!(ms("brpop a 0.0001"), Some(1));
+        assert_eq!(ms("blmove a b left right 1.5"), Some(1500));
+        assert_eq!(ms("blmpop 2 1 a left"), Some(2000));
+        assert_eq!(ms("xread count 1 block 70 streams s $"), Some(70));
+        assert_eq!(ms("xread streams s $"), None);
+        assert_eq!(ms("blpop a x"), None);
+        assert_eq!(ms("blpop a -1"), None);
+        assert_eq!(ms("blpop a inf"), None);
+    }
+}
