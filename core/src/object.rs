@@ -5,6 +5,8 @@ use std::fmt;
 use crate::entry::size_class;
 use crate::hash::Hash;
 use crate::zset::Zset;
+use crate::list::List;
+use crate::listpack::Item;
 
 /// A collection.
 #[derive(Clone)]
@@ -13,6 +15,8 @@ pub enum Object {
     Hash(Hash),
     /// Members with scores.
     Zset(Zset),
+    /// Elements in order.
+    List(List),
 }
 
 impl Object {
@@ -22,6 +26,7 @@ impl Object {
         match self {
             Self::Hash(_) => "hash",
             Self::Zset(_) => "zset",
+            Self::List(_) => "list",
         }
     }
 
@@ -31,6 +36,7 @@ impl Object {
         match self {
             Self::Hash(hash) => hash.encoding(),
             Self::Zset(zset) => zset.encoding(),
+            Self::List(list) => list.encoding(),
         }
     }
 
@@ -40,6 +46,7 @@ impl Object {
         match self {
             Self::Hash(hash) => hash.len(),
             Self::Zset(zset) => zset.len(),
+            Self::List(list) => list.len(),
         }
     }
 
@@ -56,7 +63,24 @@ impl Object {
             + match self {
                 Self::Hash(hash) => hash.heap_bytes(),
                 Self::Zset(zset) => zset.heap_bytes(),
+                Self::List(list) => list.heap_bytes(),
             }
+    }
+
+    /// Calls `visit` for every element that SORT sorts: those of a list in order, the members of a set in any, those of a sorted set by score.
+    /// Says whether this type can be sorted.
+    pub fn each_sortable(&self, visit: &mut dyn FnMut(Item<'_>)) -> bool {
+        match self {
+            Self::List(list) => {
+                list.iter().for_each(visit);
+                true
+            }
+            Self::Zset(zset) => {
+                zset.iter().for_each(|(member, _)| visit(member));
+                true
+            }
+            Self::Hash(_) => false,
+        }
     }
 
     /// Frees up to about `elements` elements and says whether that was all. For collections that are too large to be dropped at once.
@@ -64,6 +88,7 @@ impl Object {
         match self {
             Self::Hash(hash) => hash.free_some(elements),
             Self::Zset(zset) => zset.free_some(elements),
+            Self::List(list) => list.free_some(elements),
         }
     }
 }
@@ -139,3 +164,4 @@ macro_rules! collection {
 
 collection!(Hash, Hash);
 collection!(Zset, Zset);
+collection!(List, List);

@@ -11,6 +11,8 @@
 //! ```
 //! Behind it stands the element's length so far in groups of seven bits, the highest first, with bit 7 in all groups but the first.
 
+use smallvec::{Array, SmallVec};
+
 use crate::number::parse_i64;
 
 /// The end of a listpack.
@@ -19,6 +21,41 @@ pub(super) const END: u8 = 0xFF;
 const INTEGER_BYTES_MAX: usize = 20;
 /// The longest string with a two-byte head.
 const MEDIUM_BYTES_MAX: usize = 4095;
+
+/// A buffer that elements are written to.
+pub(super) trait Bytes {
+    fn count(&self) -> usize;
+    fn put(&mut self, bytes: &[u8]);
+    fn put_one(&mut self, byte: u8);
+}
+
+impl Bytes for Vec<u8> {
+    fn count(&self) -> usize {
+        self.len()
+    }
+
+    fn put(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
+
+    fn put_one(&mut self, byte: u8) {
+        self.push(byte);
+    }
+}
+
+impl<A: Array<Item = u8>> Bytes for SmallVec<A> {
+    fn count(&self) -> usize {
+        self.len()
+    }
+
+    fn put(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
+
+    fn put_one(&mut self, byte: u8) {
+        self.push(byte);
+    }
+}
 
 /// An element as it lies in a listpack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,34 +103,34 @@ impl<'a> Item<'a> {
     }
 
     /// Appends the whole element.
-    pub(super) fn write(self, out: &mut Vec<u8>) {
-        let start = out.len();
+    pub(super) fn write(self, out: &mut impl Bytes) {
+        let start = out.count();
         match self {
             Self::Int(number) => write_integer(number, out),
             Self::Bytes(bytes) => {
                 let length = bytes.len();
                 if length < 64 {
-                    out.push(0x80 | length as u8);
+                    out.put_one(0x80 | length as u8);
                 } else if length <= MEDIUM_BYTES_MAX {
-                    out.extend_from_slice(&[0xE0 | (length >> 8) as u8, length as u8]);
+                    out.put(&[0xE0 | (length >> 8) as u8, length as u8]);
                 } else {
-                    out.push(0xF0);
-                    out.extend_from_slice(&(length as u32).to_le_bytes());
+                    out.put_one(0xF0);
+                    out.put(&(length as u32).to_le_bytes());
                 }
-                out.extend_from_slice(bytes);
+                out.put(bytes);
             }
         }
-        write_back_length(out.len() - start, out);
+        write_back_length(out.count() - start, out);
     }
 }
 
-fn write_integer(number: i64, out: &mut Vec<u8>) {
+fn write_integer(number: i64, out: &mut impl Bytes) {
     let bytes = number.to_le_bytes();
     match number {
-        0..=127 => out.push(number as u8),
+        0..=127 => out.put_one(number as u8),
         -4096..=4095 => {
             let bits = (number as u16) & 0x1FFF;
-            out.extend_from_slice(&[0xC0 | (bits >> 8) as u8, bits as u8]);
+            out.put(&[0xC0 | (bits >> 8) as u8, bits as u8]);
         }
         -32_768..=32_767 => write_wide(0xF1, &bytes[..2], out),
         -8_388_608..=8_388_607 => write_wide(0xF2, &bytes[..3], out),
@@ -102,9 +139,9 @@ fn write_integer(number: i64, out: &mut Vec<u8>) {
     }
 }
 
-fn write_wide(head: u8, bytes: &[u8], out: &mut Vec<u8>) {
-    out.push(head);
-    out.extend_from_slice(bytes);
+fn write_wide(head: u8, bytes: &[u8], out: &mut impl Bytes) {
+    out.put_one(head);
+    out.put(bytes);
 }
 
 /// Bytes that the length of `body` bytes takes behind an element.
@@ -119,11 +156,11 @@ pub(super) const fn back_length_bytes(body: usize) -> usize {
     }
 }
 
-fn write_back_length(body: usize, out: &mut Vec<u8>) {
+fn write_back_length(body: usize, out: &mut impl Bytes) {
     let groups = back_length_bytes(body);
     for group in (0..groups).rev() {
         let bits = (body >> (7 * group)) as u8 & 0x7F;
-        out.push(if group + 1 == groups {
+        out.put_one(if group + 1 == groups {
             bits
         } else {
             bits | 0x80

@@ -5,12 +5,16 @@
 
 use std::fmt;
 
+use smallvec::SmallVec;
+
 use super::element::{self, END, Item};
 
 /// Bytes of the header.
 const HEADER_BYTES: usize = 6;
 /// The header's count from which on the elements have to be counted.
 const COUNT_UNKNOWN: u16 = u16::MAX;
+/// Elements being put in the middle that need no allocation on their way.
+const FRESH_BYTES: usize = 128;
 
 /// A sequence of elements in one block.
 #[derive(Clone, PartialEq, Eq)]
@@ -263,15 +267,48 @@ impl Listpack {
         self.len()
     }
 
+    /// Puts elements in place of the bytes from `start` to `end`, which are `removed` elements.
     fn splice(&mut self, start: usize, end: usize, removed: usize, items: &[Item<'_>]) {
         let count = self.count() - removed + items.len();
-        let mut fresh = Vec::new();
+        let mut fresh: SmallVec<[u8; FRESH_BYTES]> = SmallVec::new();
         items.iter().for_each(|item| item.write(&mut fresh));
-        self.bytes.splice(start..end, fresh);
+        let (old_len, fresh_end) = (self.bytes.len(), start + fresh.len());
+        if fresh_end > end {
+            self.bytes.resize(old_len + (fresh_end - end), 0);
+        }
+        self.bytes.copy_within(end..old_len, fresh_end);
+        self.bytes.truncate(fresh_end + (old_len - end));
+        self.bytes[start..fresh_end].copy_from_slice(&fresh);
         self.set_header(count);
         if self.bytes.capacity() > 2 * self.bytes.len() + 64 {
             self.bytes.shrink_to_fit();
         }
+    }
+
+    /// Cuts off the elements from `pos` on, before which there are `kept`, and returns them. O(bytes cut off).
+    #[must_use]
+    pub fn split_off(&mut self, pos: Pos, kept: usize) -> Self {
+        let cut = self.count() - kept;
+        let mut bytes = Vec::with_capacity(HEADER_BYTES + self.bytes.len() - pos.0);
+        bytes.extend_from_slice(&[0; HEADER_BYTES]);
+        bytes.extend_from_slice(&self.bytes[pos.0..]);
+        let mut tail = Self { bytes };
+        tail.set_header(cut);
+        self.bytes.truncate(pos.0);
+        self.bytes.push(END);
+        self.set_header(kept);
+        if self.bytes.capacity() > 2 * self.bytes.len() + 64 {
+            self.bytes.shrink_to_fit();
+        }
+        tail
+    }
+
+    /// Appends all elements of another one. O(its bytes).
+    pub fn append(&mut self, other: &Self) {
+        let count = self.count() + other.count();
+        self.bytes.pop();
+        self.bytes.extend_from_slice(&other.bytes[HEADER_BYTES..]);
+        self.set_header(count);
     }
 
     /// Gives back what the buffer has beyond its bytes.

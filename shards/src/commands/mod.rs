@@ -5,6 +5,7 @@ mod container;
 pub mod generic;
 pub mod hashes;
 mod lifetime;
+pub mod lists;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
@@ -15,4 +16,4 @@ pub mod strings;
 use crate::command::KeyspaceRow;
 
 /// The tables of all families.
-pub const FAMILIES: &[&[KeyspaceRow]] = &[strings::ROWS, generic::ROWS, hashes::ROWS];
+pub const FAMILIES: &[&[KeyspaceRow]] = &[strings::ROWS, generic::ROWS, hashes::ROWS, lists::ROWS];

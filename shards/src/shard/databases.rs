@@ -6,6 +6,7 @@
 use std::rc::{Rc, Weak};
 
 use tessera_core::entry::Entry;
+use tessera_core::object::Object;
 use tessera_core::table::{DropSlices, Table, WalkId, WalkSink};
 
 use crate::shard::Shard;
@@ -114,6 +115,13 @@ impl Shard {
             .is_some_and(|object| object.len() > FREED_AT_ONCE)
         {
             self.detached.collections.push(entry);
+        }
+    }
+
+    /// Frees a collection that is under no key any more, at once or, if it is large, in slices.
+    pub fn discard_object(&mut self, object: Object) {
+        if object.len() > FREED_AT_ONCE {
+            self.discard(Entry::with_object(b"", object, None));
         }
     }
 

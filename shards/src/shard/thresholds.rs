@@ -1,5 +1,6 @@
 //! Up to where collections stay packed: the directives `*-max-listpack-*` and their kin.
 
+use tessera_core::list::ListLimits;
 use tessera_core::object::PackLimits;
 
 use super::Shard;
@@ -59,6 +60,12 @@ impl Shard {
             value_bytes_max: thresholds.hash_value_bytes_max,
             seed: self.hash_seed(),
         }
+    }
+
+    /// Up to where a list stays packed, and how large its blocks are.
+    #[must_use]
+    pub fn list_limits(&self) -> ListLimits {
+        ListLimits::of(self.settings.thresholds.list_size)
     }
 
     /// Up to where a sorted set stays packed.

@@ -48,7 +48,7 @@ const READS: &[KeySpec] = &[KeySpec::range(access::RO | access::ACCESS, 1, 0, 1)
 const WRITES: u32 = flag::WRITE | flag::DENYOOM | flag::FAST;
 
 /// Replies with an element.
-fn reply_item(reply: &mut Reply<'_>, item: Item<'_>) {
+pub(crate) fn reply_item(reply: &mut Reply<'_>, item: Item<'_>) {
     match item {
         Item::Int(number) => reply.bulk_integer(number),
         Item::Bytes(bytes) => reply.bulk(bytes),
