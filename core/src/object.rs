@@ -4,9 +4,9 @@ use std::fmt;
 
 use crate::entry::size_class;
 use crate::hash::Hash;
-use crate::zset::Zset;
 use crate::list::List;
 use crate::listpack::Item;
+use crate::zset::Zset;
 
 /// A collection.
 #[derive(Clone)]

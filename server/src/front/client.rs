@@ -106,6 +106,8 @@ pub struct Client {
     pub(crate) execs: VecDeque<Exec>,
     /// Its next command waits for a transaction that runs.
     pub(crate) is_waiting: bool,
+    /// Its next command waits for all replies: a command is under way that may turn out to need keys which no argument names.
+    pub(crate) is_open: bool,
     /// Whether some shard watches keys for it.
     pub(crate) is_watching: bool,
     /// The keys it watches, with their databases.
@@ -163,6 +165,7 @@ impl Client {
             transaction: None,
             execs: VecDeque::new(),
             is_waiting: false,
+            is_open: false,
             is_watching: false,
             watched: Vec::new(),
             dirty: false,
@@ -190,6 +193,7 @@ impl Client {
         self.out.len() + self.side.len() <= OUTPUT_BYTES_MAX
             && self.slots.len() < self.in_flight_max
             && !self.is_waiting
+            && !self.is_open
     }
 
     /// Whether nothing more will come for this client, so that the connection can end once `out` has left.
@@ -200,6 +204,7 @@ impl Client {
     /// Drops all replies, those to come too.
     pub(crate) fn forget_replies(&mut self) {
         self.first_seq = self.next_seq();
+        self.is_open = false;
         self.slots.clear();
         self.side.clear();
         self.out.clear();
@@ -264,6 +269,7 @@ impl Client {
             self.pop_slot();
         }
         if self.slots.is_empty() {
+            self.is_open = false;
             self.side.clear();
             if self.side.capacity() > SIDE_BYTES_KEPT {
                 self.side = Vec::new();

@@ -83,9 +83,10 @@ impl Front {
                     let number = command.number;
                     return self.dispatch_blocking(conn, number, &asker, args);
                 }
+                let is_open = command.spec.open_keys.is_some_and(|open| open(args));
                 if !client.slots.is_empty() || client.reply_mode != ReplyMode::On {
                     let number = command.number;
-                    return self.dispatch_aside(number, &asker, args);
+                    return self.dispatch_aside(number, &asker, args, is_open);
                 }
                 if client.out.capacity() == 0 {
                     client.out = self.buffers.pop().unwrap_or_default();
@@ -105,7 +106,10 @@ impl Front {
                             self.dirty.push(conn);
                         }
                     }
-                    submitted => await_reply(client, command.number, submitted, self.turn, false),
+                    submitted => {
+                        await_reply(client, command.number, submitted, self.turn, false);
+                        client.is_open |= is_open;
+                    }
                 }
             }
             Run::Session(run) => {
@@ -128,7 +132,7 @@ impl Front {
     }
 
     /// A keyspace command whose reply has to wait for earlier ones, or is not wanted.
-    fn dispatch_aside(&mut self, number: u16, asker: &Asker, args: &[&[u8]]) {
+    fn dispatch_aside(&mut self, number: u16, asker: &Asker, args: &[&[u8]], is_open: bool) {
         let mut bytes = std::mem::take(&mut self.scratch);
         bytes.clear();
         let submitted = self.engine.submit(number, asker, args, &mut bytes);
@@ -136,6 +140,7 @@ impl Front {
             let is_muted = mute(client);
             if submitted != Submitted::Done {
                 await_reply(client, number, submitted, self.turn, is_muted);
+                client.is_open |= is_open;
             } else {
                 if bytes.first() == Some(&b'-') {
                     self.counters.errors += 1;

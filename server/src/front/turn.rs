@@ -37,6 +37,7 @@ impl Front {
 
     /// Gives this turn's batches their position and carries out the own one.
     pub fn flush(&mut self) {
+        self.engine.submit_again();
         let must_be_together = self.engine.take_spans();
         let own = self.take_batch(self.id);
         if must_be_together {

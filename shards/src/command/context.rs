@@ -23,6 +23,10 @@ pub struct Cx<'a> {
     pub db: usize,
     /// Where the reply goes, in the protocol of the connection.
     pub reply: Reply<'a>,
+    /// Which keys that no argument names are at hand; asked by `reaches`.
+    pub reach: &'a dyn Fn(&[u8]) -> bool,
+    /// Keys that the function needs before it can run: see `reaches`.
+    pub missing: Vec<Box<[u8]>>,
     /// Set by a command that goes on in slices; its reply then comes from the task, and nothing may be written to `reply`.
     pub task: Option<Box<dyn Task>>,
     /// Whether the command may wait: not in a transaction or a script, where a blocking command that finds nothing replies as if its time
@@ -33,6 +37,16 @@ pub struct Cx<'a> {
 }
 
 impl Cx<'_> {
+    /// Whether a key that no argument names may be looked at. If not, it is noted as missing: what the function writes is dropped, and it runs again
+    /// from the start when the key is here. So it asks for all such keys before it changes anything, and then returns if one is missing.
+    pub fn reaches(&mut self, key: &[u8]) -> bool {
+        let is_here = (self.reach)(key);
+        if !is_here {
+            self.missing.push(key.into());
+        }
+        is_here
+    }
+
     /// Replies that the key holds another type.
     #[cold]
     pub fn wrong_type(&mut self) {

@@ -24,10 +24,14 @@ impl Spec {
     #[must_use]
     pub fn keys_of(&self, args: &[&[u8]]) -> KeyPlaces {
         let mut places = KeyPlaces::new();
-        for rule in self.resolve(args).keys {
+        let spec = self.resolve(args);
+        for rule in spec.keys {
             if rule.access & access::NOT_KEY == 0 {
                 rule.collect(args, &mut places);
             }
+        }
+        if let Some(find) = spec.find_keys {
+            find(args, &mut places);
         }
         places
     }

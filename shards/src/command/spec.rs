@@ -3,6 +3,8 @@
 //! One row per command, in the table of its family; COMMAND, ACL, the router and the dispatch read these rows
 //! and nothing else. A row's facts are those of Redis (`COMMAND INFO`, `COMMAND DOCS`).
 
+use crate::command::KeyPlaces;
+
 /// A set of `Flag`s or categories as bits.
 pub type Bits = u32;
 
@@ -280,7 +282,14 @@ pub struct Spec {
     pub complexity: &'static str,
     /// Subcommands, if it is a container.
     pub subcommands: &'static [Spec],
+    /// Finds the keys that no rule of `keys` can express.
+    pub find_keys: Option<FindKeys>,
+    /// Whether a request may turn out to need keys that no argument names.
+    pub open_keys: Option<fn(&[&[u8]]) -> bool>,
 }
+
+/// Adds the keys of a request to those that the rules have found.
+pub type FindKeys = fn(&[&[u8]], &mut KeyPlaces);
 
 impl Spec {
     /// A row to fill with `..Spec::NONE`.
@@ -296,6 +305,8 @@ impl Spec {
         summary: "",
         complexity: "",
         subcommands: &[],
+        find_keys: None,
+        open_keys: None,
     };
 
     /// Whether a request with this many arguments (the name included) may run.

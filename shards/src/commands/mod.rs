@@ -11,9 +11,16 @@ mod model;
 #[cfg(test)]
 mod rig;
 mod scan_options;
+pub mod sorting;
 pub mod strings;
 
 use crate::command::KeyspaceRow;
 
 /// The tables of all families.
-pub const FAMILIES: &[&[KeyspaceRow]] = &[strings::ROWS, generic::ROWS, hashes::ROWS, lists::ROWS];
+pub const FAMILIES: &[&[KeyspaceRow]] = &[
+    strings::ROWS,
+    generic::ROWS,
+    hashes::ROWS,
+    lists::ROWS,
+    sorting::ROWS,
+];

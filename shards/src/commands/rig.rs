@@ -59,6 +59,8 @@ impl Rig {
             shard: &mut self.shard,
             db: self.db,
             reply: Reply::new(&mut out, self.proto),
+            reach: &|_| true,
+            missing: Vec::new(),
             task: None,
             may_block: false,
             waits_for: None,

@@ -32,7 +32,7 @@ pub(super) struct Waiters {
 }
 
 /// What a blocking command came to.
-pub(super) enum Outcome {
+pub(super) enum Found {
     /// It has a reply.
     Replied(Vec<u8>),
     /// It waits for these keys.
@@ -77,26 +77,26 @@ impl<X> Engine<X> {
             return Submitted::Waiting;
         }
         match self.run_blocking(&parked) {
-            Outcome::Replied(reply) => {
+            Found::Replied(reply) => {
                 out.extend_from_slice(&reply);
                 self.serve_ready();
                 Submitted::Done
             }
-            Outcome::Waits(keys) => {
+            Found::Waits(keys) => {
                 self.wait_for(&parked, &keys);
                 Submitted::Waiting
             }
-            Outcome::Gone => Submitted::Waiting,
+            Found::Gone => Submitted::Waiting,
         }
     }
 
     /// Runs a blocking command once.
-    pub(super) fn run_blocking(&mut self, parked: &Parked) -> Outcome {
+    pub(super) fn run_blocking(&mut self, parked: &Parked) -> Found {
         let Some(claim) = &parked.claim else {
-            return Outcome::Gone;
+            return Found::Gone;
         };
         if !claim.take() {
-            return Outcome::Gone;
+            return Found::Gone;
         }
         self.shard.no_touch = parked.head.no_touch;
         let mut reply = Vec::new();
@@ -104,6 +104,8 @@ impl<X> Engine<X> {
             shard: &mut self.shard,
             db: parked.head.db,
             reply: Reply::new(&mut reply, parked.head.proto),
+            reach: &|_| true,
+            missing: Vec::new(),
             task: None,
             may_block: true,
             waits_for: None,
@@ -112,9 +114,9 @@ impl<X> Engine<X> {
         match cx.waits_for.take() {
             Some(keys) => {
                 claim.give_back();
-                Outcome::Waits(keys)
+                Found::Waits(keys)
             }
-            None => Outcome::Replied(reply),
+            None => Found::Replied(reply),
         }
     }
 
@@ -199,12 +201,12 @@ impl<X> Engine<X> {
                 continue;
             }
             match self.run_blocking(&parked) {
-                Outcome::Replied(reply) => {
+                Found::Replied(reply) => {
                     self.forget_waiter(claim);
                     self.answer(parked.head.origin, &reply);
                 }
-                Outcome::Waits(_) => return,
-                Outcome::Gone => self.forget_waiter(claim),
+                Found::Waits(_) => return,
+                Found::Gone => self.forget_waiter(claim),
             }
         }
     }

@@ -6,8 +6,9 @@
 use smallvec::{SmallVec, smallvec};
 use tessera_core::number::parse_i64;
 
-use crate::coordinator::blocking::Outcome;
+use crate::coordinator::blocking::Found;
 use crate::coordinator::engine::{Asker, Engine, Submitted, distinct};
+use crate::coordinator::further::Outcome;
 use crate::coordinator::program::TOUCHED;
 use crate::coordinator::route::{Places, owner};
 use crate::coordinator::work::{Job, Parked};
@@ -21,6 +22,8 @@ pub(super) struct Borrow {
     taken: Vec<Loan>,
     /// Whether a watched key had been touched: then nothing runs.
     touched: bool,
+    /// All its keys in order, for one that may find more of them missing.
+    lent: Vec<Box<[u8]>>,
 }
 
 /// Keys of one owner, borrowed under one lock. The coordinator's own keys are not in the list: they stay in its table.
@@ -43,7 +46,7 @@ pub(super) struct Place {
 }
 
 /// The databases that a command touches: COPY is the one that names a second.
-fn databases(args: &[&[u8]], db: usize, count: usize) -> SmallVec<[usize; 2]> {
+pub(super) fn databases(args: &[&[u8]], db: usize, count: usize) -> SmallVec<[usize; 2]> {
     let named = args
         .windows(2)
         .skip(3)
@@ -89,18 +92,29 @@ impl<X> Engine<X> {
     }
 
     /// Asks every owner for its share of the keys, in one position.
-    fn send_takes(&mut self, job: Job, keys: Vec<Box<[u8]>>, dbs: &SmallVec<[usize; 2]>) {
+    pub(super) fn send_takes(
+        &mut self,
+        job: Job,
+        keys: Vec<Box<[u8]>>,
+        dbs: &SmallVec<[usize; 2]>,
+    ) {
         let watch = job.watcher().map(|watcher| {
             let Job::Program(program) = &job else {
                 return Box::new((watcher, Vec::new()));
             };
             Box::new((watcher, program.1.watched.clone()))
         });
+        let lent = if self.is_open(&job) {
+            keys.clone()
+        } else {
+            Vec::new()
+        };
         let number = self.borrows.insert(Borrow {
             job,
             waiting: 0,
             taken: Vec::new(),
             touched: false,
+            lent,
         });
         let mut shares: Vec<Vec<Box<[u8]>>> = vec![Vec::new(); self.shards];
         for key in keys {
@@ -223,6 +237,7 @@ impl<X> Engine<X> {
             job,
             taken,
             touched,
+            lent,
             ..
         } = ready;
         if touched {
@@ -236,26 +251,35 @@ impl<X> Engine<X> {
             let outcome = self.run_blocking(parked);
             let mut loans = self.pick_up(places);
             match outcome {
-                Outcome::Replied(reply) => self.answer(parked.head.origin, &reply),
-                Outcome::Waits(keys) => {
+                Found::Replied(reply) => self.answer(parked.head.origin, &reply),
+                Found::Waits(keys) => {
                     let wait = Box::new((parked.clone(), keys));
                     loans
                         .iter_mut()
                         .for_each(|loan| loan.wait = Some(wait.clone()));
                 }
-                Outcome::Gone => {}
+                Found::Gone => {}
             }
             return self.give_back(loans);
         }
-        let task = self.run_job(&job);
+        self.lent = lent;
+        let outcome = self.run_job(&job);
+        let lent = std::mem::take(&mut self.lent);
         let loans = self.pick_up(places);
-        match task {
-            Some(task) if task.holds_keys() => self.start_with(job.origin(), task, None, loans),
-            Some(task) => {
+        match outcome {
+            Outcome::Done => self.give_back(loans),
+            Outcome::Task(task) if task.holds_keys() => {
+                self.start_with(job.origin(), task, None, loans);
+            }
+            Outcome::Task(task) => {
                 self.start_with(job.origin(), task, None, Vec::new());
                 self.give_back(loans);
             }
-            None => self.give_back(loans),
+            Outcome::Missing(mut keys) => {
+                keys.extend(lent);
+                self.put_off(job, keys);
+                self.give_back(loans);
+            }
         }
     }
 

@@ -9,8 +9,9 @@ use tessera_core::resp::{Proto, Reply};
 use tessera_io::ConnId;
 
 use crate::command::{Cx, KeyspaceRow, Merge, Spread, Task};
-use crate::coordinator::blocking::{Outcome, Waiters};
+use crate::coordinator::blocking::{Found, Waiters};
 use crate::coordinator::borrow::{Borrow, Loan};
+use crate::coordinator::further::{Outcome, Reach};
 use crate::coordinator::gather::Gather;
 use crate::coordinator::locks::Locks;
 use crate::coordinator::route::{KeyPlan, Places, owner};
@@ -101,6 +102,10 @@ pub struct Engine<X> {
     /// Watched keys that existed when this shard's tables left.
     pub(super) watched_before: Vec<(usize, Box<[u8]>)>,
     pub(super) running: Vec<Running>,
+    /// Jobs that found keys missing, to be submitted again with these.
+    pub(super) again: Vec<(Job, Vec<Box<[u8]>>)>,
+    /// All keys of the borrow that runs, in order, if it has had keys missing.
+    pub(super) lent: Vec<Box<[u8]>>,
     /// What is broken on purpose.
     #[cfg(feature = "sabotage")]
     pub sabotage: Option<Sabotage>,
@@ -130,6 +135,8 @@ impl<X> Engine<X> {
             wholes: Slab::new(),
             watched_before: Vec::new(),
             running: Vec::new(),
+            again: Vec::new(),
+            lent: Vec::new(),
             #[cfg(feature = "sabotage")]
             sabotage: None,
         }
@@ -253,16 +260,20 @@ impl<X> Engine<X> {
             self.park(Job::Command(Parked::new(&head, args)));
             return Submitted::Waiting;
         }
-        match execute(&self.rows, &mut self.shard, &head, args, out) {
-            None => {
+        let reach = Reach {
+            id: self.id,
+            shards: self.shards,
+            locks: &self.locks,
+            lent: &self.lent,
+        };
+        match execute(&self.rows, &mut self.shard, &reach, &head, args, out) {
+            Outcome::Done => {
                 self.serve_ready();
-                Submitted::Done
+                return Submitted::Done;
             }
-            Some(task) => {
-                self.start(&Job::Command(Parked::new(&head, args)), task);
-                Submitted::Waiting
-            }
+            outcome => self.go_on(Job::Command(Parked::new(&head, args)), outcome),
         }
+        Submitted::Waiting
     }
 
     /// Carries out a request of another shard, or one of this shard that was put into its own batch.
@@ -270,8 +281,20 @@ impl<X> Engine<X> {
     pub fn request(&mut self, head: &RequestHead, args: &[&[u8]]) {
         if !self.locks.is_quiet() && self.is_blocked(head, args) {
             self.park(Job::Command(Parked::new(head, args)));
-        } else if let Some(task) = self.run_or_task(head, args) {
-            self.start(&Job::Command(Parked::new(head, args)), task);
+        } else {
+            match self.run_or_task(head, args) {
+                Outcome::Done => {}
+                outcome => self.go_on(Job::Command(Parked::new(head, args)), outcome),
+            }
+        }
+    }
+
+    /// What follows when a job has run that had no lock.
+    pub(super) fn go_on(&mut self, job: Job, outcome: Outcome) {
+        match outcome {
+            Outcome::Done => {}
+            Outcome::Task(task) => self.start(&job, task),
+            Outcome::Missing(keys) => self.put_off(job, keys),
         }
     }
 
@@ -314,38 +337,30 @@ impl<X> Engine<X> {
     }
 
     /// Runs a job and answers it, unless it goes on in slices.
-    pub(super) fn run_job(&mut self, job: &Job) -> Option<Box<dyn Task>> {
+    pub(super) fn run_job(&mut self, job: &Job) -> Outcome {
         match job {
             Job::Command(parked) if parked.claim.is_some() => {
                 match self.run_blocking(parked) {
-                    Outcome::Replied(reply) => self.answer(parked.head.origin, &reply),
-                    Outcome::Waits(keys) => self.wait_for(parked, &keys),
-                    Outcome::Gone => {}
+                    Found::Replied(reply) => self.answer(parked.head.origin, &reply),
+                    Found::Waits(keys) => self.wait_for(parked, &keys),
+                    Found::Gone => {}
                 }
                 self.serve_ready();
-                None
+                Outcome::Done
             }
             Job::Command(parked) => self.run_or_task(&parked.head, &parked.args()),
             Job::Program(program) => {
                 let mut payload = Vec::new();
                 let task = self.begin_program(&program.1, &mut payload);
-                if task.is_none() {
-                    self.answer(program.0, &payload);
-                    self.serve_ready();
+                match task {
+                    Some(task) => Outcome::Task(task),
+                    None => {
+                        self.answer(program.0, &payload);
+                        self.serve_ready();
+                        Outcome::Done
+                    }
                 }
-                task
             }
-        }
-    }
-
-    /// Runs a job without an answer: what is known at once is written to `out`.
-    pub(super) fn begin(&mut self, job: &Job, out: &mut Vec<u8>) -> Option<Box<dyn Task>> {
-        match job {
-            Job::Command(parked) => {
-                let (head, args) = (&parked.head, parked.args());
-                execute(&self.rows, &mut self.shard, head, &args, out)
-            }
-            Job::Program(program) => self.begin_program(&program.1, out),
         }
     }
 
@@ -353,17 +368,14 @@ impl<X> Engine<X> {
     pub(super) fn take_up(&mut self, job: Job) {
         if !self.locks.is_quiet() && self.is_job_blocked(&job) {
             self.park(job);
-        } else if let Some(task) = self.run_job(&job) {
-            self.start(&job, task);
+        } else {
+            let outcome = self.run_job(&job);
+            self.go_on(job, outcome);
         }
     }
 
-    /// Runs a command and answers it, unless it goes on in slices.
-    pub(super) fn run_or_task(
-        &mut self,
-        head: &RequestHead,
-        args: &[&[u8]],
-    ) -> Option<Box<dyn Task>> {
+    /// Runs a command and answers it, unless it goes on in slices or finds keys missing.
+    pub(super) fn run_or_task(&mut self, head: &RequestHead, args: &[&[u8]]) -> Outcome {
         let Engine {
             rows,
             shard,
@@ -372,18 +384,24 @@ impl<X> Engine<X> {
             id,
             ..
         } = self;
-        let mut task = None;
+        let reach = Reach {
+            id: *id,
+            shards: self.shards,
+            locks: &self.locks,
+            lent: &self.lent,
+        };
+        let mut outcome = Outcome::Done;
         let batch = if head.origin.shard == *id {
             local
         } else {
             &mut out[head.origin.shard]
         };
         batch.reply(head.origin.route, |bytes| {
-            task = execute(rows, shard, head, args, bytes);
-            task.is_none()
+            outcome = execute(rows, shard, &reach, head, args, bytes);
+            matches!(outcome, Outcome::Done)
         });
         self.serve_ready();
-        task
+        outcome
     }
 
     /// Sends a finished reply to whoever waits for it.
@@ -483,11 +501,15 @@ impl<X> Engine<X> {
             for (number, work) in granted {
                 match work {
                     Work::Job(job) => {
-                        let task = self.run_job(&job);
-                        let keeps = task.as_ref().is_some_and(|task| task.holds_keys());
-                        if let Some(task) = task {
-                            let lock = keeps.then_some(number);
-                            self.start_with(job.origin(), task, lock, Vec::new());
+                        let mut keeps = false;
+                        match self.run_job(&job) {
+                            Outcome::Done => {}
+                            Outcome::Task(task) => {
+                                keeps = task.holds_keys();
+                                let lock = keeps.then_some(number);
+                                self.start_with(job.origin(), task, lock, Vec::new());
+                            }
+                            Outcome::Missing(keys) => self.put_off(job, keys),
                         }
                         if !keeps {
                             next.extend(self.locks.release(number));
@@ -541,8 +563,9 @@ impl<X> Engine<X> {
                 let keys = self.keys_of_job(&job);
                 if self.locks.is_locked(keys.iter().map(|key| &**key)) {
                     self.enter(Work::Job(job));
-                } else if let Some(task) = self.run_job(&job) {
-                    self.start(&job, task);
+                } else {
+                    let outcome = self.run_job(&job);
+                    self.go_on(job, outcome);
                 }
             }
             take @ (Work::Take(_) | Work::Whole(_)) => self.enter(take),
@@ -552,7 +575,7 @@ impl<X> Engine<X> {
     /// Whether a turn without messages or requests would still find work.
     #[must_use]
     pub fn has_work(&self) -> bool {
-        !self.running.is_empty()
+        !self.running.is_empty() || !self.again.is_empty()
     }
 
     /// Gives each running task one slice.
@@ -635,32 +658,42 @@ impl<X> Engine<X> {
         let is_idle = self.gathers.is_empty()
             && self.borrows.is_empty()
             && self.wholes.is_empty()
-            && self.running.is_empty();
+            && self.running.is_empty()
+            && self.again.is_empty();
         let is_silent = self.local.is_empty() && self.out.iter().all(Batch::is_empty);
         is_idle && is_silent && self.locks.is_quiet()
     }
 }
 
-/// Runs a command on the keys of this shard. `None`: the reply has been written.
+/// Runs a command on the keys of this shard.
 #[inline]
-fn execute(
+fn execute<X>(
     rows: &[Row],
     shard: &mut Shard,
+    reach: &Reach<'_, X>,
     head: &RequestHead,
     args: &[&[u8]],
     out: &mut Vec<u8>,
-) -> Option<Box<dyn Task>> {
+) -> Outcome {
     shard.no_touch = head.no_touch;
+    let start = out.len();
     let mut cx = Cx {
         shard,
         db: head.db,
         reply: Reply::new(out, head.proto),
+        reach: &|key| reach.has(key),
+        missing: Vec::new(),
         task: None,
         may_block: false,
         waits_for: None,
     };
     (rows[usize::from(head.command)].row.op)(&mut cx, args);
-    cx.task
+    let Cx { task, missing, .. } = cx;
+    if !missing.is_empty() {
+        out.truncate(start);
+        return Outcome::Missing(missing);
+    }
+    task.map_or(Outcome::Done, Outcome::Task)
 }
 
 /// Copies of keys, each once, in order.

@@ -1,7 +1,7 @@
 //! The coordinator: from a parsed command of a client to its reply, over however many shards.
 //!
 //! `engine` takes commands up and carries them out; `route` decides where; `locks` keeps first come, first served per key; `gather` puts
-//! the parts of split commands together; `borrow` brings keys to one place; `scan` leads SCAN through the shards;
+//! the parts of split commands together; `borrow` brings keys to one place, `further` those that no argument names; `scan` leads SCAN through the shards;
 //! `program` runs several commands as one, and `whole` those that look at whole shards; `blocking` keeps those
 //! who wait for a key.
 
@@ -9,6 +9,7 @@ mod blocking;
 mod borrow;
 mod claim;
 mod engine;
+mod further;
 mod gather;
 mod locks;
 mod program;

@@ -81,6 +81,8 @@ impl Running {
             shard,
             db: step.db,
             reply: Reply::new(&mut reply, self.proto),
+            reach: &|_| true,
+            missing: Vec::new(),
             task: None,
             may_block: false,
             waits_for: None,
@@ -146,7 +148,8 @@ impl<X> Engine<X> {
         owners.sort_unstable();
         owners.dedup();
         let program = Box::new((origin, program));
-        if self.shards > 1 && self.is_whole_program(&program.1) {
+        let is_whole = self.shards > 1 && self.is_whole_program(&program.1);
+        if is_whole || self.is_open_program(&program.1) {
             return self.submit_whole(program);
         }
         let job = Job::Program(program);
@@ -200,7 +203,10 @@ impl<X> Engine<X> {
             self.park(job);
             return Submitted::Waiting;
         }
-        match self.begin(&job, out) {
+        let Job::Program(program) = &job else {
+            return Submitted::Done;
+        };
+        match self.begin_program(&program.1, out) {
             None => {
                 self.serve_ready();
                 Submitted::Done

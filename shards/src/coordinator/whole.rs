@@ -3,11 +3,13 @@
 //! Every shard closes its gate and hands all of its tables over; the coordinator runs the commands one by one, each on the tables that it needs, and
 //! sends them home. One position on every shard, as for a borrow, so it is as strict; but the whole node waits for it.
 
+use std::collections::HashSet;
+
 use tessera_core::number::parse_u64;
 use tessera_core::resp::Reply;
 
 use crate::command::{Cx, Spread};
-use crate::coordinator::engine::{Engine, Submitted};
+use crate::coordinator::engine::{Engine, Submitted, distinct};
 use crate::coordinator::gather::{merge_parts, split_number};
 use crate::coordinator::program::{Program, RAN, Step, TOUCHED, put_reply};
 use crate::coordinator::route::{Places, owner};
@@ -132,7 +134,7 @@ impl<X> Engine<X> {
 
     /// Whether the shard can be handed over now.
     pub(super) fn is_still(&self) -> bool {
-        self.locks.is_free() && !self.has_work()
+        self.locks.is_free() && self.running.is_empty()
     }
 
     /// The gate is reached and nothing is under way: hands all tables over. Gives the parcel back if that can't be yet.
@@ -222,8 +224,13 @@ impl<X> Engine<X> {
             _ => {
                 let places = Places::of(&row.spec, &args, self.shards);
                 let home = places.keys.first().map_or(0, |(_, owner)| *owner);
-                let lent = self.lend(&places, &args, home, tables);
-                let reply = self.run_on(program, step, &args, &mut tables[home]);
+                let mut lent = self.lend(&places, &args, home, tables);
+                let reply = loop {
+                    match self.try_on(program, step, &args, home, &lent, &mut tables[home]) {
+                        Ok(reply) => break reply,
+                        Err(missing) => self.lend_more(&mut lent, missing, home, tables),
+                    }
+                };
                 self.bring_home(lent, home, tables);
                 reply
             }
@@ -238,6 +245,23 @@ impl<X> Engine<X> {
         args: &[&[u8]],
         tables: &mut Tables,
     ) -> Vec<u8> {
+        // A command over whole shards needs no further keys.
+        let ran = self.try_on(program, step, args, 0, &[], tables);
+        ran.unwrap_or_default()
+    }
+
+    /// The same, unless keys of other shards are missing; then it has done nothing.
+    fn try_on(
+        &mut self,
+        program: &Program,
+        step: &Step,
+        args: &[&[u8]],
+        home: usize,
+        lent: &[(usize, Box<[u8]>)],
+        tables: &mut Tables,
+    ) -> Result<Vec<u8>, Vec<Box<[u8]>>> {
+        let lent: HashSet<&[u8]> = lent.iter().map(|(_, key)| &**key).collect();
+        let shards = self.shards;
         self.shard.exchange(tables);
         self.shard.no_touch = program.no_touch;
         let mut reply = Vec::new();
@@ -245,17 +269,23 @@ impl<X> Engine<X> {
             shard: &mut self.shard,
             db: step.db,
             reply: Reply::new(&mut reply, program.proto),
+            reach: &|key| owner(key, shards) == home || lent.contains(key),
+            missing: Vec::new(),
             task: None,
             may_block: false,
             waits_for: None,
         };
         (self.rows[usize::from(step.command)].row.op)(&mut cx, args);
-        let task = cx.task.take();
+        let Cx { task, missing, .. } = cx;
         if let Some(mut task) = task {
             while !task.step(&mut self.shard, &mut reply) {}
         }
         self.shard.exchange(tables);
-        reply
+        if missing.is_empty() {
+            Ok(reply)
+        } else {
+            Err(missing)
+        }
     }
 
     /// SCAN: from the shard that the cursor names on, until COUNT is met.
@@ -326,6 +356,21 @@ impl<X> Engine<X> {
             self.move_key(key, *owner, home, tables);
         }
         lent
+    }
+
+    /// Moves the entries of further keys to `home`.
+    fn lend_more(
+        &mut self,
+        lent: &mut Vec<(usize, Box<[u8]>)>,
+        missing: Vec<Box<[u8]>>,
+        home: usize,
+        tables: &mut [Tables],
+    ) {
+        for key in distinct(missing.into_iter()) {
+            let owner = owner(&key, self.shards);
+            self.move_key(&key, owner, home, tables);
+            lent.push((owner, key));
+        }
     }
 
     fn bring_home(&mut self, lent: Vec<(usize, Box<[u8]>)>, home: usize, tables: &mut [Tables]) {

@@ -1,0 +1,109 @@
+//! SORT on one shard; what it does with keys of several is tested in `tests`.
+
+use super::{has_patterns, target};
+use crate::command::KeyPlaces;
+use crate::commands::rig::Rig;
+
+#[test]
+fn numbers_and_texts() {
+    let mut rig = Rig::new();
+    rig.check(&[
+        ("SORT none", "[]"),
+        ("RPUSH l 3 10 -1 2.5 10", "5"),
+        ("SORT l", "[\"-1\" \"2.5\" \"3\" \"10\" \"10\"]"),
+        ("SORT l DESC", "[\"10\" \"10\" \"3\" \"2.5\" \"-1\"]"),
+        ("SORT l ALPHA", "[\"-1\" \"10\" \"10\" \"2.5\" \"3\"]"),
+        ("SORT l LIMIT 1 2", "[\"2.5\" \"3\"]"),
+        ("SORT l LIMIT -5 2 DESC ASC", "[\"-1\" \"2.5\"]"),
+        ("SORT_RO l LIMIT 3 -1", "[\"10\" \"10\"]"),
+        ("SORT l BY nosort", "[\"3\" \"10\" \"-1\" \"2.5\" \"10\"]"),
+        ("SORT l BY nosort DESC LIMIT 1 2", "[\"2.5\" \"-1\"]"),
+        ("RPUSH t b a", "2"),
+        (
+            "SORT t",
+            "ERR One or more scores can't be converted into double",
+        ),
+        ("SORT t ALPHA DESC", "[\"b\" \"a\"]"),
+        ("HSET h f v", "1"),
+        (
+            "SORT h",
+            "WRONGTYPE Operation against a key holding the wrong kind of value",
+        ),
+        ("SORT l LIMIT 1", "ERR syntax error"),
+        (
+            "SORT l LIMIT a b",
+            "ERR value is not an integer or out of range",
+        ),
+        ("SORT l BOGUS", "ERR syntax error"),
+        ("SORT l BY", "ERR syntax error"),
+        ("SORT_RO l STORE x", "ERR syntax error"),
+    ]);
+}
+
+#[test]
+fn patterns() {
+    let mut rig = Rig::new();
+    rig.check(&[
+        ("RPUSH l 1 2 3", "3"),
+        ("MSET w_1 30 w_2 20 w_3 10 o_1 one", "OK"),
+        ("HSET h_1 n 5 t x", "2"),
+        ("HSET h_2 n 4", "1"),
+        ("SORT l BY w_*", "[\"3\" \"2\" \"1\"]"),
+        (
+            "SORT l BY w_* GET # GET o_*",
+            "[\"3\" (nil) \"2\" (nil) \"1\" \"one\"]",
+        ),
+        ("SORT l BY h_*->n", "[\"3\" \"2\" \"1\"]"),
+        ("SORT l GET h_*->t", "[\"x\" (nil) (nil)]"),
+        (
+            "SORT l GET fixed GET h_*",
+            "[(nil) (nil) (nil) (nil) (nil) (nil)]",
+        ),
+        ("SORT l BY o_* ALPHA", "[\"2\" \"3\" \"1\"]"),
+        (
+            "SORT l BY o_*",
+            "ERR One or more scores can't be converted into double",
+        ),
+        ("SORT l BY missing_* DESC", "[\"3\" \"2\" \"1\"]"),
+    ]);
+}
+
+#[test]
+fn results_are_stored_as_lists() {
+    let mut rig = Rig::new();
+    rig.check(&[
+        ("RPUSH l 2 1", "2"),
+        ("SET d old EX 100", "OK"),
+        ("SORT l STORE d", "2"),
+        ("LRANGE d 0 -1", "[\"1\" \"2\"]"),
+        ("TTL d", "-1"),
+        ("SORT l GET none_* STORE d", "2"),
+        ("LRANGE d 0 -1", "[\"\" \"\"]"),
+        ("SORT none STORE d", "0"),
+        ("EXISTS d", "0"),
+        ("SORT l STORE l DESC", "2"),
+        ("LRANGE l 0 -1", "[\"2\" \"1\"]"),
+    ]);
+}
+
+fn words(line: &str) -> Vec<&[u8]> {
+    line.split(' ').map(str::as_bytes).collect()
+}
+
+#[test]
+fn keys_are_found_behind_the_options() {
+    let places = |line: &str| {
+        let mut places = KeyPlaces::new();
+        target(&words(line), &mut places);
+        places.iter().map(|(at, _)| *at).collect::<Vec<_>>()
+    };
+    assert_eq!(places("SORT l"), [0usize; 0]);
+    assert_eq!(places("SORT l STORE d"), [3]);
+    assert_eq!(places("SORT l GET store STORE d"), [5]);
+    assert_eq!(places("SORT l LIMIT store store"), [0usize; 0]);
+    assert_eq!(places("SORT l STORE a store b"), [5]);
+    assert_eq!(places("SORT l STORE"), [0usize; 0]);
+    assert!(has_patterns(&words("SORT l ALPHA by w_*")));
+    assert!(has_patterns(&words("SORT l GET # GET w_*")));
+    assert!(!has_patterns(&words("SORT l BY nosort GET # STORE a*")));
+}

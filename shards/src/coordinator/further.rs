@@ -1,0 +1,86 @@
+//! Further keys: those that a command turns out to need and that no argument names, such as the keys of SORT's patterns.
+//!
+//! A function asks for each of them by `Cx::reaches`. One that is not at hand is noted; then the function has changed nothing, what it wrote is dropped, and the command
+//! is submitted again as a borrow of its own keys and those, until nothing is missing. docs/design/transactions.md says why that keeps the order.
+
+use crate::command::Task;
+use crate::coordinator::borrow::databases;
+use crate::coordinator::engine::Engine;
+use crate::coordinator::locks::Locks;
+use crate::coordinator::program::Program;
+use crate::coordinator::route::owner;
+use crate::coordinator::work::Job;
+
+/// What became of a function that was run.
+pub(super) enum Outcome {
+    /// The reply has been written.
+    Done,
+    /// It goes on in slices.
+    Task(Box<dyn Task>),
+    /// It needs these keys first. Nothing was changed or written.
+    Missing(Vec<Box<[u8]>>),
+}
+
+/// Which keys are at hand beyond those that the arguments name.
+pub(super) struct Reach<'a, X> {
+    pub(super) id: usize,
+    pub(super) shards: usize,
+    pub(super) locks: &'a Locks<X>,
+    /// All keys of the borrow that runs, in order.
+    pub(super) lent: &'a [Box<[u8]>],
+}
+
+impl<X> Reach<'_, X> {
+    /// Whether a key is borrowed, or this shard's own and nobody has or awaits it.
+    pub(super) fn has(&self, key: &[u8]) -> bool {
+        let is_lent = || self.lent.binary_search_by(|lent| (**lent).cmp(key)).is_ok();
+        let is_own = owner(key, self.shards) == self.id;
+        is_lent() || is_own && !self.locks.is_shut() && !self.locks.is_locked([key].into_iter())
+    }
+}
+
+impl<X> Engine<X> {
+    /// A job that has to wait for further keys: it is submitted again at the end of the turn's serving, so that its takes have one position.
+    pub(super) fn put_off(&mut self, job: Job, missing: Vec<Box<[u8]>>) {
+        self.again.push((job, missing));
+    }
+
+    /// Submits again what found keys missing: before the turn's batches get their position.
+    pub fn submit_again(&mut self) {
+        for (job, missing) in std::mem::take(&mut self.again) {
+            let Job::Command(parked) = &job else {
+                unreachable!("open programs get whole shards")
+            };
+            let dbs = databases(&parked.args(), parked.head.db, self.shard.databases());
+            let mut keys = self.keys_of_job(&job);
+            keys.extend(missing);
+            keys.sort_unstable();
+            keys.dedup();
+            self.spans = true;
+            self.send_takes(job, keys, &dbs);
+        }
+    }
+
+    /// Whether a job may need further keys and can be run again.
+    pub(super) fn is_open(&self, job: &Job) -> bool {
+        match job {
+            Job::Command(parked) => {
+                let spec = &self.rows[usize::from(parked.head.command)].row.spec;
+                spec.open_keys.is_some_and(|open| open(&parked.args()))
+            }
+            Job::Program(_) => false,
+        }
+    }
+
+    /// Whether one of a program's commands may need further keys. They could not be fetched when earlier commands have made changes, so such a program
+    /// gets whole shards.
+    pub(super) fn is_open_program(&self, program: &Program) -> bool {
+        program.steps.iter().any(|step| {
+            let spec = &self.rows[usize::from(step.command)].row.spec;
+            spec.open_keys.is_some_and(|open| {
+                let args: Vec<&[u8]> = step.args.iter().map(|arg| &**arg).collect();
+                open(&args)
+            })
+        })
+    }
+}
