@@ -26,8 +26,6 @@ pub(crate) struct Blocked {
     claim: Claim,
     /// When its time is over, monotonic ns.
     deadline_ns: Option<u64>,
-    /// The command.
-    number: u16,
 }
 
 /// How the waiting ends if nothing came.
@@ -75,7 +73,6 @@ impl Front {
             seq,
             claim: claim.clone(),
             deadline_ns,
-            number,
         }));
         client.is_waiting = true;
         if let Some(at_ns) = deadline_ns {
@@ -184,15 +181,10 @@ impl Front {
         if !blocked.claim.take() {
             return false;
         }
-        let (seq, id, number) = (blocked.seq, blocked.claim.id(), blocked.number);
-        let name = self
-            .shared
-            .registry
-            .get(number)
-            .map_or("", |command| command.spec.name);
+        let (seq, id) = (blocked.seq, blocked.claim.id());
         let reply: &[u8] = match end {
             End::Error => b"-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n",
-            End::Timeout => nothing(name, proto),
+            End::Timeout => nothing(proto),
         };
         self.unblock(conn, seq, reply);
         self.tell_forget(conn, id);
@@ -229,10 +221,9 @@ impl Front {
 }
 
 /// What a blocking command replies when its time is over.
-fn nothing(name: &str, proto: Proto) -> &'static [u8] {
+fn nothing(proto: Proto) -> &'static [u8] {
     match proto {
         Proto::Resp3 => b"_\r\n",
-        Proto::Resp2 if matches!(name, "blmove" | "brpoplpush") => b"$-1\r\n",
         Proto::Resp2 => b"*-1\r\n",
     }
 }

@@ -60,6 +60,10 @@ impl Front {
     pub fn half_closed(&mut self, conn: ConnId) {
         if let Some(client) = self.clients.get_mut(conn) {
             client.half_closed = true;
+            if client.blocked.is_some() {
+                // It would wait for ever for somebody who has gone.
+                self.doomed.push(conn);
+            }
             self.mark_dirty(conn);
         }
     }

@@ -13,6 +13,7 @@ mod rig;
 mod scan_options;
 pub mod sorting;
 pub mod strings;
+mod waiting;
 
 use crate::command::KeyspaceRow;
 

@@ -111,7 +111,13 @@ impl<X> Engine<X> {
             waits_for: None,
         };
         (self.rows[usize::from(parked.head.command)].row.op)(&mut cx, &parked.args());
-        match cx.waits_for.take() {
+        let Cx {
+            task, waits_for, ..
+        } = cx;
+        if let Some(mut task) = task {
+            while !task.step(&mut self.shard, &mut reply) {}
+        }
+        match waits_for {
             Some(keys) => {
                 claim.give_back();
                 Found::Waits(keys)
@@ -201,6 +207,15 @@ impl<X> Engine<X> {
                 continue;
             }
             match self.run_blocking(&parked) {
+                // A key of another type is none to one who waits already; but a group that is gone will not come back.
+                Found::Replied(reply)
+                    if reply.first() == Some(&b'-') && !self.is_of_a_group(&parked) =>
+                {
+                    if let Some(claim) = &parked.claim {
+                        claim.give_back();
+                    }
+                    return;
+                }
                 Found::Replied(reply) => {
                     self.forget_waiter(claim);
                     self.answer(parked.head.origin, &reply);
@@ -209,6 +224,12 @@ impl<X> Engine<X> {
                 Found::Gone => self.forget_waiter(claim),
             }
         }
+    }
+
+    /// Whether a command reads for a consumer group.
+    fn is_of_a_group(&self, parked: &Parked) -> bool {
+        let spec = &self.rows[usize::from(parked.head.command)].row.spec;
+        spec.name == "xreadgroup"
     }
 
     /// Whether a command changes keys that are not this shard's.

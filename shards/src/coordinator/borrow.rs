@@ -9,7 +9,7 @@ use tessera_core::number::parse_i64;
 use crate::coordinator::blocking::Found;
 use crate::coordinator::engine::{Asker, Engine, Submitted, distinct};
 use crate::coordinator::further::Outcome;
-use crate::coordinator::program::TOUCHED;
+use crate::coordinator::program::{Step, TOUCHED};
 use crate::coordinator::route::{Places, owner};
 use crate::coordinator::work::{Job, Parked};
 use crate::mesh::{Parcel, TakenKey};
@@ -75,16 +75,19 @@ impl<X> Engine<X> {
         Submitted::Batched(self.id)
     }
 
-    /// Sends the takes of a program whose keys lie on several shards.
+    /// Sends the takes of a job whose keys lie on several shards.
     pub(super) fn borrow_for(&mut self, job: Job, keys: Vec<Box<[u8]>>) -> Submitted {
-        let mut dbs = SmallVec::new();
-        if let Job::Program(program) = &job {
-            dbs.extend(program.1.steps.iter().map(|step| step.db));
-            for step in &program.1.steps {
-                let args: Vec<&[u8]> = step.args.iter().map(|arg| &**arg).collect();
-                dbs.extend(databases(&args, step.db, self.shard.databases()));
+        let count = self.shard.databases();
+        let mut dbs = match &job {
+            Job::Command(parked) => databases(&parked.args(), parked.head.db, count),
+            Job::Program(program) => {
+                let of_step = |step: &Step| {
+                    let args: Vec<&[u8]> = step.args.iter().map(|arg| &**arg).collect();
+                    databases(&args, step.db, count)
+                };
+                program.1.steps.iter().flat_map(of_step).collect()
             }
-        }
+        };
         dbs.sort_unstable();
         dbs.dedup();
         self.send_takes(job, keys, &dbs);

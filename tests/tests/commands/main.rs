@@ -5,6 +5,7 @@
     reason = "the tests drive real processes in real time"
 )]
 
+mod blocking;
 mod both;
 mod clients;
 mod config;
@@ -15,5 +16,6 @@ mod large;
 mod protocol;
 mod pubsub;
 mod scan;
+mod scene;
 mod strings;
 mod transactions;

@@ -1,13 +1,10 @@
 //! Publish and subscribe: several connections, the same words to ours and to the oracle, the same frames in the same order.
 
 use tessera_tests::client::Client;
-use tessera_tests::command::{show_bytes, words};
 use tessera_tests::launch::Launch;
 use tessera_tests::reply::Reply;
-use tessera_tests::server::Server;
 
-/// Who says what, who hears how much.
-type Cue = (&'static str, &'static str, &'static [(&'static str, usize)]);
+use crate::scene::{Cue, compare};
 
 /// Who says what, and how many frames come back to whom before the next word.
 const SCENE: &[Cue] = &[
@@ -76,51 +73,9 @@ const SCENE: &[Cue] = &[
     ("publisher", "EXEC", &[("publisher", 1)]),
 ];
 
-fn transcript(server: &Server) -> Vec<String> {
-    let mut cast = [
-        ("publisher", server.client()),
-        ("two", server.client()),
-        ("three", server.client3()),
-    ];
-    let mut told = Vec::new();
-    for (speaker, line, hearers) in SCENE {
-        let client = |cast: &mut [(&str, Client); 3], name: &str| -> usize {
-            cast.iter()
-                .position(|(known, _)| *known == name)
-                .expect("one of the cast")
-        };
-        let at = client(&mut cast, speaker);
-        cast[at].1.send(&words(line));
-        for (hearer, frames) in *hearers {
-            let at = client(&mut cast, hearer);
-            let mut heard: Vec<String> = (0..*frames)
-                .map(|_| {
-                    let frame = cast[at]
-                        .1
-                        .read_frame()
-                        .expect("a frame")
-                        .expect("an open connection");
-                    show_bytes(&frame)
-                })
-                .collect();
-            // Patterns are told in no order.
-            heard.sort();
-            told.push(format!("{speaker}: {line}; {hearer} hears {heard:?}"));
-        }
-    }
-    told
-}
-
 #[test]
 fn as_the_oracle_does_it() {
-    let expected = transcript(&Launch::oracle().start());
-    for shards in [1, 2, 4] {
-        let told = transcript(&Launch::tessera().shards(shards).start());
-        for (told, expected) in told.iter().zip(&expected) {
-            assert_eq!(told, expected, "{shards} shards");
-        }
-        assert_eq!(told.len(), expected.len());
-    }
+    compare(SCENE);
 }
 
 #[test]

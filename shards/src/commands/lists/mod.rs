@@ -1,5 +1,6 @@
 //! Lists: the rows of the family and what its files share.
 
+mod blocking;
 mod insert;
 mod places;
 mod pop;
@@ -39,6 +40,11 @@ pub const ROWS: &[KeyspaceRow] = &[
     position::LPOS,
     shift::LMOVE,
     shift::RPOPLPUSH,
+    blocking::BLPOP,
+    blocking::BRPOP,
+    blocking::BLMPOP,
+    blocking::BLMOVE,
+    blocking::BRPOPLPUSH,
 ];
 
 /// A row to fill: one key, the category and group of lists.

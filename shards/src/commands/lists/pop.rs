@@ -178,8 +178,16 @@ impl Task for PopTask {
 }
 
 fn op_lmpop(cx: &mut Cx<'_>, args: &[&[u8]]) {
+    if mpop(cx, args).is_some() {
+        cx.reply.null_array();
+    }
+}
+
+/// Pops from the first of several lists that is there, or writes an error. Returns the keys if none is there, and has written nothing then.
+pub(super) fn mpop<'a, 'b>(cx: &mut Cx<'_>, args: &'a [&'b [u8]]) -> Option<&'a [&'b [u8]]> {
     let Some(numkeys) = positive(args[1]) else {
-        return cx.error("ERR numkeys should be greater than 0");
+        cx.error("ERR numkeys should be greater than 0");
+        return None;
     };
     // The keys, then the end, then options.
     let rest = numkeys
@@ -187,32 +195,42 @@ fn op_lmpop(cx: &mut Cx<'_>, args: &[&[u8]]) {
         .filter(|at| *at < args.len())
         .map(|at| args.split_at(at));
     let Some((keys, [word, options @ ..])) = rest else {
-        return cx.error(SYNTAX);
+        cx.error(SYNTAX);
+        return None;
     };
-    let Some(end) = end(cx, word) else {
-        return;
-    };
+    let end = end(cx, word)?;
     let count = match options {
         [] => 1,
         [word, count, rest @ ..] if is(word, "COUNT") => {
             let Some(count) = positive(count) else {
-                return cx.error("ERR count should be greater than 0");
+                cx.error("ERR count should be greater than 0");
+                return None;
             };
             if !rest.is_empty() {
-                return cx.error(SYNTAX);
+                cx.error(SYNTAX);
+                return None;
             }
             count
         }
-        _ => return cx.error(SYNTAX),
+        _ => {
+            cx.error(SYNTAX);
+            return None;
+        }
     };
     for key in &keys[2..] {
         match cx.shard.check_object::<List>(cx.db, key) {
-            Err(WrongType) => return cx.wrong_type(),
-            Ok(true) => return several(cx, key, count, end, Some(key)),
+            Err(WrongType) => {
+                cx.wrong_type();
+                return None;
+            }
+            Ok(true) => {
+                several(cx, key, count, end, Some(key));
+                return None;
+            }
             Ok(false) => {}
         }
     }
-    cx.reply.null_array();
+    Some(&keys[2..])
 }
 
 fn positive(arg: &[u8]) -> Option<usize> {

@@ -47,7 +47,7 @@ pub(super) const RPOPLPUSH: KeyspaceRow = KeyspaceRow {
     spread: Spread::Borrow,
 };
 
-fn shift(cx: &mut Cx<'_>, source: &[u8], target: &[u8], from: End, to: End) {
+pub(super) fn shift(cx: &mut Cx<'_>, source: &[u8], target: &[u8], from: End, to: End) {
     let (db, limits) = (cx.db, cx.shard.list_limits());
     match cx.shard.check_object::<List>(db, source) {
         Ok(true) => {}

@@ -1,0 +1,168 @@
+//! Waiting for lists: who is served when, and how waiting ends.
+
+use std::thread::scope;
+
+use tessera_tests::launch::Launch;
+use tessera_tests::reply::Reply;
+
+use crate::scene::{Cue, compare};
+
+const SCENE: &[Cue] = &[
+    ("one", "BLPOP a b c d 0", &[]),
+    ("two", "BRPOP c 0", &[]),
+    ("publisher", "PING", &[("publisher", 1)]),
+    ("publisher", "CLIENT NO-EVICT on", &[("publisher", 1)]),
+    (
+        "publisher",
+        "RPUSH c 1 2",
+        &[("one", 1), ("publisher", 1), ("two", 1)],
+    ),
+    ("publisher", "EXISTS c", &[("publisher", 1)]),
+    ("one", "BLPOP a b 0.01", &[("one", 1)]),
+    ("one", "BLMOVE a b LEFT LEFT 0.01", &[("one", 1)]),
+    ("one", "BLMPOP 0.01 2 a b LEFT", &[("one", 1)]),
+    ("three", "BLPOP a b 0.01", &[("three", 1)]),
+    ("three", "BLMOVE a b LEFT LEFT 0.01", &[("three", 1)]),
+    ("one", "BLMOVE src dst LEFT RIGHT 0", &[]),
+    ("two", "BRPOPLPUSH src other 0", &[]),
+    ("publisher", "PING", &[("publisher", 1)]),
+    ("publisher", "RPUSH src x", &[("one", 1), ("publisher", 1)]),
+    ("publisher", "RPUSH src y", &[("two", 1), ("publisher", 1)]),
+    ("publisher", "LRANGE dst 0 -1", &[("publisher", 1)]),
+    ("publisher", "LRANGE other 0 -1", &[("publisher", 1)]),
+    ("one", "BLMPOP 0 2 a b RIGHT COUNT 2", &[]),
+    ("publisher", "PING", &[("publisher", 1)]),
+    ("publisher", "MULTI", &[("publisher", 1)]),
+    ("publisher", "RPUSH a 1", &[("publisher", 1)]),
+    ("publisher", "DEL a", &[("publisher", 1)]),
+    ("publisher", "RPUSH b 1 2 3", &[("publisher", 1)]),
+    ("publisher", "EXEC", &[("publisher", 1), ("one", 1)]),
+    ("publisher", "LRANGE b 0 -1", &[("publisher", 1)]),
+    ("one", "BLPOP k 0", &[]),
+    ("publisher", "PING", &[("publisher", 1)]),
+    ("publisher", "SET k text", &[("publisher", 1)]),
+    ("publisher", "DEL k", &[("publisher", 1)]),
+    ("publisher", "RPUSH j 1", &[("publisher", 1)]),
+    ("publisher", "RENAME j k", &[("publisher", 1), ("one", 1)]),
+    ("one", "BLPOP first 0", &[]),
+    ("two", "BLMOVE first second LEFT LEFT 0", &[]),
+    ("three", "BLPOP second 0", &[]),
+    ("publisher", "PING", &[("publisher", 1)]),
+    (
+        "publisher",
+        "RPUSH first 1 2 3",
+        &[("publisher", 1), ("one", 1), ("two", 1), ("three", 1)],
+    ),
+    ("publisher", "LRANGE first 0 -1", &[("publisher", 1)]),
+    ("publisher", "MULTI", &[("publisher", 1)]),
+    ("publisher", "BLPOP nothing 0", &[("publisher", 1)]),
+    (
+        "publisher",
+        "BLMOVE nothing b LEFT LEFT 0",
+        &[("publisher", 1)],
+    ),
+    ("publisher", "EXEC", &[("publisher", 1)]),
+    ("one", "BLPOP q 0", &[]),
+    ("publisher", "PING", &[("publisher", 1)]),
+    (
+        "publisher",
+        "LPUSH q 1 2 3",
+        &[("one", 1), ("publisher", 1)],
+    ),
+    ("publisher", "LRANGE q 0 -1", &[("publisher", 1)]),
+];
+
+#[test]
+fn as_the_oracle_serves_them() {
+    compare(SCENE);
+}
+
+#[test]
+fn unblocking_and_leaving() {
+    for shards in [1, 2, 4] {
+        let server = Launch::tessera().shards(shards).start();
+        let mut control = server.client();
+        let waits = |control: &mut tessera_tests::client::Client, count: usize| {
+            while !control
+                .say("INFO clients")
+                .text()
+                .contains(&format!("blocked_clients:{count}\r"))
+            {}
+        };
+        let mut client = server.client();
+        let id = client.say("CLIENT ID").int().to_string();
+        assert_eq!(control.call(&["CLIENT", "UNBLOCK", &id]), Reply::Int(0));
+        client.send(&["BLPOP", "a", "b", "c", "0"]);
+        waits(&mut control, 1);
+        assert_eq!(
+            control.call(&["CLIENT", "UNBLOCK", &id, "ERROR"]),
+            Reply::Int(1)
+        );
+        assert_eq!(
+            client.read(),
+            Reply::Error(b"UNBLOCKED client unblocked via CLIENT UNBLOCK".to_vec())
+        );
+        client.send(&["BLPOP", "a", "b", "c", "0"]);
+        // What it sends meanwhile waits.
+        client.send(&["PING"]);
+        waits(&mut control, 1);
+        assert_eq!(control.call(&["CLIENT", "UNBLOCK", &id]), Reply::Int(1));
+        assert_eq!(client.read(), Reply::Null);
+        assert_eq!(client.read(), Reply::Simple(b"PONG".to_vec()));
+        client.send(&["BLPOP", "a", "b", "c", "0"]);
+        waits(&mut control, 1);
+        drop(client);
+        waits(&mut control, 0);
+        assert_eq!(control.say("RPUSH b kept"), Reply::Int(1));
+        assert_eq!(control.say("LPOP b"), Reply::bulk("kept"));
+    }
+}
+
+#[test]
+fn every_element_is_delivered_once() {
+    const ELEMENTS: usize = 3_000;
+    const KEYS: [&str; 4] = ["a", "b", "c", "d"];
+    for shards in [2, 4] {
+        let server = Launch::tessera().shards(shards).start();
+        let mut got: Vec<String> = scope(|s| {
+            let takers: Vec<_> = (0..6)
+                .map(|taker| {
+                    let server = &server;
+                    s.spawn(move || {
+                        let mut client = server.client();
+                        let mut got = Vec::new();
+                        loop {
+                            let keys = [
+                                KEYS[taker % 4],
+                                KEYS[(taker + 1) % 4],
+                                KEYS[(taker + 2) % 4],
+                                KEYS[(taker + 3) % 4],
+                            ];
+                            let words = ["BLPOP", keys[0], keys[1], keys[2], keys[3], "0"];
+                            let element = client.call(&words).elements()[1].text();
+                            if element == "end" {
+                                return got;
+                            }
+                            got.push(element);
+                        }
+                    })
+                })
+                .collect();
+            let mut giver = server.client();
+            for n in 0..ELEMENTS {
+                let key = KEYS[n * 7 % 4];
+                giver.call(&["RPUSH", key, &n.to_string()]);
+            }
+            for n in 0..6 {
+                giver.call(&["RPUSH", KEYS[n % 4], "end"]);
+            }
+            takers
+                .into_iter()
+                .flat_map(|taker| taker.join().expect("no panic"))
+                .collect()
+        });
+        got.sort_by_key(|element| element.parse::<usize>().expect("a number"));
+        let expected: Vec<String> = (0..ELEMENTS).map(|n| n.to_string()).collect();
+        assert!(got == expected, "{} of {ELEMENTS}", got.len());
+    }
+}
