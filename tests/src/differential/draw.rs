@@ -217,7 +217,17 @@ impl Draw {
             4..=9 => format!("{{t}}{}", self.rng.below(6)).into_bytes(),
             10 => owned("{}empty"),
             11 => owned("missing"),
+            12 | 13 => format!("list{}", self.rng.below(8)).into_bytes(),
             _ => format!("k{}", self.rng.below(28)).into_bytes(),
+        }
+    }
+
+    /// A key that is often a list.
+    pub fn list_key(&mut self) -> Vec<u8> {
+        match self.rng.below(16) {
+            0 => self.key(),
+            1..=3 => format!("{{t}}list{}", self.rng.below(3)).into_bytes(),
+            _ => format!("list{}", self.rng.below(8)).into_bytes(),
         }
     }
 

@@ -3,7 +3,7 @@
 
 use super::draw::Draw;
 use super::step::{Command, Judge, Step};
-use super::{connection, database, expiry, generic, strings};
+use super::{connection, database, expiry, generic, lists, strings};
 
 /// An endless stream of steps.
 #[derive(Debug, Clone)]
@@ -36,7 +36,8 @@ impl Generator {
     fn refill(&mut self) {
         let draw = &mut self.draw;
         let mut steps = match draw.rng.below(100) {
-            0..=51 => strings::draw(draw),
+            0..=37 => strings::draw(draw),
+            38..=51 => lists::draw(draw),
             52..=66 => expiry::draw(draw),
             67..=84 => generic::draw(draw),
             85..=90 => database::draw(draw),
@@ -71,9 +72,10 @@ impl Iterator for Generator {
 
 /// A command with keys, for COMMAND GETKEYS.
 pub fn any_keyed(draw: &mut Draw) -> Command {
-    let mut steps = match draw.rng.below(3) {
+    let mut steps = match draw.rng.below(4) {
         0 => strings::draw(draw),
         1 => expiry::draw(draw),
+        2 => lists::draw(draw),
         _ => generic::draw(draw),
     };
     steps.swap_remove(0).command

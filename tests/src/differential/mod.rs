@@ -9,6 +9,7 @@ pub mod generator;
 pub mod generic;
 pub mod judge;
 pub mod known;
+pub mod lists;
 pub mod run;
 pub mod scope;
 pub mod shrink;

@@ -17,5 +17,6 @@ mod protocol;
 mod pubsub;
 mod scan;
 mod scene;
+mod sorting;
 mod strings;
 mod transactions;

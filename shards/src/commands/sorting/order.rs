@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use tessera_core::number::parse_double;
 
 use super::options::Options;
+use super::pattern::up_to_nul;
 use crate::command::Cx;
 
 /// The elements' texts, one after the other in one buffer.
@@ -73,15 +74,29 @@ pub(super) fn order(cx: &mut Cx<'_>, rows: &mut Rows, options: &Options<'_>) -> 
         });
         return true;
     }
+    // What is returned is compared as C strings are, so that nobody can tell it from Redis's; what is stored, to the last byte.
+    let is_stored = options.store.is_some();
+    let seen = |text: &'_ [u8]| -> usize {
+        if is_stored {
+            text.len()
+        } else {
+            up_to_nul(text).len()
+        }
+    };
     match &options.by {
         None => {
             let nothing = vec![(); rows.len()];
-            rows.sort_by(nothing, is_descending, |(_, a), (_, b)| a.cmp(b));
+            rows.sort_by(nothing, is_descending, |(_, a), (_, b)| {
+                a[..seen(a)].cmp(&b[..seen(b)])
+            });
         }
         Some(by) => {
-            let weights: Vec<Option<Vec<u8>>> = (0..rows.len())
-                .map(|row| by.value(cx, rows.text(row)))
-                .collect();
+            let weight = |row: usize| {
+                let mut weight = by.value(cx, rows.text(row))?;
+                weight.truncate(seen(&weight));
+                Some(weight)
+            };
+            let weights: Vec<Option<Vec<u8>>> = (0..rows.len()).map(weight).collect();
             // An element without a weight comes first.
             rows.sort_by(weights, is_descending, |(a, _), (b, _)| a.cmp(b));
         }
@@ -102,7 +117,7 @@ fn scores(cx: &mut Cx<'_>, rows: &Rows, options: &Options<'_>) -> Option<Vec<f64
 
 /// A number as `strtod` reads it: up to a NUL, white space before it, nothing being 0.
 fn number(text: &[u8]) -> Option<f64> {
-    let text = text.split(|byte| *byte == 0).next().unwrap_or(text);
+    let text = up_to_nul(text);
     if text.is_empty() {
         return Some(0.0);
     }

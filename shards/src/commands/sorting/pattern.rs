@@ -23,7 +23,8 @@ pub(super) enum Pattern<'a> {
     },
 }
 
-fn up_to_nul(text: &[u8]) -> &[u8] {
+/// What of a text C sees.
+pub(super) fn up_to_nul(text: &[u8]) -> &[u8] {
     text.split(|byte| *byte == 0).next().unwrap_or(text)
 }
 

@@ -86,6 +86,17 @@ fn results_are_stored_as_lists() {
     ]);
 }
 
+#[test]
+fn texts_that_hold_a_nul() {
+    let mut rig = Rig::new();
+    rig.check(&[
+        ("RPUSH l \"1\\x00b\" \"1\\x00a\" 1 0", "4"),
+        ("SORT l ALPHA", "[\"0\" \"1\\x00b\" \"1\\x00a\" \"1\"]"),
+        ("SORT l ALPHA STORE d", "4"),
+        ("LRANGE d 0 -1", "[\"0\" \"1\" \"1\\x00a\" \"1\\x00b\"]"),
+    ]);
+}
+
 fn words(line: &str) -> Vec<&[u8]> {
     line.split(' ').map(str::as_bytes).collect()
 }
