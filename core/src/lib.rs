@@ -1,13 +1,16 @@
 //! Tessera's data: RESP, the keyspace table and the rules of one shard, without I/O, threads or clock.
 
+pub mod bits;
 pub mod entry;
 pub mod glob;
 pub mod hash;
+pub mod hyperloglog;
 pub mod list;
 pub mod listpack;
 pub mod number;
 pub mod object;
 pub mod resp;
+pub mod set;
 pub mod slot;
 pub mod table;
 pub mod zset;

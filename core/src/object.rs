@@ -6,6 +6,7 @@ use crate::entry::size_class;
 use crate::hash::Hash;
 use crate::list::List;
 use crate::listpack::Item;
+use crate::set::Set;
 use crate::zset::Zset;
 
 /// A collection.
@@ -17,6 +18,8 @@ pub enum Object {
     Zset(Zset),
     /// Elements in order.
     List(List),
+    /// Distinct members.
+    Set(Set),
 }
 
 impl Object {
@@ -27,6 +30,7 @@ impl Object {
             Self::Hash(_) => "hash",
             Self::Zset(_) => "zset",
             Self::List(_) => "list",
+            Self::Set(_) => "set",
         }
     }
 
@@ -37,6 +41,7 @@ impl Object {
             Self::Hash(hash) => hash.encoding(),
             Self::Zset(zset) => zset.encoding(),
             Self::List(list) => list.encoding(),
+            Self::Set(set) => set.encoding(),
         }
     }
 
@@ -47,6 +52,7 @@ impl Object {
             Self::Hash(hash) => hash.len(),
             Self::Zset(zset) => zset.len(),
             Self::List(list) => list.len(),
+            Self::Set(set) => set.len(),
         }
     }
 
@@ -64,6 +70,7 @@ impl Object {
                 Self::Hash(hash) => hash.heap_bytes(),
                 Self::Zset(zset) => zset.heap_bytes(),
                 Self::List(list) => list.heap_bytes(),
+                Self::Set(set) => set.heap_bytes(),
             }
     }
 
@@ -79,6 +86,10 @@ impl Object {
                 zset.iter().for_each(|(member, _)| visit(member));
                 true
             }
+            Self::Set(set) => {
+                set.for_each(visit);
+                true
+            }
             Self::Hash(_) => false,
         }
     }
@@ -89,6 +100,7 @@ impl Object {
             Self::Hash(hash) => hash.free_some(elements),
             Self::Zset(zset) => zset.free_some(elements),
             Self::List(list) => list.free_some(elements),
+            Self::Set(set) => set.free_some(elements),
         }
     }
 }
@@ -165,3 +177,4 @@ macro_rules! collection {
 collection!(Hash, Hash);
 collection!(Zset, Zset);
 collection!(List, List);
+collection!(Set, Set);

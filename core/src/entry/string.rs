@@ -264,6 +264,34 @@ impl Entry {
         Ok(len)
     }
 
+    /// Makes room for a value of `len` bytes, so that appending up to there allocates no more. Memory of a large value is asked for but not
+    /// touched. The value is raw afterwards.
+    ///
+    /// # Errors
+    /// As for [`Entry::grow`].
+    pub fn reserve(&mut self, len: usize) -> Result<(), OutOfMemory> {
+        let old_len = self.bytes_mut().len();
+        if len <= INLINE_MAX.max(old_len) {
+            return Ok(());
+        }
+        self.extend(old_len, len)?;
+        let (blob, flags) = (self.blob(), self.blob().flags());
+        let value_at = blob.value_at(flags);
+        let big = blob.big(value_at);
+        // SAFETY: above the inline limit the section is a BigStr's; its first `old_len` bytes are written.
+        unsafe {
+            write_big(
+                blob,
+                value_at,
+                Big {
+                    len: old_len,
+                    ..big
+                },
+            );
+        }
+        Ok(())
+    }
+
     /// Turns an integer into its decimal form, and a collection, which no caller hands in, into the empty string.
     fn make_bytes(&mut self) {
         let blob = self.blob();

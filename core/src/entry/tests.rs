@@ -224,3 +224,19 @@ fn entries_travel_between_threads() {
     assert_eq!(entry.key().as_ptr().addr(), address);
     check(&entry, b"k", &bytes(5000, 1), None);
 }
+
+#[test]
+fn reserved_room_is_filled_without_moving() {
+    let mut entry = Entry::new(b"k", StrValue::Int(12), None);
+    entry.reserve(100).expect("little memory");
+    entry.reserve(5_000).expect("little memory");
+    assert_eq!(entry.string(), Some(ValueRef::Bytes(b"12")));
+    assert!(entry.is_raw());
+    let bytes = entry.heap_bytes();
+    entry.append(&[b'x'; 4_998]).expect("reserved");
+    assert_eq!(
+        (entry.heap_bytes(), entry.string().map(|value| value.len())),
+        (bytes, Some(5_000))
+    );
+    assert_eq!(entry.reserve(usize::MAX / 2), Err(OutOfMemory));
+}

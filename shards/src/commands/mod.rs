@@ -1,9 +1,11 @@
 //! The command families: a table of rows and the functions beside it, one file or folder each.
 
 mod args;
+pub mod bitmaps;
 mod container;
 pub mod generic;
 pub mod hashes;
+pub mod hyperloglog;
 mod lifetime;
 pub mod lists;
 #[cfg(test)]
@@ -11,6 +13,7 @@ mod model;
 #[cfg(test)]
 mod rig;
 mod scan_options;
+pub mod sets;
 pub mod sorting;
 pub mod strings;
 mod waiting;
@@ -24,4 +27,7 @@ pub const FAMILIES: &[&[KeyspaceRow]] = &[
     hashes::ROWS,
     lists::ROWS,
     sorting::ROWS,
+    sets::ROWS,
+    bitmaps::ROWS,
+    hyperloglog::ROWS,
 ];

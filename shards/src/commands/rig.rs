@@ -80,7 +80,7 @@ impl Rig {
         out
     }
 
-    /// Runs a command line and shows the reply: bulks in quotes, `(nil)`, arrays in brackets, errors without their dash.
+    /// Runs a command line and shows the reply: bulks in quotes, `(nil)`, arrays in brackets, sets in parentheses, errors without their dash.
     pub(crate) fn run(&mut self, line: &str) -> String {
         let (mut bytes, mut words) = (Vec::new(), Vec::new());
         split_args(line.as_bytes(), &mut bytes, &mut words).expect("balanced quotes");
@@ -133,6 +133,10 @@ fn show_one(rest: &mut &[u8]) -> String {
             let (bulk, tail) = rest.split_at(length as usize);
             *rest = &tail[2..];
             format!("\"{}\"", bulk.escape_ascii())
+        }
+        b'~' => {
+            let elements: Vec<String> = (0..length).map(|_| show_one(rest)).collect();
+            format!("({})", elements.join(" "))
         }
         b'*' => {
             let elements: Vec<String> = (0..length).map(|_| show_one(rest)).collect();

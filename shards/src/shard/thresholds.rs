@@ -2,6 +2,7 @@
 
 use tessera_core::list::ListLimits;
 use tessera_core::object::PackLimits;
+use tessera_core::set::SetLimits;
 
 use super::Shard;
 
@@ -66,6 +67,18 @@ impl Shard {
     #[must_use]
     pub fn list_limits(&self) -> ListLimits {
         ListLimits::of(self.settings.thresholds.list_size)
+    }
+
+    /// Up to where a set stays packed.
+    #[must_use]
+    pub fn set_limits(&self) -> SetLimits {
+        let thresholds = &self.settings.thresholds;
+        SetLimits {
+            integers_max: thresholds.set_integers_max,
+            entries_max: thresholds.set_entries_max,
+            value_bytes_max: thresholds.set_value_bytes_max,
+            seed: self.hash_seed(),
+        }
     }
 
     /// Up to where a sorted set stays packed.

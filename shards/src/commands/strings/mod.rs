@@ -83,7 +83,7 @@ pub(crate) fn stored(bytes: &[u8]) -> StrValue<'_> {
 
 /// The bytes a client sees of a value.
 #[inline]
-fn text<'a>(value: ValueRef<'a>, digits: &'a mut itoa::Buffer) -> &'a [u8] {
+pub(crate) fn text<'a>(value: ValueRef<'a>, digits: &'a mut itoa::Buffer) -> &'a [u8] {
     match value {
         ValueRef::Int(number) => digits.format(number).as_bytes(),
         ValueRef::Bytes(bytes) => bytes,

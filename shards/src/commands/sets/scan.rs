@@ -1,0 +1,109 @@
+//! SSCAN.
+
+use tessera_core::glob::glob_match;
+use tessera_core::resp::Reply;
+use tessera_core::set::Set;
+
+use super::{READS, ROW};
+use crate::command::spec::flag;
+use crate::command::{Cx, KeyspaceRow, Spec, Spread};
+use crate::commands::generic::parse_cursor;
+use crate::commands::scan_options::ScanOptions;
+use crate::shard::WrongType;
+
+pub(super) const SSCAN: KeyspaceRow = KeyspaceRow {
+    spec: Spec {
+        name: "sscan",
+        arity: -3,
+        flags: flag::READONLY,
+        keys: READS,
+        tips: &["nondeterministic_output"],
+        since: "2.8.0",
+        summary: "Returns some of the members of a set, and a cursor to ask for more with.",
+        complexity: "O(1) per call, O(N) for a whole pass over N members",
+        ..ROW
+    },
+    op: op_sscan,
+    spread: Spread::One,
+};
+
+/// Options are looked at only if there is a set, as in Redis.
+fn op_sscan(cx: &mut Cx<'_>, args: &[&[u8]]) {
+    if parse_cursor(args[2]).is_none() {
+        return cx.error("ERR invalid cursor");
+    }
+    match cx.shard.read_object::<Set>(cx.db, args[1]) {
+        Ok(Some(_)) => {}
+        Ok(None) => {
+            cx.reply.array(2);
+            cx.reply.bulk(b"0");
+            return cx.reply.array(0);
+        }
+        Err(WrongType) => return cx.wrong_type(),
+    }
+    let Some(options) = ScanOptions::parse(cx, args[2], &args[3..], &[]) else {
+        return;
+    };
+    let (mut bulks, mut found) = (Vec::new(), 0);
+    let mut reply = Reply::new(&mut bulks, cx.reply.proto());
+    let entry = cx.shard.table(cx.db).get(cx.shard.hash(args[1]), args[1]);
+    let set = super::operation::set_of(entry);
+    let cursor = set.map_or(0, |set| {
+        options.pass(|cursor, visited| {
+            set.scan(cursor, &mut |member| {
+                *visited += 1;
+                let mut digits = itoa::Buffer::new();
+                let member = member.text(&mut digits);
+                let matches = |pattern: &[u8]| glob_match(pattern, member);
+                if options.pattern.is_none_or(matches) {
+                    found += 1;
+                    reply.bulk(member);
+                }
+            })
+        })
+    });
+    cx.reply.array(2);
+    cx.reply.bulk(itoa::Buffer::new().format(cursor).as_bytes());
+    cx.reply.array(found);
+    cx.reply.raw(&bulks);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use crate::commands::rig::Rig;
+
+    #[test]
+    fn scan() {
+        let mut rig = Rig::new();
+        rig.check(&[
+            ("SSCAN none 0", "[\"0\" []]"),
+            ("SSCAN none 0 bogus", "[\"0\" []]"),
+            ("SSCAN none x", "ERR invalid cursor"),
+            ("SADD s a b ab", "3"),
+            ("SSCAN s 0", "[\"0\" [\"a\" \"b\" \"ab\"]]"),
+            ("SSCAN s 0 MATCH a* COUNT 1", "[\"0\" [\"a\" \"ab\"]]"),
+            ("SSCAN s 0 COUNT 0", "ERR syntax error"),
+            ("SSCAN s 0 bogus", "ERR syntax error"),
+            ("SADD i 1 22", "2"),
+            ("SSCAN i 0 COUNT 1 MATCH ??", "[\"0\" [\"22\"]]"),
+        ]);
+        for member in 0..2_000 {
+            rig.run(&format!("SADD big m{member}"));
+        }
+        let (mut cursor, mut seen, mut calls) = ("0".to_owned(), BTreeSet::new(), 0);
+        loop {
+            let shown = rig.run(&format!("SSCAN big {cursor} COUNT 50"));
+            let (next, members) = shown[1..shown.len() - 2].split_once(" [").unwrap();
+            let members = members.split(' ').filter(|member| !member.is_empty());
+            seen.extend(members.map(str::to_owned));
+            cursor = next.trim_matches('"').to_owned();
+            calls += 1;
+            if cursor == "0" {
+                break;
+            }
+        }
+        assert!(seen.len() == 2_000 && calls > 10);
+    }
+}
