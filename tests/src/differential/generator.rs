@@ -3,7 +3,34 @@
 
 use super::draw::Draw;
 use super::step::{Command, Judge, Step};
-use super::{connection, database, expiry, generic, lists, strings};
+use super::{bitmaps, connection, database, expiry, generic, hyperloglog, lists, sets, strings};
+
+type Family = fn(&mut Draw) -> Vec<Step>;
+
+/// The families of commands with keys, and how often each is drawn.
+const FAMILIES: &[(usize, Family)] = &[
+    (30, strings::draw),
+    (12, lists::draw),
+    (12, sets::draw),
+    (5, bitmaps::draw),
+    (4, hyperloglog::draw),
+    (15, expiry::draw),
+    (18, generic::draw),
+];
+
+/// One of the families, by weight.
+fn family(draw: &mut Draw) -> Family {
+    let mut at = draw
+        .rng
+        .below(FAMILIES.iter().map(|(weight, _)| weight).sum());
+    for (weight, family) in FAMILIES {
+        if at < *weight {
+            return *family;
+        }
+        at -= weight;
+    }
+    generic::draw
+}
 
 /// An endless stream of steps.
 #[derive(Debug, Clone)]
@@ -36,10 +63,7 @@ impl Generator {
     fn refill(&mut self) {
         let draw = &mut self.draw;
         let mut steps = match draw.rng.below(100) {
-            0..=37 => strings::draw(draw),
-            38..=51 => lists::draw(draw),
-            52..=66 => expiry::draw(draw),
-            67..=84 => generic::draw(draw),
+            0..=84 => family(draw)(draw),
             85..=90 => database::draw(draw),
             91..=97 => connection::draw(draw, self.protocol),
             _ => vec![nonsense(draw)],
@@ -72,12 +96,7 @@ impl Iterator for Generator {
 
 /// A command with keys, for COMMAND GETKEYS.
 pub fn any_keyed(draw: &mut Draw) -> Command {
-    let mut steps = match draw.rng.below(4) {
-        0 => strings::draw(draw),
-        1 => expiry::draw(draw),
-        2 => lists::draw(draw),
-        _ => generic::draw(draw),
-    };
+    let mut steps = family(draw)(draw);
     steps.swap_remove(0).command
 }
 

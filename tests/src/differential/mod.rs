@@ -1,17 +1,20 @@
 //! The differential suite: one seeded stream of commands to two servers, every reply compared.
 //! A family of commands is one file of draws; what may differ is decided in `judge` and `known` alone.
 
+pub mod bitmaps;
 pub mod connection;
 pub mod database;
 pub mod draw;
 pub mod expiry;
 pub mod generator;
 pub mod generic;
+pub mod hyperloglog;
 pub mod judge;
 pub mod known;
 pub mod lists;
 pub mod run;
 pub mod scope;
+pub mod sets;
 pub mod shrink;
 pub mod side;
 pub mod step;
