@@ -12,5 +12,6 @@ pub mod object;
 pub mod resp;
 pub mod set;
 pub mod slot;
+pub mod stream;
 pub mod table;
 pub mod zset;

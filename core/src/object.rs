@@ -7,6 +7,7 @@ use crate::hash::Hash;
 use crate::list::List;
 use crate::listpack::Item;
 use crate::set::Set;
+use crate::stream::Stream;
 use crate::zset::Zset;
 
 /// A collection.
@@ -20,6 +21,8 @@ pub enum Object {
     List(List),
     /// Distinct members.
     Set(Set),
+    /// Entries under ascending ids, and the groups that read them.
+    Stream(Box<Stream>),
 }
 
 impl Object {
@@ -31,6 +34,7 @@ impl Object {
             Self::Zset(_) => "zset",
             Self::List(_) => "list",
             Self::Set(_) => "set",
+            Self::Stream(_) => "stream",
         }
     }
 
@@ -42,6 +46,7 @@ impl Object {
             Self::Zset(zset) => zset.encoding(),
             Self::List(list) => list.encoding(),
             Self::Set(set) => set.encoding(),
+            Self::Stream(_) => "stream",
         }
     }
 
@@ -53,6 +58,7 @@ impl Object {
             Self::Zset(zset) => zset.len(),
             Self::List(list) => list.len(),
             Self::Set(set) => set.len(),
+            Self::Stream(stream) => stream.len(),
         }
     }
 
@@ -60,6 +66,15 @@ impl Object {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// What freeing it costs, in elements.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        match self {
+            Self::Stream(stream) => stream.weight(),
+            _ => self.len(),
+        }
     }
 
     /// Bytes taken from the allocator, the box included. O(1).
@@ -71,6 +86,7 @@ impl Object {
                 Self::Zset(zset) => zset.heap_bytes(),
                 Self::List(list) => list.heap_bytes(),
                 Self::Set(set) => set.heap_bytes(),
+                Self::Stream(stream) => size_class(size_of::<Stream>()) + stream.heap_bytes(),
             }
     }
 
@@ -90,7 +106,7 @@ impl Object {
                 set.for_each(visit);
                 true
             }
-            Self::Hash(_) => false,
+            Self::Hash(_) | Self::Stream(_) => false,
         }
     }
 
@@ -101,6 +117,7 @@ impl Object {
             Self::Zset(zset) => zset.free_some(elements),
             Self::List(list) => list.free_some(elements),
             Self::Set(set) => set.free_some(elements),
+            Self::Stream(stream) => stream.free_some(elements),
         }
     }
 }
@@ -178,3 +195,32 @@ collection!(Hash, Hash);
 collection!(Zset, Zset);
 collection!(List, List);
 collection!(Set, Set);
+
+impl Collection for Stream {
+    fn of(object: &Object) -> Option<&Self> {
+        match object {
+            Object::Stream(stream) => Some(stream),
+            _ => None,
+        }
+    }
+
+    fn of_mut(object: &mut Object) -> Option<&mut Self> {
+        match object {
+            Object::Stream(stream) => Some(stream),
+            _ => None,
+        }
+    }
+
+    fn empty() -> Self {
+        Self::new()
+    }
+
+    fn into_object(self) -> Object {
+        Object::Stream(Box::new(self))
+    }
+
+    /// A stream stays when its last entry goes.
+    fn is_void(&self) -> bool {
+        false
+    }
+}

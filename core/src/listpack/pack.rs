@@ -16,6 +16,9 @@ const COUNT_UNKNOWN: u16 = u16::MAX;
 /// Elements being put in the middle that need no allocation on their way.
 const FRESH_BYTES: usize = 128;
 
+/// The longest integer with its length behind it.
+const INTEGER_BYTES_MAX: usize = 10;
+
 /// A sequence of elements in one block.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Listpack {
@@ -226,11 +229,19 @@ impl Listpack {
 
     /// Appends an element that is known to be an integer or not.
     pub fn push_item(&mut self, item: Item<'_>) {
-        let count = self.count();
+        self.push_items([item]);
+    }
+
+    /// Appends elements. Amortised O(elements): an unknown count is left unknown.
+    pub fn push_items<'a>(&mut self, items: impl IntoIterator<Item = Item<'a>>) {
+        let mut count = usize::from(u16::from_le_bytes([self.bytes[4], self.bytes[5]]));
         self.bytes.pop();
-        item.write(&mut self.bytes);
+        for item in items {
+            item.write(&mut self.bytes);
+            count += 1;
+        }
         self.bytes.push(END);
-        self.set_header(count + 1);
+        self.set_header(count);
     }
 
     /// Puts an element before the first one. O(bytes of the listpack).
@@ -249,6 +260,20 @@ impl Listpack {
     pub fn replace(&mut self, pos: Pos, bytes: &[u8]) {
         let end = self.end_of(pos);
         self.splice(pos.0, end, 1, &[Item::of(bytes)]);
+    }
+
+    /// Puts an integer in place of another element. O(1) if it takes as many bytes, else O(bytes of the listpack).
+    pub fn replace_integer(&mut self, pos: Pos, number: i64) {
+        let end = self.end_of(pos);
+        let mut fresh = Vec::with_capacity(INTEGER_BYTES_MAX);
+        Item::Int(number).write(&mut fresh);
+        if fresh.len() == end - pos.0 {
+            self.bytes[pos.0..end].copy_from_slice(&fresh);
+        } else {
+            self.bytes.splice(pos.0..end, fresh);
+            let count = u16::from_le_bytes([self.bytes[4], self.bytes[5]]);
+            self.set_header(count.into());
+        }
     }
 
     /// Removes `count` elements from `pos` on, or as many as there are. Returns where the next one lies now. O(bytes of the listpack).

@@ -112,7 +112,7 @@ impl Shard {
     pub fn discard(&mut self, entry: Entry) {
         if entry
             .object()
-            .is_some_and(|object| object.len() > FREED_AT_ONCE)
+            .is_some_and(|object| object.weight() > FREED_AT_ONCE)
         {
             self.detached.collections.push(entry);
         }
