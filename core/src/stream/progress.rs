@@ -31,7 +31,9 @@ impl Entries {
 
     /// Whether an entry deleted by XDEL lies at this id or behind it.
     fn has_deleted_from(&self, id: StreamId) -> bool {
-        self.len > 0 && self.max_deleted_id != StreamId::MIN && id <= self.max_deleted_id
+        self.len > 0
+            && self.max_deleted_id != StreamId::MIN
+            && self.max_deleted_id >= self.first_id.max(id)
     }
 
     /// Number of entries that a group has still to read, where that can be known.

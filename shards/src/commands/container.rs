@@ -28,6 +28,14 @@ pub(crate) fn subcommand(
     Some(sub.name)
 }
 
+/// The error for a subcommand whose options are wrong.
+pub(crate) fn bad_subcommand(cx: &mut Cx<'_>, container: &Spec, args: &[&[u8]]) {
+    let name = &args[1][..args[1].len().min(NAME_SHOWN_BYTES)];
+    let hint = format!("'. Try {} HELP.", container.name.to_ascii_uppercase());
+    let text = b"ERR unknown subcommand or wrong number of arguments for '";
+    cx.error([&text[..], name, hint.as_bytes()].concat());
+}
+
 /// How much of an unknown name an error repeats.
 const NAME_SHOWN_BYTES: usize = 128;
 

@@ -15,6 +15,7 @@ mod rig;
 mod scan_options;
 pub mod sets;
 pub mod sorting;
+pub mod streams;
 pub mod strings;
 mod waiting;
 
@@ -30,4 +31,5 @@ pub const FAMILIES: &[&[KeyspaceRow]] = &[
     sets::ROWS,
     bitmaps::ROWS,
     hyperloglog::ROWS,
+    streams::ROWS,
 ];

@@ -1,0 +1,327 @@
+//! XCLAIM and XAUTOCLAIM: pending entries that get another consumer.
+
+use std::ops::Bound;
+
+use tessera_core::number::parse_i64;
+use tessera_core::resp::Reply;
+use tessera_core::stream::{Entries, Group, Pending, Stream, StreamId};
+
+use super::{DELETES, ROW, UPDATES, change_group, ids, no_group, reply_entry, reply_id};
+use crate::command::spec::flag;
+use crate::command::{Cx, KeyspaceRow, Spec, Spread};
+use crate::commands::args::{SYNTAX, is};
+use crate::shard::WrongType;
+
+pub(super) const XCLAIM: KeyspaceRow = KeyspaceRow {
+    spec: Spec {
+        name: "xclaim",
+        arity: -6,
+        flags: flag::WRITE | flag::FAST,
+        keys: UPDATES,
+        tips: &["nondeterministic_output"],
+        summary: "Gives pending entries to another consumer, as if they had been delivered to it.",
+        complexity: "O(N log M) with N ids and M pending entries",
+        ..ROW
+    },
+    op: op_xclaim,
+    spread: Spread::One,
+};
+
+/// An integer with an error of its own.
+fn number(cx: &mut Cx<'_>, arg: &[u8], error: &str) -> Option<i64> {
+    let number = parse_i64(arg);
+    if number.is_none() {
+        cx.error(error);
+    }
+    number
+}
+
+/// How entries are claimed.
+struct Claim {
+    idle_ms_min: i64,
+    /// The time of delivery that the entries get.
+    delivered_ms: u64,
+    /// The number of deliveries that they get; otherwise one more.
+    deliveries: Option<u64>,
+    /// Entries that nobody has are claimed, too.
+    is_forced: bool,
+    /// Only ids are returned, and not counted as delivered.
+    only_ids: bool,
+    /// Up to where the group has read at least.
+    last_id: StreamId,
+}
+
+impl Claim {
+    fn new(idle_ms_min: i64, now_ms: u64) -> Self {
+        Claim {
+            idle_ms_min: idle_ms_min.max(0),
+            delivered_ms: now_ms,
+            deliveries: None,
+            is_forced: false,
+            only_ids: false,
+            last_id: StreamId::MIN,
+        }
+    }
+
+    fn parse(cx: &mut Cx<'_>, mut rest: &[&[u8]], idle_ms_min: i64) -> Option<Self> {
+        let now_ms = cx.shard.now_ms;
+        let mut claim = Claim::new(idle_ms_min, now_ms);
+        // A time that cannot be is the present one: clients compute it, and their clocks differ.
+        let sane = |ms: i64| u64::try_from(ms).map_or(now_ms, |ms| ms.min(now_ms));
+        while let [word, more @ ..] = rest {
+            rest = match more {
+                _ if is(word, "FORCE") => {
+                    claim.is_forced = true;
+                    more
+                }
+                _ if is(word, "JUSTID") => {
+                    claim.only_ids = true;
+                    more
+                }
+                [arg, more @ ..] if is(word, "IDLE") => {
+                    let idle = number(cx, arg, "ERR Invalid IDLE option argument for XCLAIM")?;
+                    claim.delivered_ms = sane((now_ms as i64).wrapping_sub(idle));
+                    more
+                }
+                [arg, more @ ..] if is(word, "TIME") => {
+                    let time = number(cx, arg, "ERR Invalid TIME option argument for XCLAIM")?;
+                    claim.delivered_ms = sane(time);
+                    more
+                }
+                [arg, more @ ..] if is(word, "RETRYCOUNT") => {
+                    let error = "ERR Invalid RETRYCOUNT option argument for XCLAIM";
+                    claim.deliveries = u64::try_from(number(cx, arg, error)?).ok();
+                    more
+                }
+                [arg, more @ ..] if is(word, "LASTID") => {
+                    claim.last_id = ids::id(cx, arg)?;
+                    more
+                }
+                _ => {
+                    let text = [b"ERR Unrecognized XCLAIM option '", *word, b"'"];
+                    cx.error(text.concat());
+                    return None;
+                }
+            };
+        }
+        Some(claim)
+    }
+
+    /// Gives a pending entry, or one that nobody has, to a consumer. Says whether it did.
+    fn take(
+        &self,
+        group: &mut Group,
+        id: StreamId,
+        old: Option<Pending>,
+        consumer: u32,
+        now_ms: u64,
+    ) -> bool {
+        let idle_ms = old.map(|old| now_ms as i64 - old.delivered_ms as i64);
+        if self.idle_ms_min > 0 && idle_ms.is_some_and(|idle_ms| idle_ms < self.idle_ms_min) {
+            return false;
+        }
+        // One that nobody had counts as delivered once.
+        let before = old.map_or(1, |old| old.deliveries);
+        let raised = before.wrapping_add(u64::from(!self.only_ids));
+        group.assign(
+            id,
+            consumer,
+            self.delivered_ms,
+            self.deliveries.unwrap_or(raised),
+        );
+        if let Some(consumer) = group.consumer_mut(consumer) {
+            consumer.active_ms = Some(now_ms);
+        }
+        true
+    }
+
+    /// Writes an entry that was claimed.
+    fn reply(&self, reply: &mut Reply<'_>, entries: &Entries, id: StreamId) {
+        match entries.get(id) {
+            Some(entry) if !self.only_ids => reply_entry(reply, &entry),
+            _ => reply_id(reply, id),
+        }
+    }
+}
+
+/// The number of a consumer that asks for entries; it is created if need be.
+fn claimant(group: &mut Group, name: &[u8], now_ms: u64) -> u32 {
+    let (number, _) = group.consumer_or_new(name, now_ms);
+    if let Some(consumer) = group.consumer_mut(number) {
+        consumer.seen_ms = now_ms;
+    }
+    number
+}
+
+fn op_xclaim(cx: &mut Cx<'_>, args: &[&[u8]]) {
+    let (key, group, now_ms) = (args[1], args[2], cx.shard.now_ms);
+    match cx.shard.read_object::<Stream>(cx.db, key) {
+        Ok(Some(stream)) if stream.groups.get(group).is_some() => {}
+        Ok(_) => return no_group(cx, key, group),
+        Err(WrongType) => return cx.wrong_type(),
+    }
+    let error = "ERR Invalid min-idle-time argument for XCLAIM";
+    let Some(idle_ms_min) = number(cx, args[4], error) else {
+        return;
+    };
+    // The first argument that is no id begins the options.
+    let parsed = args[5..].iter().map_while(|arg| StreamId::parse(arg, 0));
+    let ids: Vec<StreamId> = parsed.collect();
+    let Some(claim) = Claim::parse(cx, &args[5 + ids.len()..], idle_ms_min) else {
+        return;
+    };
+    let mut bulks = Vec::new();
+    let mut reply = Reply::new(&mut bulks, cx.reply.proto());
+    let found = change_group(cx, key, group, |Stream { entries, groups }| {
+        groups.change(group, |group| {
+            group.last_id = group.last_id.max(claim.last_id);
+            let consumer = claimant(group, args[3], now_ms);
+            let mut found = 0;
+            for &id in &ids {
+                let old = group.pending().get(&id).copied();
+                if entries.get(id).is_none() {
+                    group.acknowledge(id);
+                } else if (old.is_some() || claim.is_forced)
+                    && claim.take(group, id, old, consumer, now_ms)
+                {
+                    claim.reply(&mut reply, entries, id);
+                    found += 1;
+                }
+            }
+            found
+        })
+    });
+    if let Some(found) = found {
+        cx.shard.changed(cx.db, key);
+        cx.reply.array(found);
+        cx.reply.raw(&bulks);
+    }
+}
+
+pub(super) const XAUTOCLAIM: KeyspaceRow = KeyspaceRow {
+    spec: Spec {
+        name: "xautoclaim",
+        arity: -6,
+        flags: flag::WRITE | flag::FAST,
+        keys: DELETES,
+        tips: &["nondeterministic_output"],
+        since: "6.2.0",
+        summary: "Gives entries that have been pending for long to another consumer, and a cursor to go on with.",
+        complexity: "O(1) with a small COUNT",
+        ..ROW
+    },
+    op: op_xautoclaim,
+    spread: Spread::One,
+};
+
+/// Entries that are claimed unless told otherwise.
+const USUAL_COUNT: i64 = 100;
+/// Entries looked at per entry that is wanted.
+const LOOKS_PER_ENTRY: u64 = 10;
+
+/// COUNT and JUSTID.
+fn options(cx: &mut Cx<'_>, mut rest: &[&[u8]]) -> Option<(i64, bool)> {
+    const COUNT_MAX: i64 = i64::MAX / 16;
+    let (mut count, mut only_ids) = (USUAL_COUNT, false);
+    while let [word, more @ ..] = rest {
+        rest = match more {
+            [arg, more @ ..] if is(word, "COUNT") => {
+                let error = "ERR COUNT must be > 0";
+                count = number(cx, arg, error)?;
+                if !(1..=COUNT_MAX).contains(&count) {
+                    cx.error(error);
+                    return None;
+                }
+                more
+            }
+            _ if is(word, "JUSTID") => {
+                only_ids = true;
+                more
+            }
+            _ => {
+                cx.error(SYNTAX);
+                return None;
+            }
+        };
+    }
+    Some((count, only_ids))
+}
+
+/// What XAUTOCLAIM found.
+#[derive(Default)]
+struct Found {
+    /// Where the next call goes on.
+    cursor: StreamId,
+    claimed: usize,
+    /// Pending entries that were gone.
+    gone: Vec<StreamId>,
+}
+
+fn op_xautoclaim(cx: &mut Cx<'_>, args: &[&[u8]]) {
+    let (key, group, now_ms) = (args[1], args[2], cx.shard.now_ms);
+    let error = "ERR Invalid min-idle-time argument for XAUTOCLAIM";
+    let Some(idle_ms_min) = number(cx, args[4], error) else {
+        return;
+    };
+    let Some(start) = ids::start(cx, args[5]) else {
+        return;
+    };
+    let Some((count, only_ids)) = options(cx, &args[6..]) else {
+        return;
+    };
+    let mut claim = Claim::new(idle_ms_min, now_ms);
+    claim.only_ids = only_ids;
+    let mut bulks = Vec::new();
+    let mut reply = Reply::new(&mut bulks, cx.reply.proto());
+    let found = change_group(cx, key, group, |Stream { entries, groups }| {
+        groups.change(group, |group| {
+            let consumer = claimant(group, args[3], now_ms);
+            claim.sweep(group, entries, (start, count as u64), consumer, &mut reply)
+        })
+    });
+    let Some(found) = found else { return };
+    cx.shard.changed(cx.db, key);
+    cx.reply.array(3);
+    reply_id(&mut cx.reply, found.cursor);
+    cx.reply.array(found.claimed);
+    cx.reply.raw(&bulks);
+    cx.reply.array(found.gone.len());
+    for id in found.gone {
+        reply_id(&mut cx.reply, id);
+    }
+}
+
+impl Claim {
+    /// Claims entries from an id on, until enough were claimed or looked at.
+    fn sweep(
+        &self,
+        group: &mut Group,
+        entries: &Entries,
+        (start, count): (StreamId, u64),
+        consumer: u32,
+        reply: &mut Reply<'_>,
+    ) -> Found {
+        let (mut found, mut left, mut from) = (Found::default(), count, Bound::Included(start));
+        let mut looks = count * LOOKS_PER_ENTRY;
+        loop {
+            let next = group.pending().range((from, Bound::Unbounded)).next();
+            let Some((&id, &old)) = next else { break };
+            if looks == 0 || left == 0 {
+                found.cursor = id;
+                break;
+            }
+            looks -= 1;
+            from = Bound::Excluded(id);
+            if entries.get(id).is_none() {
+                group.acknowledge(id);
+                found.gone.push(id);
+                left -= 1;
+            } else if self.take(group, id, Some(old), consumer, self.delivered_ms) {
+                self.reply(reply, entries, id);
+                found.claimed += 1;
+                left -= 1;
+            }
+        }
+        found
+    }
+}
