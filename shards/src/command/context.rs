@@ -34,6 +34,8 @@ pub struct Cx<'a> {
     pub may_block: bool,
     /// Set by a blocking command that found nothing: the keys it waits for. Nothing may be written to `reply` then.
     pub waits_for: Option<Vec<Box<[u8]>>>,
+    /// With `waits_for`: the request as it is to be run again, if that differs, such as an id in place of XREAD's `$`.
+    pub waits_as: Option<Vec<Box<[u8]>>>,
 }
 
 impl Cx<'_> {

@@ -257,6 +257,9 @@ impl KeySpec {
     }
 }
 
+/// Says of a request whether it may need keys that no argument names.
+pub type IsOpen = fn(&[&[u8]]) -> bool;
+
 /// A row: everything that is known of a command except how to run it.
 #[derive(Clone, Copy, Debug)]
 pub struct Spec {
@@ -285,7 +288,7 @@ pub struct Spec {
     /// Finds the keys that no rule of `keys` can express.
     pub find_keys: Option<FindKeys>,
     /// Whether a request may turn out to need keys that no argument names.
-    pub open_keys: Option<fn(&[&[u8]]) -> bool>,
+    pub open_keys: Option<IsOpen>,
 }
 
 /// Adds the keys of a request to those that the rules have found.

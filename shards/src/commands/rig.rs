@@ -64,6 +64,7 @@ impl Rig {
             task: None,
             may_block: false,
             waits_for: None,
+            waits_as: None,
         };
         op(&mut cx, args);
         self.slices = 0;

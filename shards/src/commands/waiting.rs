@@ -24,6 +24,17 @@ pub(crate) fn is_timeout(cx: &mut Cx<'_>, arg: &[u8]) -> bool {
     false
 }
 
+/// As `wait_for`, for a request that is to be run again in another form.
+pub(crate) fn wait_as(
+    cx: &mut Cx<'_>,
+    keys: &[&[u8]],
+    request: Vec<Box<[u8]>>,
+    nothing: fn(&mut Cx<'_>),
+) {
+    cx.waits_as = Some(request);
+    wait_for(cx, keys, nothing);
+}
+
 /// The command found nothing: it waits for these keys, or replies as if its time had run out where it may not wait.
 pub(crate) fn wait_for(cx: &mut Cx<'_>, keys: &[&[u8]], nothing: fn(&mut Cx<'_>)) {
     if cx.may_block {

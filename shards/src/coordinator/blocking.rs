@@ -35,8 +35,8 @@ pub(super) struct Waiters {
 pub(super) enum Found {
     /// It has a reply.
     Replied(Vec<u8>),
-    /// It waits for these keys.
-    Waits(Vec<Box<[u8]>>),
+    /// It waits for these keys, and is run again in this form.
+    Waits(Vec<Box<[u8]>>, Parked),
     /// Somebody else has answered it.
     Gone,
 }
@@ -82,7 +82,7 @@ impl<X> Engine<X> {
                 self.serve_ready();
                 Submitted::Done
             }
-            Found::Waits(keys) => {
+            Found::Waits(keys, parked) => {
                 self.wait_for(&parked, &keys);
                 Submitted::Waiting
             }
@@ -109,10 +109,14 @@ impl<X> Engine<X> {
             task: None,
             may_block: true,
             waits_for: None,
+            waits_as: None,
         };
         (self.rows[usize::from(parked.head.command)].row.op)(&mut cx, &parked.args());
         let Cx {
-            task, waits_for, ..
+            task,
+            waits_for,
+            waits_as,
+            ..
         } = cx;
         if let Some(mut task) = task {
             while !task.step(&mut self.shard, &mut reply) {}
@@ -120,7 +124,11 @@ impl<X> Engine<X> {
         match waits_for {
             Some(keys) => {
                 claim.give_back();
-                Found::Waits(keys)
+                let mut parked = parked.clone();
+                if let Some(request) = waits_as {
+                    parked.args = request;
+                }
+                Found::Waits(keys, parked)
             }
             None => Found::Replied(reply),
         }
@@ -220,7 +228,8 @@ impl<X> Engine<X> {
                     self.forget_waiter(claim);
                     self.answer(parked.head.origin, &reply);
                 }
-                Found::Waits(_) => return,
+                // What it may have changed while it found nothing is nothing to wait for.
+                Found::Waits(..) => return self.shard.forget_ready(place),
                 Found::Gone => self.forget_waiter(claim),
             }
         }
@@ -237,7 +246,7 @@ impl<X> Engine<X> {
         let args = parked.args();
         let row = &self.rows[usize::from(parked.head.command)].row;
         let rules = row.spec.keys.len();
-        rules > 1
+        (rules > 1 || self.is_of_a_group(parked))
             && Places::of(&row.spec, &args, self.shards)
                 .single_owner()
                 .is_none()

@@ -12,7 +12,7 @@ use crate::coordinator::further::Outcome;
 use crate::coordinator::program::{Step, TOUCHED};
 use crate::coordinator::route::{Places, owner};
 use crate::coordinator::work::{Job, Parked};
-use crate::mesh::{Parcel, TakenKey};
+use crate::mesh::{Parcel, TakenKey, Wait};
 
 /// A command that waits for its keys.
 pub(super) struct Borrow {
@@ -34,7 +34,7 @@ pub(super) struct Loan {
     /// Which of them have changed, and in which database.
     changed: Vec<(usize, Box<[u8]>)>,
     /// A command that waits for some of them from now on.
-    wait: Option<Box<(Parked, Vec<Box<[u8]>>)>>,
+    wait: Option<Box<Wait>>,
 }
 
 /// Where a loan's entries lie while they are in the table.
@@ -255,8 +255,8 @@ impl<X> Engine<X> {
             let mut loans = self.pick_up(places);
             match outcome {
                 Found::Replied(reply) => self.answer(parked.head.origin, &reply),
-                Found::Waits(keys) => {
-                    let wait = Box::new((parked.clone(), keys));
+                Found::Waits(keys, parked) => {
+                    let wait = Box::new((parked, keys));
                     loans
                         .iter_mut()
                         .for_each(|loan| loan.wait = Some(wait.clone()));

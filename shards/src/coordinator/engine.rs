@@ -342,7 +342,7 @@ impl<X> Engine<X> {
             Job::Command(parked) if parked.claim.is_some() => {
                 match self.run_blocking(parked) {
                     Found::Replied(reply) => self.answer(parked.head.origin, &reply),
-                    Found::Waits(keys) => self.wait_for(parked, &keys),
+                    Found::Waits(keys, parked) => self.wait_for(&parked, &keys),
                     Found::Gone => {}
                 }
                 self.serve_ready();
@@ -686,6 +686,7 @@ fn execute<X>(
         task: None,
         may_block: false,
         waits_for: None,
+        waits_as: None,
     };
     (rows[usize::from(head.command)].row.op)(&mut cx, args);
     let Cx { task, missing, .. } = cx;

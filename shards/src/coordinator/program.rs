@@ -86,6 +86,7 @@ impl Running {
             task: None,
             may_block: false,
             waits_for: None,
+            waits_as: None,
         };
         op(&mut cx, &args);
         match cx.task {

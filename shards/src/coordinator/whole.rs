@@ -274,6 +274,7 @@ impl<X> Engine<X> {
             task: None,
             may_block: false,
             waits_for: None,
+            waits_as: None,
         };
         (self.rows[usize::from(step.command)].row.op)(&mut cx, args);
         let Cx { task, missing, .. } = cx;

@@ -70,6 +70,9 @@ pub type KeyPlace = (usize, Box<[u8]>);
 /// A client, and keys that it watches.
 pub type Watch = (u64, Vec<KeyPlace>);
 
+/// A command, and the keys that it waits for.
+pub type Wait = (Parked, Vec<Box<[u8]>>);
+
 /// Runs on the front end (of type `X`) of a shard and writes what it has to say.
 pub type CallFn<X> = Arc<dyn Fn(&mut X, &mut Vec<u8>) + Send + Sync>;
 
@@ -110,7 +113,7 @@ pub enum Parcel<X> {
         /// Which of them changed meanwhile, and in which database.
         changed: Vec<(usize, Box<[u8]>)>,
         /// A command that waits for some of them from now on.
-        wait: Option<Box<(Parked, Vec<Box<[u8]>>)>>,
+        wait: Option<Box<Wait>>,
     },
     /// Run this: all keys are the receiver's.
     Job(Job),

@@ -6,4 +6,6 @@ mod message;
 
 pub use batch::{Batch, Recipient};
 pub use inbox::Mesh;
-pub use message::{CallFn, Item, KeyPlace, Origin, Parcel, RequestHead, Route, TakenKey, Watch};
+pub use message::{
+    CallFn, Item, KeyPlace, Origin, Parcel, RequestHead, Route, TakenKey, Wait, Watch,
+};

@@ -59,6 +59,11 @@ impl Shard {
         self.waiting.ready.pop()
     }
 
+    /// A key that has changed is of no use to those who wait.
+    pub(crate) fn forget_ready(&mut self, place: &Place) {
+        self.waiting.ready.retain(|other| other != place);
+    }
+
     /// Keys that have to be looked at again.
     pub(crate) fn ready_later(&mut self, places: Vec<Place>) {
         self.waiting.ready.extend(places.into_iter().rev());

@@ -70,6 +70,45 @@ const SCENE: &[Cue] = &[
         &[("one", 1), ("publisher", 1)],
     ),
     ("publisher", "LRANGE q 0 -1", &[("publisher", 1)]),
+    ("publisher", "XADD s1 1-1 a 1", &[("publisher", 1)]),
+    ("one", "XREAD BLOCK 0 STREAMS s1 s2 0 0", &[("one", 1)]),
+    ("one", "XREAD BLOCK 10 STREAMS s1 s2 $ $", &[("one", 1)]),
+    ("one", "XREAD BLOCK 0 STREAMS s1 s2 $ $", &[]),
+    ("three", "XREAD COUNT 1 BLOCK 0 STREAMS s2 $", &[]),
+    (
+        "publisher",
+        "XADD s2 2-1 b 2",
+        &[("publisher", 1), ("one", 1), ("three", 1)],
+    ),
+    ("publisher", "XGROUP CREATE s1 g $", &[("publisher", 1)]),
+    ("publisher", "XGROUP CREATE s2 g $", &[("publisher", 1)]),
+    (
+        "one",
+        "XREADGROUP GROUP g c BLOCK 10 STREAMS s1 s2 > >",
+        &[("one", 1)],
+    ),
+    ("one", "XREADGROUP GROUP g c BLOCK 0 STREAMS s1 s2 > >", &[]),
+    ("two", "XREADGROUP GROUP g d BLOCK 0 STREAMS s1 >", &[]),
+    (
+        "publisher",
+        "XADD s1 2-1 c 3",
+        &[("publisher", 1), ("one", 1)],
+    ),
+    (
+        "publisher",
+        "XADD s1 2-2 d 4",
+        &[("publisher", 1), ("two", 1)],
+    ),
+    ("publisher", "XPENDING s1 g", &[("publisher", 1)]),
+    ("publisher", "MULTI", &[("publisher", 1)]),
+    (
+        "publisher",
+        "XREAD BLOCK 0 STREAMS s1 $",
+        &[("publisher", 1)],
+    ),
+    ("publisher", "EXEC", &[("publisher", 1)]),
+    ("one", "XREAD BLOCK -1 STREAMS s1 $", &[("one", 1)]),
+    ("one", "XREAD BLOCK x STREAMS s1 $", &[("one", 1)]),
 ];
 
 #[test]

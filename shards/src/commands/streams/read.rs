@@ -1,6 +1,6 @@
 //! XREAD and XREADGROUP: what they ask for. The reading itself is in `reading`.
 //!
-//! BLOCK is understood; a read that finds nothing answers as if its time had run out.
+//! With BLOCK a read that finds nothing waits.
 
 use tessera_core::stream::{Stream, StreamId};
 
@@ -10,6 +10,7 @@ use super::reading::{ReadTask, Reader, Source, Wanted};
 use crate::command::spec::{Begin, Find, KeySpec, access, flag};
 use crate::command::{Cx, KeyspaceRow, Spec, Spread};
 use crate::commands::args::{SYNTAX, integer, is};
+use crate::commands::waiting::wait_as;
 use crate::shard::WrongType;
 
 /// The first half of what follows STREAMS.
@@ -165,10 +166,26 @@ fn read(cx: &mut Cx<'_>, args: &[&[u8]], is_group: bool) {
     });
     let mut task = ReadTask::new(cx.db, cx.reply.proto(), sources, reader, options.count);
     if task.advance(cx.shard) {
+        if options.block_ms.is_some() && task.has_nothing() {
+            let request = args.iter().map(|arg| Box::from(*arg)).collect();
+            let request = with_ids(request, task.sources());
+            return wait_as(cx, keys, request, |cx| cx.reply.null_array());
+        }
         task.finish(&mut cx.reply);
     } else {
         cx.task = Some(Box::new(task));
     }
+}
+
+/// The request with the last entries' ids of this moment in place of `$`.
+fn with_ids(mut request: Vec<Box<[u8]>>, sources: &[Source]) -> Vec<Box<[u8]>> {
+    let ids = request.len() - sources.len();
+    for (arg, source) in request[ids..].iter_mut().zip(sources) {
+        if let (true, Wanted::After(id)) = (is_sign(arg, b'$'), source.wanted) {
+            *arg = id.to_string().into_bytes().into();
+        }
+    }
+    request
 }
 
 /// What is wanted of one stream. With a group, key and group must be there.

@@ -132,6 +132,16 @@ impl ReadTask {
         self.served += 1;
     }
 
+    /// Whether no stream had anything to return.
+    pub(super) fn has_nothing(&self) -> bool {
+        self.served == 0
+    }
+
+    /// The streams, and what is wanted of each.
+    pub(super) fn sources(&self) -> &[Source] {
+        &self.sources
+    }
+
     /// Writes the reply.
     pub(super) fn finish(&self, reply: &mut Reply<'_>) {
         match (self.served, self.proto) {
