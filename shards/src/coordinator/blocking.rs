@@ -212,7 +212,8 @@ impl<X> Engine<X> {
                 let coordinator = parked.head.origin.shard;
                 let again = Parcel::Again(Job::Command(parked));
                 self.out[coordinator].parcel(again);
-                continue;
+                // Those behind it are looked at when its keys have come back.
+                return;
             }
             match self.run_blocking(&parked) {
                 // A key of another type is none to one who waits already; but a group that is gone will not come back.

@@ -35,6 +35,8 @@ pub(super) struct Loan {
     changed: Vec<(usize, Box<[u8]>)>,
     /// A command that waits for some of them from now on.
     wait: Option<Box<Wait>>,
+    /// Whether others who wait for them are to be looked at.
+    ready: bool,
 }
 
 /// Where a loan's entries lie while they are in the table.
@@ -161,6 +163,7 @@ impl<X> Engine<X> {
                     keys,
                     changed: Vec::new(),
                     wait: None,
+                    ready: false,
                 });
                 open.touched |= touched;
                 open.waiting -= 1;
@@ -174,8 +177,12 @@ impl<X> Engine<X> {
                 keys,
                 changed,
                 wait,
+                ready,
             } => {
                 for key in keys {
+                    if ready {
+                        self.shard.note_ready(key.db, &key.key);
+                    }
                     if let Some(entry) = key.entry {
                         self.shard.insert(key.db, entry);
                     }
@@ -254,7 +261,13 @@ impl<X> Engine<X> {
             let outcome = self.run_blocking(parked);
             let mut loans = self.pick_up(places);
             match outcome {
-                Found::Replied(reply) => self.answer(parked.head.origin, &reply),
+                Found::Replied(reply) => {
+                    self.answer(parked.head.origin, &reply);
+                    loans.iter_mut().for_each(|loan| loan.ready = true);
+                    for key in self.keys_of_job(&job) {
+                        self.shard.note_ready(parked.head.db, &key);
+                    }
+                }
                 Found::Waits(keys, parked) => {
                     let wait = Box::new((parked, keys));
                     loans
@@ -324,6 +337,7 @@ impl<X> Engine<X> {
                     keys: place.keys.into_iter().map(pick_up).collect(),
                     changed: place.changed,
                     wait: None,
+                    ready: false,
                 }
             })
             .collect();
@@ -347,6 +361,7 @@ impl<X> Engine<X> {
             keys,
             changed,
             wait,
+            ready,
         } in loans
         {
             if owner == self.id {
@@ -360,6 +375,7 @@ impl<X> Engine<X> {
                     keys,
                     changed,
                     wait,
+                    ready,
                 });
             }
         }

@@ -150,6 +150,7 @@ mod tests {
             keys: Vec::new(),
             changed: Vec::new(),
             wait: None,
+            ready: false,
         })
     }
 

@@ -185,6 +185,7 @@ mod tests {
             keys: Vec::new(),
             changed: Vec::new(),
             wait: None,
+            ready: false,
         });
         batch.begin_request(&head, 1);
         batch.arg(b"PING");

@@ -114,6 +114,8 @@ pub enum Parcel<X> {
         changed: Vec<(usize, Box<[u8]>)>,
         /// A command that waits for some of them from now on.
         wait: Option<Box<Wait>>,
+        /// Whether those who wait for these keys are to be looked at, changed or not.
+        ready: bool,
     },
     /// Run this: all keys are the receiver's.
     Job(Job),

@@ -41,7 +41,7 @@ impl Shard {
 
     /// Notes a change of a key, if somebody waits for it.
     #[cold]
-    pub(super) fn note_ready(&mut self, db: usize, key: &[u8]) {
+    pub(crate) fn note_ready(&mut self, db: usize, key: &[u8]) {
         let place: Place = (db, key.into());
         if self.waiting.keys.contains_key(&place) && !self.waiting.ready.contains(&place) {
             self.waiting.ready.insert(0, place);

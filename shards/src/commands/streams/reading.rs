@@ -104,7 +104,10 @@ impl ReadTask {
                         let pass = &mut Pass::new(self.proto, count, &mut budget, now_ms);
                         pass.for_group(stream, reader, wanted, &mut progress)
                     });
-                    shard.changed(self.db, key);
+                    // One that finds nothing must not wake those who wait, itself among them.
+                    if progress.is_some() {
+                        shard.changed(self.db, key);
+                    }
                     done.ok().flatten().unwrap_or(true)
                 }
             };
