@@ -4,8 +4,10 @@
 //! handed to the kernel is always a part of `head`, whose memory does not move while it is in
 //! flight, because both backends send within `poll` and callers add only between polls.
 
+use std::collections::VecDeque;
+
 /// Up to here bytes are added to a buffer that has not begun to leave; beyond it copying costs more
-/// than a second send.
+/// than a second send. A large buffer is never grown: that could need memory which there is not.
 const JOIN_BYTES_MAX: usize = 64 * 1024;
 
 /// Spare buffers above this capacity are freed: one big reply must not hold its memory for ever.
@@ -48,14 +50,15 @@ impl Spares {
 pub(crate) struct Outgoing {
     head: Vec<u8>,
     sent: usize,
-    tail: Vec<u8>,
+    tail: VecDeque<Vec<u8>>,
+    tail_bytes: usize,
 }
 
 impl Outgoing {
     /// How many bytes are left.
     #[inline]
     pub(crate) fn len(&self) -> usize {
-        self.head.len() - self.sent + self.tail.len()
+        self.head.len() - self.sent + self.tail_bytes
     }
 
     #[inline]
@@ -80,11 +83,15 @@ impl Outgoing {
         if untouched && self.head.len() + bytes.len() <= JOIN_BYTES_MAX {
             self.head.extend_from_slice(&bytes);
             spares.give_back(bytes);
-        } else if self.tail.is_empty() {
-            self.tail = bytes;
-        } else {
-            self.tail.extend_from_slice(&bytes);
-            spares.give_back(bytes);
+            return;
+        }
+        self.tail_bytes += bytes.len();
+        match self.tail.back_mut() {
+            Some(last) if last.len() + bytes.len() <= JOIN_BYTES_MAX => {
+                last.extend_from_slice(&bytes);
+                spares.give_back(bytes);
+            }
+            _ => self.tail.push_back(bytes),
         }
     }
 
@@ -107,7 +114,8 @@ impl Outgoing {
         debug_assert!(self.sent <= self.head.len(), "more taken than was offered");
         if self.sent >= self.head.len() {
             self.sent = 0;
-            let next = std::mem::take(&mut self.tail);
+            let next = self.tail.pop_front().unwrap_or_default();
+            self.tail_bytes -= next.len();
             spares.give_back(std::mem::replace(&mut self.head, next));
         }
     }
@@ -116,7 +124,10 @@ impl Outgoing {
     pub(crate) fn clear(&mut self, spares: &mut Spares) {
         self.sent = 0;
         spares.give_back(std::mem::take(&mut self.head));
-        spares.give_back(std::mem::take(&mut self.tail));
+        self.tail_bytes = 0;
+        for bytes in std::mem::take(&mut self.tail) {
+            spares.give_back(bytes);
+        }
     }
 }
 

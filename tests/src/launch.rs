@@ -22,6 +22,7 @@ pub struct Launch {
     pub(crate) program: PathBuf,
     shards: usize,
     backend: Option<String>,
+    address_space_bytes: Option<u64>,
     config_file: Option<String>,
     directives: Vec<(String, Vec<String>)>,
     pub(crate) unix: bool,
@@ -48,6 +49,7 @@ impl Launch {
             program,
             shards: 1,
             backend: None,
+            address_space_bytes: None,
             config_file: None,
             directives: Vec::new(),
             unix: false,
@@ -66,6 +68,13 @@ impl Launch {
     #[must_use]
     pub fn backend(mut self, name: &str) -> Self {
         self.backend = Some(name.to_owned());
+        self
+    }
+
+    /// With an allocator that refuses what goes beyond this much address space, rounded down to KiB.
+    #[must_use]
+    pub fn address_space(mut self, bytes: u64) -> Self {
+        self.address_space_bytes = Some(bytes);
         self
     }
 
@@ -119,7 +128,15 @@ impl Launch {
     /// The command line for one attempt to start in `folder` on `port`.
     #[must_use]
     pub fn command(&self, folder: &std::path::Path, port: u16) -> Command {
-        let mut command = Command::new(&self.program);
+        let mut command = match self.address_space_bytes {
+            None => Command::new(&self.program),
+            Some(bytes) => {
+                let mut command = Command::new("sh");
+                let script = format!("ulimit -v {} && exec \"$0\" \"$@\"", bytes / 1024);
+                command.arg("-c").arg(script).arg(&self.program);
+                command
+            }
+        };
         if let Some(text) = &self.config_file {
             let path = folder.join("server.conf");
             // A restart in the same folder goes on with what the server itself wrote there.

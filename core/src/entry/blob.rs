@@ -18,11 +18,11 @@
 //! follows is contiguous, which lets a TTL be added or removed by moving one range. Called only by the entry files.
 #![allow(unsafe_code)]
 
-use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::alloc::{Layout, alloc, dealloc};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use super::size_class;
+use super::{OutOfMemory, size_class};
 use crate::object::Object;
 
 /// The access bits of the access word: 24 bits for LRU or LFU.
@@ -104,16 +104,12 @@ fn layout(used: usize) -> Layout {
 }
 
 impl Blob {
-    /// Allocates room for `used` bytes; aborts when a small allocation fails, as `Box` does.
+    /// Allocates room for `used` bytes, unless the allocator refuses.
     #[inline]
-    pub(super) fn allocate(used: usize) -> Self {
-        let layout = layout(used);
+    pub(super) fn allocate(used: usize) -> Result<Self, OutOfMemory> {
         // SAFETY: the layout has a non-zero size.
-        let ptr = unsafe { alloc(layout) };
-        let Some(ptr) = NonNull::new(ptr) else {
-            handle_alloc_error(layout)
-        };
-        Self(ptr)
+        let ptr = unsafe { alloc(layout(used)) };
+        NonNull::new(ptr).map(Self).ok_or(OutOfMemory)
     }
 
     /// Frees a blob of `used` bytes (any number of the same size class).

@@ -11,7 +11,7 @@ use std::mem;
 use std::ptr::NonNull;
 
 use super::blob::{self, BIG, Blob, INT, OBJECT, OBJECT_BYTES, RAW, STR, TTL};
-use super::{StrValue, ValueRef, size_class, string};
+use super::{OutOfMemory, StrValue, ValueRef, size_class, string};
 use crate::object::Object;
 
 /// Bits of a handle that are an address. User space has 47 on x86-64 and at most 48 on the other 64-bit machines
@@ -38,12 +38,28 @@ unsafe impl Sync for Entry {}
 
 impl Entry {
     /// Allocates an entry. `expire_at` is in milliseconds since the Unix epoch. One allocation, a second one for
-    /// values above [`super::INLINE_MAX`] bytes. O(key + value).
+    /// values above [`super::INLINE_MAX`] bytes. O(key + value). Aborts when memory is refused.
     ///
     /// # Panics
     /// If the key is longer than `u32::MAX` bytes.
     #[must_use]
     pub fn new(key: &[u8], value: StrValue<'_>, expire_at: Option<u64>) -> Self {
+        Self::try_new(key, value, expire_at).unwrap_or_else(string::refused)
+    }
+
+    /// [`Entry::new`], where running out of memory is no end.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`] when an allocation is refused.
+    ///
+    /// # Panics
+    /// If the key is longer than `u32::MAX` bytes.
+    #[inline]
+    pub fn try_new(
+        key: &[u8],
+        value: StrValue<'_>,
+        expire_at: Option<u64>,
+    ) -> Result<Self, OutOfMemory> {
         assert!(
             u32::try_from(key.len()).is_ok(),
             "a key has at most u32::MAX bytes"
@@ -51,9 +67,13 @@ impl Entry {
         let (value_flags, section) = string::shape(value);
         let flags =
             value_flags | blob::key_flag(key.len()) | if expire_at.is_some() { TTL } else { 0 };
-        let (entry, value_at) = Self::with_head(key, flags, expire_at, section, 0);
-        string::write_section(entry.blob(), value_at, value);
-        entry
+        let (blob, value_at) = Self::with_head(key, flags, expire_at, section, 0)?;
+        if let Err(refused) = string::write_section(blob, value_at, value) {
+            // SAFETY: the blob was allocated with this size just now and has no owner yet.
+            unsafe { blob.free(value_at + section) };
+            return Err(refused);
+        }
+        Ok(Self(blob.0))
     }
 
     /// An entry whose value is a collection. As `new`, with an allocation for the collection's box.
@@ -68,11 +88,12 @@ impl Entry {
         );
         let ttl = if expire_at.is_some() { TTL } else { 0 };
         let flags = OBJECT | blob::key_flag(key.len()) | ttl;
-        let (entry, value_at) = Self::with_head(key, flags, expire_at, OBJECT_BYTES, 0);
+        let (blob, value_at) =
+            Self::with_head(key, flags, expire_at, OBJECT_BYTES, 0).unwrap_or_else(string::refused);
         let pointer = NonNull::from(Box::leak(Box::new(object)));
         // SAFETY: the section was sized for this pointer.
-        unsafe { entry.blob().write(value_at, pointer) };
-        entry
+        unsafe { blob.write(value_at, pointer) };
+        Self(blob.0)
     }
 
     /// Allocates a blob and writes all but its value section, whose offset is returned too.
@@ -83,11 +104,11 @@ impl Entry {
         expire_at: Option<u64>,
         section: usize,
         access: u32,
-    ) -> (Self, usize) {
+    ) -> Result<(Blob, usize), OutOfMemory> {
         let body_at = blob::body_at(flags);
         let key_at = body_at + blob::key_width(flags);
         let value_at = key_at + key.len();
-        let blob = Blob::allocate(value_at + section);
+        let blob = Blob::allocate(value_at + section)?;
         blob.init_word(access, flags);
         // SAFETY: all four fields lie below `value_at`, inside the new allocation; the key is elsewhere.
         unsafe {
@@ -102,7 +123,7 @@ impl Entry {
             blob.at(key_at)
                 .copy_from_nonoverlapping(key.as_ptr(), key.len());
         }
-        (Self(blob.0), value_at)
+        Ok((blob, value_at))
     }
 
     /// The blob, without the bits a table keeps in the handle.
@@ -296,19 +317,17 @@ impl Entry {
         let old_value_at = old.value_at(old_flags);
         let section = old.value_bytes(old_flags, old_value_at);
         let flags = old_flags & !blob::LONG_KEY | blob::key_flag(key.len());
-        let (entry, value_at) =
-            Self::with_head(key, flags, self.expire_at(), section, old.access());
+        let (blob, value_at) = Self::with_head(key, flags, self.expire_at(), section, old.access())
+            .unwrap_or_else(string::refused);
         // SAFETY: both sections have `section` bytes; the old handle is forgotten, so a buffer has one owner, and
         // the old blob is freed once, with its size.
         unsafe {
-            entry
-                .blob()
-                .at(value_at)
+            blob.at(value_at)
                 .copy_from_nonoverlapping(old.at(old_value_at), section);
             mem::forget(self);
             old.free(old_value_at + section);
         }
-        entry
+        Self(blob.0)
     }
 
     /// Bytes this entry takes from the allocator: the size class of its blob and of its buffer. O(1).

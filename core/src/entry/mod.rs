@@ -15,4 +15,5 @@ pub use handle::Entry;
 pub(crate) use handle::PTR_BITS;
 pub use size_class::size_class;
 pub use string::INLINE_MAX;
+pub(crate) use string::refused;
 pub use value::{OutOfMemory, StrValue, ValueRef};

@@ -37,9 +37,10 @@ pub(super) fn shape(value: StrValue<'_>) -> (u32, usize) {
     }
 }
 
-/// Writes a value section at `at`, as `shape` has sized it, into an allocation that has room for it.
+/// Writes a value section at `at`, as `shape` has sized it, into an allocation that has room for it. Writes nothing when
+/// the buffer of a large value is refused.
 #[inline]
-pub(super) fn write_section(blob: Blob, at: usize, value: StrValue<'_>) {
+pub(super) fn write_section(blob: Blob, at: usize, value: StrValue<'_>) -> Result<(), OutOfMemory> {
     // SAFETY: the caller has allocated `shape(value)` bytes at `at`; `bytes` is not in this blob.
     unsafe {
         match value {
@@ -49,9 +50,10 @@ pub(super) fn write_section(blob: Blob, at: usize, value: StrValue<'_>) {
                 blob.at(data_at)
                     .copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
             }
-            StrValue::Bytes(bytes) => write_big(blob, at, new_buffer(bytes)),
+            StrValue::Bytes(bytes) => write_big(blob, at, new_buffer(bytes)?),
         }
     }
+    Ok(())
 }
 
 /// Writes the length of an inline value and returns where its bytes start.
@@ -99,11 +101,9 @@ fn try_buffer(len_min: usize) -> Result<Big, OutOfMemory> {
     Ok(Big { ptr, len: 0, cap })
 }
 
-/// A buffer with these bytes. They exist in memory already, so running out is treated like any small allocation's.
-fn new_buffer(bytes: &[u8]) -> Big {
-    let Ok(mut big) = try_buffer(bytes.len()) else {
-        handle_alloc_error(Layout::for_value(bytes));
-    };
+/// A buffer with these bytes.
+fn new_buffer(bytes: &[u8]) -> Result<Big, OutOfMemory> {
+    let mut big = try_buffer(bytes.len())?;
     // SAFETY: the buffer is new and holds at least as many bytes.
     unsafe {
         big.ptr
@@ -111,7 +111,13 @@ fn new_buffer(bytes: &[u8]) -> Big {
             .copy_from_nonoverlapping(bytes.as_ptr(), bytes.len())
     };
     big.len = bytes.len();
-    big
+    Ok(big)
+}
+
+/// Ends the process, as `Box` does: for callers that cannot go on without the memory.
+#[cold]
+pub(crate) fn refused<T>(OutOfMemory: OutOfMemory) -> T {
+    handle_alloc_error(Layout::new::<Blob>())
 }
 
 /// Frees the buffer of a BigStr that is going away.
@@ -130,25 +136,37 @@ pub(super) fn free_object(object: NonNull<Object>) {
 
 impl Entry {
     /// Replaces value and expiry; key and access bits stay. The value is no longer raw. In place when the size class
-    /// of the blob stays the same, else one allocation and one free. O(value).
+    /// of the blob stays the same, else one allocation and one free. O(value). Aborts when memory is refused.
     pub fn set(&mut self, value: StrValue<'_>, expire_at: Option<u64>) {
+        self.try_set(value, expire_at).unwrap_or_else(refused);
+    }
+
+    /// [`Entry::set`], where running out of memory is no end.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`] when an allocation is refused; the entry is then unchanged.
+    pub fn try_set(
+        &mut self,
+        value: StrValue<'_>,
+        expire_at: Option<u64>,
+    ) -> Result<(), OutOfMemory> {
         let blob = self.blob();
         let flags = blob.flags();
-        let (value_flags, section) = shape(value);
+        let (value_flags, _) = shape(value);
         if blob::kind(flags) != BIG {
             let object = (blob::kind(flags) == OBJECT).then(|| blob.object(blob.value_at(flags)));
-            let at = self.reshape(value_flags, expire_at, section, 0);
-            write_section(self.blob(), at, value);
+            self.replace(value, expire_at)?;
             if let Some(object) = object {
                 free_object(object);
             }
-            return;
+            return Ok(());
         }
         let mut big = blob.big(blob.value_at(flags));
         match value {
             StrValue::Bytes(bytes)
                 if value_flags == BIG && bytes.len() <= big.cap && bytes.len() >= big.cap / 2 =>
             {
+                let at = self.reshape(BIG, expire_at, BIG_BYTES, 0)?;
                 // SAFETY: the buffer holds `cap` bytes and `bytes` cannot lie in it, as `self` is borrowed mutably.
                 unsafe {
                     big.ptr
@@ -156,16 +174,38 @@ impl Entry {
                         .copy_from_nonoverlapping(bytes.as_ptr(), bytes.len())
                 };
                 big.len = bytes.len();
-                let at = self.reshape(BIG, expire_at, BIG_BYTES, 0);
                 // SAFETY: `reshape` made room for the section.
                 unsafe { write_big(self.blob(), at, big) };
             }
             _ => {
-                let at = self.reshape(value_flags, expire_at, section, 0);
-                write_section(self.blob(), at, value);
+                self.replace(value, expire_at)?;
                 free_buffer(big);
             }
         }
+        Ok(())
+    }
+
+    /// Writes a new value section and leaves the old one's buffer, if it had one, to the caller. All memory is there
+    /// before anything changes.
+    fn replace(&mut self, value: StrValue<'_>, expire_at: Option<u64>) -> Result<(), OutOfMemory> {
+        let (value_flags, section) = shape(value);
+        let bytes = match value {
+            StrValue::Bytes(bytes) if value_flags == BIG => bytes,
+            _ => {
+                let at = self.reshape(value_flags, expire_at, section, 0)?;
+                return write_section(self.blob(), at, value);
+            }
+        };
+        let big = new_buffer(bytes)?;
+        match self.reshape(BIG, expire_at, BIG_BYTES, 0) {
+            // SAFETY: `reshape` made room for the section.
+            Ok(at) => unsafe { write_big(self.blob(), at, big) },
+            Err(refused) => {
+                free_buffer(big);
+                return Err(refused);
+            }
+        }
+        Ok(())
     }
 
     /// `set`, if that changes neither the layout before the value nor the size class, and no buffer is or was there:
@@ -191,8 +231,7 @@ impl Entry {
             // SAFETY: the flag says that the field is there.
             unsafe { blob.write(4, at_ms) };
         }
-        write_section(blob, value_at, value);
-        true
+        write_section(blob, value_at, value).is_ok()
     }
 
     /// Sets or clears the expiry time (milliseconds since the Unix epoch). Moves key and inline value by eight bytes
@@ -207,7 +246,8 @@ impl Entry {
         }
         let section = blob.value_bytes(flags, blob.value_at(flags));
         let value_flags = flags & !(TTL | blob::LONG_KEY);
-        self.reshape(value_flags, expire_at, section, section);
+        self.reshape(value_flags, expire_at, section, section)
+            .unwrap_or_else(refused);
     }
 
     /// The value's bytes, to be changed in place. An integer becomes its decimal form first. The value is raw
@@ -327,7 +367,7 @@ impl Entry {
             }
         }
         if len <= INLINE_MAX {
-            return Ok(self.extend_inline(flags, old_len, len));
+            return self.extend_inline(flags, old_len, len);
         }
         let mut big = try_buffer(len.saturating_add(old_len.min(SLACK_MAX)))?;
         let (data_at, _) = blob.str_span(flags, value_at);
@@ -338,7 +378,13 @@ impl Entry {
                 .copy_from_nonoverlapping(blob.at(data_at), old_len)
         };
         big.len = len;
-        let at = self.reshape(BIG | RAW, self.expire_at(), BIG_BYTES, 0);
+        let at = match self.reshape(BIG | RAW, self.expire_at(), BIG_BYTES, 0) {
+            Ok(at) => at,
+            Err(refused) => {
+                free_buffer(big);
+                return Err(refused);
+            }
+        };
         // SAFETY: `reshape` made room for the section; `old_len < len <= cap`.
         unsafe {
             write_big(self.blob(), at, big);
@@ -347,7 +393,12 @@ impl Entry {
     }
 
     /// `extend` for a value that stays inline.
-    fn extend_inline(&mut self, flags: u32, old_len: usize, len: usize) -> *mut u8 {
+    fn extend_inline(
+        &mut self,
+        flags: u32,
+        old_len: usize,
+        len: usize,
+    ) -> Result<*mut u8, OutOfMemory> {
         let (old_width, width) = (
             blob::value_width(flags),
             blob::value_width(blob::value_flag(len)),
@@ -358,7 +409,7 @@ impl Entry {
             self.expire_at(),
             width + len,
             old_width + old_len,
-        );
+        )?;
         let blob = self.blob();
         // SAFETY: the section has `width + len` bytes, of which the first `old_width + old_len` are the old section.
         unsafe {
@@ -367,13 +418,13 @@ impl Entry {
                     .copy_from(blob.at(at + old_width), old_len);
             }
             let data_at = write_len(blob, at, len);
-            blob.at(data_at + old_len)
+            Ok(blob.at(data_at + old_len))
         }
     }
 
     /// Gives the blob new value flags, an expiry or none, and a value section of `section` bytes, of which the first
     /// `keep` are kept from the old one. Key and access bits stay. Returns the offset of the section. In place if
-    /// the size class stays the same.
+    /// the size class stays the same; unchanged when the memory for another one is refused.
     #[inline]
     fn reshape(
         &mut self,
@@ -381,7 +432,7 @@ impl Entry {
         expire_at: Option<u64>,
         section: usize,
         keep: usize,
-    ) -> usize {
+    ) -> Result<usize, OutOfMemory> {
         let blob = self.blob();
         let old_flags = blob.flags();
         let old_body = blob::body_at(old_flags);
@@ -403,7 +454,7 @@ impl Entry {
                 }
                 blob.set_flags(flags);
             } else {
-                let fresh = Blob::allocate(used);
+                let fresh = Blob::allocate(used)?;
                 fresh.init_word(blob.access(), flags);
                 fresh
                     .at(body)
@@ -415,7 +466,7 @@ impl Entry {
                 self.blob().write(4, at_ms);
             }
         }
-        value_at
+        Ok(value_at)
     }
 }
 

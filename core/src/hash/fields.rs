@@ -3,7 +3,7 @@
 //! Invariants: a field is there once; the packed form has no lifetimes; the table has no walks, so that a hash may move between threads.
 //! Expired fields are there until somebody takes them out: callers ask with the time.
 
-use crate::entry::{Entry, StrValue, ValueRef, size_class};
+use crate::entry::{Entry, StrValue, ValueRef, refused, size_class};
 use crate::listpack::{Item, Listpack, Pos};
 use crate::object::PackLimits;
 use crate::table::{ExpireChange, Table};
@@ -175,9 +175,9 @@ impl Hash {
                 }
                 is_new
             }
-            HashEncoding::Table(table) => {
-                !table.set(table.hash(field), field, stored(value), expire)
-            }
+            HashEncoding::Table(table) => !table
+                .set(table.hash(field), field, stored(value), expire)
+                .unwrap_or_else(refused),
         }
     }
 
@@ -317,7 +317,9 @@ impl Hash {
         self.for_each(0, &mut |field, value| {
             let field = field.text(&mut field_digits);
             let value = stored(value.text(&mut value_digits));
-            table.set(table.hash(field), field, value, ExpireChange::Clear);
+            table
+                .set(table.hash(field), field, value, ExpireChange::Clear)
+                .unwrap_or_else(refused);
         });
         self.repr = HashEncoding::Table(Box::new(table));
     }

@@ -4,6 +4,7 @@ mod ahead;
 mod inline;
 mod parser;
 mod reply;
+mod room;
 mod skip;
 mod value;
 
@@ -13,5 +14,6 @@ pub use parser::{
     ARGS_INLINE, Limits, MULTIBULK_MAX, Parsed, Parser, ProtocolError, TERMINATOR_WITHIN_BYTES,
 };
 pub use reply::{DeferredLen, OK, Proto, Reply, ZERO, write_command};
+pub use room::{OUT_OF_MEMORY, make_room, try_append, try_copy};
 pub use skip::{ReplyError, Skipper, aggregate_header, skip_reply};
 pub use value::{DEPTH_MAX, Value, parse_reply};

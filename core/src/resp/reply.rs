@@ -1,12 +1,14 @@
 //! The reply writer: turns the results of commands into RESP2 or RESP3 bytes at the end of a buffer.
 //!
 //! Owns nothing: it borrows the connection's output buffer and only ever appends. Invariants: every method writes
-//! one whole reply or one header; a header must be followed by as many replies as it announces. Types that RESP2
+//! one whole reply or one header; a header must be followed by as many replies as it announces. Once the allocator has refused
+//! to let the buffer grow, nothing more is written, and [`Reply::finish`] puts an error in place of the whole. Types that RESP2
 //! lacks are written the way redis-server 7.0 writes them for a RESP2 client, byte for byte.
 //!
 //! Called by every command, by the router for errors, and by the log writer and the clients for requests
 //! ([`write_command`]).
 
+use super::room::{OUT_OF_MEMORY, make_room};
 use crate::number::write_double;
 
 /// `+OK`.
@@ -21,6 +23,8 @@ const CRLF: &[u8] = b"\r\n";
 
 /// Type byte, 20 digits or sign, CRLF, rounded up.
 const HEADER_BYTES_MAX: usize = 24;
+/// The longest text of a double, its type byte included, rounded up.
+const DOUBLE_BYTES_MAX: usize = 40;
 
 /// The protocol version a connection speaks (HELLO).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,13 +52,58 @@ pub struct DeferredLen {
 pub struct Reply<'a> {
     out: &'a mut Vec<u8>,
     proto: Proto,
+    /// The allocator refused to let `out` grow.
+    refused: bool,
+    /// Where the reply begins.
+    start: usize,
 }
 
 impl<'a> Reply<'a> {
     /// A writer that appends to `out`.
     #[inline]
     pub fn new(out: &'a mut Vec<u8>, proto: Proto) -> Self {
-        Self { out, proto }
+        let start = out.len();
+        Self {
+            out,
+            proto,
+            refused: false,
+            start,
+        }
+    }
+
+    /// Whether the buffer could not grow as far as this reply needs: what a command must ask before it takes away
+    /// what it has replied with.
+    #[inline]
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        self.refused
+    }
+
+    /// Ends a reply: if the buffer could not grow as far as it needs, an error stands in its place.
+    #[inline]
+    pub fn finish(&mut self) {
+        if self.refused {
+            self.refuse();
+        }
+    }
+
+    /// Puts the error for lack of memory in place of all that was written since this writer was made.
+    #[cold]
+    pub fn refuse(&mut self) {
+        self.out.truncate(self.start);
+        // A small allocation, if any.
+        self.out.extend_from_slice(OUT_OF_MEMORY);
+        self.refused = false;
+    }
+
+    /// Whether there is room for so many more bytes.
+    #[inline]
+    fn room(&mut self, more: usize) -> bool {
+        if self.refused || !make_room(self.out, more) {
+            self.refused = true;
+            return false;
+        }
+        true
     }
 
     /// The version this writer speaks.
@@ -76,7 +125,9 @@ impl<'a> Reply<'a> {
     /// Appends bytes that are RESP already: another shard's reply, a constant such as [`OK`].
     #[inline]
     pub fn raw(&mut self, bytes: &[u8]) {
-        self.out.extend_from_slice(bytes);
+        if self.room(bytes.len()) {
+            self.out.extend_from_slice(bytes);
+        }
     }
 
     /// `+OK`.
@@ -98,6 +149,9 @@ impl<'a> Reply<'a> {
     pub fn error(&mut self, text: impl AsRef<[u8]>) {
         let start = self.out.len() + 1;
         self.line(b'-', text.as_ref());
+        if self.refused {
+            return;
+        }
         let end = self.out.len() - CRLF.len();
         for byte in &mut self.out[start..end] {
             if matches!(*byte, b'\r' | b'\n') {
@@ -119,7 +173,9 @@ impl<'a> Reply<'a> {
     /// `$length` and the bytes, with one reservation.
     #[inline]
     pub fn bulk(&mut self, bytes: &[u8]) {
-        write_bulk(self.out, b'$', bytes);
+        if self.room(HEADER_BYTES_MAX + bytes.len()) {
+            write_bulk(self.out, b'$', bytes);
+        }
     }
 
     /// An integer as a bulk string, as commands do that answer with a stored number (`GET`, `HGET`).
@@ -186,6 +242,9 @@ impl<'a> Reply<'a> {
 
     /// A double: 17 significant digits (C's `%.17g`), a bulk in RESP2.
     pub fn double(&mut self, value: f64) {
+        if !self.room(DOUBLE_BYTES_MAX) {
+            return;
+        }
         match self.proto {
             Proto::Resp2 => {
                 // At most 24 bytes: written in place, and moved by the header's second digit.
@@ -225,7 +284,9 @@ impl<'a> Reply<'a> {
         if self.proto == Proto::Resp2 {
             return self.bulk(text);
         }
-        self.out.reserve(HEADER_BYTES_MAX + text.len());
+        if !self.room(HEADER_BYTES_MAX + text.len()) {
+            return;
+        }
         self.aggregate(b'=', text.len() + 4);
         self.raw(&format);
         self.raw(b":");
@@ -256,6 +317,9 @@ impl<'a> Reply<'a> {
     /// before outer ones.
     pub fn set_len(&mut self, deferred: DeferredLen, len: usize) {
         let DeferredLen { at, kind, scale } = deferred;
+        if !self.room(HEADER_BYTES_MAX) {
+            return;
+        }
         let mut digits = itoa::Buffer::new();
         let digits = digits.format(len * scale).as_bytes();
         // The room left has one digit: only further ones must be made room for.
@@ -272,7 +336,7 @@ impl<'a> Reply<'a> {
 
     fn deferred(&mut self, kind: u8, scale: usize) -> DeferredLen {
         let at = self.out.len();
-        self.out.extend_from_slice(&[kind, b'0', b'\r', b'\n']);
+        self.raw(&[kind, b'0', b'\r', b'\n']);
         DeferredLen { at, kind, scale }
     }
 
@@ -288,7 +352,9 @@ impl<'a> Reply<'a> {
 
     #[inline]
     fn aggregate(&mut self, kind: u8, len: usize) {
-        write_length(self.out, kind, len);
+        if self.room(HEADER_BYTES_MAX) {
+            write_length(self.out, kind, len);
+        }
     }
 
     #[inline]
@@ -299,10 +365,11 @@ impl<'a> Reply<'a> {
 
     #[inline]
     fn line(&mut self, kind: u8, text: &[u8]) {
-        self.out.reserve(text.len() + 3);
-        self.out.push(kind);
-        self.out.extend_from_slice(text);
-        self.out.extend_from_slice(CRLF);
+        if self.room(text.len() + 3) {
+            self.out.push(kind);
+            self.out.extend_from_slice(text);
+            self.out.extend_from_slice(CRLF);
+        }
     }
 }
 

@@ -77,21 +77,28 @@ impl<'a> EntryMut<'a> {
         self.counts.ttl_len = self.counts.ttl_len + usize::from(after) - usize::from(before);
     }
 
-    /// Replaces value and expiry (milliseconds since the Unix epoch). See [`Entry::set`].
+    /// Replaces value and expiry (milliseconds since the Unix epoch). See [`Entry::try_set`].
+    ///
+    /// # Errors
+    /// [`OutOfMemory`] when memory is refused; the entry is then unchanged.
     #[inline]
-    pub fn set(&mut self, value: StrValue<'_>, expire_at: Option<u64>) {
+    pub fn set(&mut self, value: StrValue<'_>, expire_at: Option<u64>) -> Result<(), OutOfMemory> {
         if self.entry_mut().rewrite(value, expire_at) {
-            return;
+            return Ok(());
         }
         let before = self.expire_at().is_some();
-        self.change(|entry| entry.set(value, expire_at));
+        self.change(|entry| entry.try_set(value, expire_at))?;
         self.note_ttl(before, expire_at.is_some());
+        Ok(())
     }
 
     /// Replaces the value, keeps the expiry.
+    ///
+    /// # Errors
+    /// As for [`EntryMut::set`].
     #[inline]
-    pub fn set_value(&mut self, value: StrValue<'_>) {
-        self.set(value, self.expire_at());
+    pub fn set_value(&mut self, value: StrValue<'_>) -> Result<(), OutOfMemory> {
+        self.set(value, self.expire_at())
     }
 
     /// Sets or clears the expiry time, in milliseconds since the Unix epoch.

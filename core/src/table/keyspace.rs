@@ -12,7 +12,7 @@ use super::hash::{hash_key, home_of, tag_of};
 use super::overflow::Overflow;
 use super::segment::{Place, Segment};
 use super::walk::Walks;
-use crate::entry::{Entry, StrValue};
+use crate::entry::{Entry, OutOfMemory, StrValue};
 
 /// What a SET does to the expiry time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -230,6 +230,9 @@ impl Table {
 
     /// Stores a value under a key, new or not, and says whether the key existed. One probe. An existing blob of the
     /// same size class is rewritten in place; access bits of an existing entry stay.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`] when memory for key or value is refused; what was there stays.
     #[inline]
     pub fn set(
         &mut self,
@@ -237,14 +240,14 @@ impl Table {
         key: &[u8],
         value: StrValue<'_>,
         expire: ExpireChange,
-    ) -> bool {
+    ) -> Result<bool, OutOfMemory> {
         if let Some(mut entry) = self.get_mut(hash, key) {
             let expire_at = expire.apply(entry.expire_at());
-            entry.set(value, expire_at);
-            return true;
+            entry.set(value, expire_at)?;
+            return Ok(true);
         }
-        self.insert_new(hash, Entry::new(key, value, expire.apply(None)));
-        false
+        self.insert_new(hash, Entry::try_new(key, value, expire.apply(None))?);
+        Ok(false)
     }
 
     /// Stores an entry under its own key and returns the one it replaces.

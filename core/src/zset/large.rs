@@ -8,7 +8,7 @@ use super::inserted::Inserted;
 use super::leaf::NODE_MAX;
 use super::member::{MemberRef, score_of};
 use super::tree::Tree;
-use crate::entry::{Entry, StrValue};
+use crate::entry::{Entry, StrValue, refused};
 use crate::listpack::Item;
 use crate::table::Table;
 
@@ -59,7 +59,7 @@ impl Large {
         if old == score {
             return Inserted::Same;
         }
-        entry.set_value(value_of(score));
+        entry.set_value(value_of(score)).unwrap_or_else(refused);
         if !self.tree.rescore(old, known, score) {
             self.tree.remove(old, known);
             self.tree.insert(score, known);

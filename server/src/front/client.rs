@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use tessera_core::resp::{Parser, Proto};
+use tessera_core::resp::{OUT_OF_MEMORY, Parser, Proto, try_append};
 use tessera_io::{ConnId, Peer};
 
 use crate::front::Listens;
@@ -212,16 +212,30 @@ impl Client {
 
     /// A reply that is known now but may have to wait for earlier ones. Empty bytes are no reply.
     pub(crate) fn reply_now(&mut self, bytes: &[u8]) {
+        let is_first = self.slots.is_empty();
         if bytes.is_empty() {
-        } else if self.slots.is_empty() {
-            self.out.extend_from_slice(bytes);
-        } else {
-            self.slots.push_back(Slot::Ready {
-                start: self.side.len(),
-                len: bytes.len(),
-            });
-            self.side.extend_from_slice(bytes);
+            return;
         }
+        let start = self.side.len();
+        let buffer = if is_first {
+            &mut self.out
+        } else {
+            &mut self.side
+        };
+        if !put(buffer, bytes) {
+            self.give_up();
+        } else if !is_first {
+            let len = self.side.len() - start;
+            self.slots.push_back(Slot::Ready { start, len });
+        }
+    }
+
+    /// A reply is lost, and with it the order of all that follow: the connection cannot go on.
+    #[cold]
+    fn give_up(&mut self) {
+        tracing::warn!("Closing client id={}: no memory for its replies", self.id);
+        self.closing = true;
+        self.forget_replies();
     }
 
     /// A message that answers no command. In RESP3 it may go before replies that are owed; in RESP2 a client could not tell it from them.
@@ -242,30 +256,32 @@ impl Client {
             Slot::Waiting(command) => Some(*command),
             Slot::Muted | Slot::Ready { .. } => None,
         };
+        let is_muted = matches!(slot, Slot::Muted);
         if bytes.len() > REPLY_BYTES_LARGE {
             self.in_flight_max = self
                 .in_flight_max
                 .min((OUTPUT_BYTES_MAX / bytes.len()).max(1));
         }
         if place > 0 {
-            let len = if matches!(slot, Slot::Muted) {
-                0
-            } else {
-                bytes.len()
-            };
-            *slot = Slot::Ready {
-                start: self.side.len(),
-                len,
-            };
-            self.side.extend_from_slice(&bytes[..len]);
+            let start = self.side.len();
+            if !is_muted && !put(&mut self.side, bytes) {
+                self.give_up();
+                return command;
+            }
+            let len = self.side.len() - start;
+            self.slots[place] = Slot::Ready { start, len };
             return command;
         }
-        if !matches!(slot, Slot::Muted) {
-            self.out.extend_from_slice(bytes);
+        if !is_muted && !put(&mut self.out, bytes) {
+            self.give_up();
+            return command;
         }
         self.pop_slot();
         while let Some(Slot::Ready { start, len }) = self.slots.front().copied() {
-            self.out.extend_from_slice(&self.side[start..start + len]);
+            if !put(&mut self.out, &self.side[start..start + len]) {
+                self.give_up();
+                return command;
+            }
             self.pop_slot();
         }
         if self.slots.is_empty() {
@@ -310,6 +326,12 @@ impl Client {
             + self.side.capacity()
             + self.slots.capacity() * size_of::<Slot>()
     }
+}
+
+/// Appends a reply, or the error for lack of memory in its place. Says false when there is none even for that.
+#[inline]
+pub(super) fn put(buffer: &mut Vec<u8>, reply: &[u8]) -> bool {
+    try_append(buffer, reply) || try_append(buffer, OUT_OF_MEMORY)
 }
 
 #[cfg(test)]

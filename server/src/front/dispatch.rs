@@ -186,6 +186,7 @@ impl Front {
             then: Then::Reply,
         };
         run(&mut session, args);
+        session.reply.finish();
         let then = session.then;
         let Some(client) = self.clients.get_mut(conn) else {
             return;

@@ -5,13 +5,13 @@
 
 use std::collections::VecDeque;
 
-use tessera_core::resp::Reply;
+use tessera_core::resp::{OUT_OF_MEMORY, Reply, try_copy};
 use tessera_io::ConnId;
 use tessera_shards::command::Run;
 use tessera_shards::coordinator::{Asker, Program, Step, Submitted, TOUCHED, replies};
 
 use crate::front::Front;
-use crate::front::client::Slot;
+use crate::front::client::{Slot, put};
 use crate::front::transaction::{Queued, Transaction};
 use crate::session::{Session, Then};
 
@@ -30,7 +30,7 @@ pub(crate) struct Exec {
     parts: VecDeque<Part>,
     count: usize,
     /// Replies of the program that are not placed yet.
-    replies: VecDeque<Vec<u8>>,
+    replies: VecDeque<Box<[u8]>>,
     /// Replies in order, so far.
     out: Vec<u8>,
     /// Whether the program has answered.
@@ -140,7 +140,11 @@ impl Front {
         };
         let proto = client.proto;
         if exec.has_run {
-            exec.out.extend_from_slice(bytes);
+            put(&mut exec.out, bytes);
+        } else if bytes.first() == Some(&b'-') {
+            // There was no memory for the answer.
+            self.end_exec(conn, seq, bytes);
+            return true;
         } else if bytes.first() == Some(&TOUCHED) {
             let mut nothing = Vec::new();
             Reply::new(&mut nothing, proto).null_array();
@@ -148,7 +152,8 @@ impl Front {
             return true;
         } else {
             exec.has_run = true;
-            exec.replies = replies(bytes).map(<[u8]>::to_vec).collect();
+            let copy = |reply| try_copy(reply).unwrap_or_else(|| OUT_OF_MEMORY.into());
+            exec.replies = replies(bytes).map(copy).collect();
             Reply::new(&mut exec.out, proto).array(exec.count);
         }
         self.go_on(conn, exec);
@@ -165,7 +170,7 @@ impl Front {
                         self.counters.errors += 1;
                         self.tally.fail(number, &reply[1..]);
                     }
-                    exec.out.extend_from_slice(&reply);
+                    put(&mut exec.out, &reply);
                 }
                 Part::Session(queued) => match self.run_part(conn, exec.seq, queued, &mut exec.out)
                 {
@@ -199,6 +204,7 @@ impl Front {
             then: Then::Reply,
         };
         run(&mut session, &args);
+        session.reply.finish();
         let then = session.then;
         if out.get(start) == Some(&b'-') {
             self.counters.errors += 1;

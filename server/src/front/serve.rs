@@ -3,7 +3,7 @@
 //! A chunk that holds whole frames is never copied. What is left of an unfinished frame, and frames of a client whose replies
 //! pile up, wait in the client's `query`.
 
-use tessera_core::resp::{Limits, Parsed, Parser};
+use tessera_core::resp::{Limits, Parsed, Parser, try_append};
 use tessera_io::ConnId;
 
 use crate::front::Front;
@@ -32,11 +32,30 @@ impl Front {
             self.keep_rest(conn, &chunk[used..], parser);
             return;
         }
-        client.query.extend_from_slice(chunk);
+        if !try_append(&mut client.query, chunk) {
+            return self.refuse_query(conn);
+        }
         if !client.stalled {
             self.run_query(conn);
         }
         self.end_if_too_long(conn);
+    }
+
+    /// There is no memory for what a client sends: it cannot go on, everybody else does.
+    #[cold]
+    fn refuse_query(&mut self, conn: ConnId) {
+        if let Some(client) = self.clients.get_mut(conn) {
+            tracing::warn!(
+                "Closing client id={}: no memory for its query buffer ({} bytes so far)",
+                client.id,
+                client.query.len()
+            );
+            client.closing = true;
+            client.query = Vec::new();
+            client.parser = Parser::new();
+            client.forget_replies();
+            self.mark_dirty(conn);
+        }
     }
 
     /// `client-query-buffer-limit`: ends a client whose unfinished argument is longer than that, as Redis does, or whose unfinished frame
@@ -93,8 +112,10 @@ impl Front {
         if !rest.is_empty()
             && let Some(client) = self.clients.get_mut(conn)
         {
-            client.query.extend_from_slice(rest);
             client.parser = parser;
+            if !try_append(&mut client.query, rest) {
+                self.refuse_query(conn);
+            }
         } else {
             self.parser = parser;
         }

@@ -1,5 +1,6 @@
 //! MULTI: commands that wait for EXEC.
 
+use tessera_core::resp::{OUT_OF_MEMORY, try_copy};
 use tessera_io::ConnId;
 use tessera_shards::command::spec::flag;
 use tessera_shards::command::{Command, Run};
@@ -51,6 +52,11 @@ impl Front {
             self.refuse(conn, Some(command.number), &error);
             return true;
         }
+        let Some(copies) = args.iter().map(|arg| try_copy(arg)).collect() else {
+            let text = OUT_OF_MEMORY.trim_ascii_end().strip_prefix(b"-");
+            self.refuse(conn, Some(command.number), text.unwrap_or_default());
+            return true;
+        };
         let Some(client) = self.clients.get_mut(conn) else {
             return true;
         };
@@ -58,7 +64,7 @@ impl Front {
             transaction.bytes += args.iter().map(|arg| arg.len()).sum::<usize>();
             transaction.queued.push(Queued {
                 number: command.number,
-                args: args.iter().map(|arg| Box::from(*arg)).collect(),
+                args: copies,
             });
         }
         self.say(conn, b"+QUEUED\r\n");

@@ -1,6 +1,8 @@
 //! What a command's function works with on the owner.
 
+use tessera_core::entry::StrValue;
 use tessera_core::resp::Reply;
+use tessera_core::table::ExpireChange;
 
 use crate::shard::Shard;
 
@@ -58,5 +60,17 @@ impl Cx<'_> {
     /// Replies with an error, its code included: `ERR syntax error`.
     pub fn error(&mut self, text: impl AsRef<[u8]>) {
         self.reply.error(text);
+    }
+
+    /// Stores a string under the key. Says false when there is no memory for it; then nothing has changed, the error stands in
+    /// place of what was written of the reply, and the command only returns.
+    #[inline]
+    #[must_use]
+    pub fn store(&mut self, key: &[u8], value: StrValue<'_>, expire: ExpireChange) -> bool {
+        let stored = self.shard.set(self.db, key, value, expire).is_ok();
+        if !stored {
+            self.reply.refuse();
+        }
+        stored
     }
 }

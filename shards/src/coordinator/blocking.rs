@@ -11,7 +11,7 @@ use tessera_core::resp::Reply;
 
 use crate::command::Cx;
 use crate::coordinator::claim::Claim;
-use crate::coordinator::engine::{Asker, Engine, Submitted};
+use crate::coordinator::engine::{Asker, Engine, Submitted, refused};
 use crate::coordinator::route::{Places, owner};
 use crate::coordinator::work::{Job, Parked};
 use crate::mesh::{KeyPlace, Parcel};
@@ -52,7 +52,9 @@ impl<X> Engine<X> {
         out: &mut Vec<u8>,
     ) -> Submitted {
         let head = self.head(command, asker);
-        let parked = Parked::blocking(&head, args, claim);
+        let Some(parked) = Parked::blocking(&head, args, claim) else {
+            return refused(out);
+        };
         let spec = &self.rows[usize::from(command)].row.spec;
         let places = Places::of(spec, args, self.shards);
         let target = if places.keys.is_empty() {

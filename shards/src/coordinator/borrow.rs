@@ -7,7 +7,7 @@ use smallvec::{SmallVec, smallvec};
 use tessera_core::number::parse_i64;
 
 use crate::coordinator::blocking::Found;
-use crate::coordinator::engine::{Asker, Engine, Submitted, distinct};
+use crate::coordinator::engine::{Asker, Engine, Submitted, distinct, refused};
 use crate::coordinator::further::Outcome;
 use crate::coordinator::program::{Step, TOUCHED};
 use crate::coordinator::route::{Places, owner};
@@ -69,11 +69,15 @@ impl<X> Engine<X> {
         asker: &Asker,
         args: &[&[u8]],
         places: &Places,
+        out: &mut Vec<u8>,
     ) -> Submitted {
         let head = self.head(command, asker);
         let dbs = databases(args, asker.db, self.shard.databases());
+        let Some(parked) = Parked::new(&head, args) else {
+            return refused(out);
+        };
         let keys = distinct(places.keys.iter().map(|(at, _)| args[*at].into()));
-        self.send_takes(Job::Command(Parked::new(&head, args)), keys, &dbs);
+        self.send_takes(Job::Command(parked), keys, &dbs);
         Submitted::Batched(self.id)
     }
 

@@ -5,7 +5,7 @@
 //! of this shard that could not be written at once are in `local`.
 
 use slab::Slab;
-use tessera_core::resp::{Proto, Reply};
+use tessera_core::resp::{OUT_OF_MEMORY, Proto, Reply, skip_reply, try_append};
 use tessera_io::ConnId;
 
 use crate::command::{Cx, KeyspaceRow, Merge, Spread, Task};
@@ -14,6 +14,7 @@ use crate::coordinator::borrow::{Borrow, Loan};
 use crate::coordinator::further::{Outcome, Reach};
 use crate::coordinator::gather::Gather;
 use crate::coordinator::locks::Locks;
+use crate::coordinator::program::is_payload;
 use crate::coordinator::route::{KeyPlan, Places, owner};
 use crate::coordinator::whole::Whole;
 use crate::coordinator::work::{Job, Parked, Work};
@@ -171,7 +172,9 @@ impl<X> Engine<X> {
             }
             KeyPlan::Rules => self.submit_by_rules(command, asker, args, out),
             KeyPlan::None => match spread {
-                Spread::Everywhere { merge } => self.submit_everywhere(command, asker, args, merge),
+                Spread::Everywhere { merge } => {
+                    self.submit_everywhere(command, asker, args, merge, out)
+                }
                 Spread::Cursor => self.submit_scan(command, asker, args, out),
                 Spread::One | Spread::Split { .. } | Spread::Borrow => {
                     self.run_here(command, asker, args, out)
@@ -203,8 +206,9 @@ impl<X> Engine<X> {
                     return self.run_here(command, asker, args, out);
                 }
                 self.submit_split(command, asker, args, &places, stride, merge)
+                    .unwrap_or_else(|| refused(out))
             }
-            _ => self.submit_borrow(command, asker, args, &places),
+            _ => self.submit_borrow(command, asker, args, &places, out),
         }
     }
 
@@ -224,6 +228,9 @@ impl<X> Engine<X> {
         }
         if target == self.id && asker.batched.is_none() {
             return self.run_here(command, asker, args, out);
+        }
+        if !self.out[target].make_room(args) {
+            return refused(out);
         }
         self.spans |= asker.batched.is_some_and(|before| before != target);
         self.hops += u64::from(target != self.id);
@@ -257,7 +264,10 @@ impl<X> Engine<X> {
     ) -> Submitted {
         let head = self.head(command, asker);
         if !self.locks.is_quiet() && self.is_blocked(&head, args) {
-            self.park(Job::Command(Parked::new(&head, args)));
+            let Some(parked) = Parked::new(&head, args) else {
+                return refused(out);
+            };
+            self.park(Job::Command(parked));
             return Submitted::Waiting;
         }
         let reach = Reach {
@@ -271,7 +281,10 @@ impl<X> Engine<X> {
                 self.serve_ready();
                 return Submitted::Done;
             }
-            outcome => self.go_on(Job::Command(Parked::new(&head, args)), outcome),
+            outcome => match Parked::new(&head, args) {
+                Some(parked) => self.go_on(Job::Command(parked), outcome),
+                None => return refused(out),
+            },
         }
         Submitted::Waiting
     }
@@ -280,11 +293,17 @@ impl<X> Engine<X> {
     #[inline]
     pub fn request(&mut self, head: &RequestHead, args: &[&[u8]]) {
         if !self.locks.is_quiet() && self.is_blocked(head, args) {
-            self.park(Job::Command(Parked::new(head, args)));
+            match Parked::new(head, args) {
+                Some(parked) => self.park(Job::Command(parked)),
+                None => self.answer(head.origin, OUT_OF_MEMORY),
+            }
         } else {
             match self.run_or_task(head, args) {
                 Outcome::Done => {}
-                outcome => self.go_on(Job::Command(Parked::new(head, args)), outcome),
+                outcome => match Parked::new(head, args) {
+                    Some(parked) => self.go_on(Job::Command(parked), outcome),
+                    None => self.answer(head.origin, OUT_OF_MEMORY),
+                },
             }
         }
     }
@@ -412,7 +431,9 @@ impl<X> Engine<X> {
             &mut self.out[origin.shard]
         };
         batch.reply(origin.route, |bytes| {
-            bytes.extend_from_slice(reply);
+            if !try_append(bytes, reply) {
+                bytes.extend_from_slice(OUT_OF_MEMORY);
+            }
             true
         });
     }
@@ -588,7 +609,10 @@ impl<X> Engine<X> {
             let is_done = task.step(&mut self.shard, reply);
             let loans = self.pick_up(places);
             if is_done {
-                let done = self.running.swap_remove(index);
+                let mut done = self.running.swap_remove(index);
+                if !is_payload(&done.reply) {
+                    check_whole(&mut done.reply);
+                }
                 self.answer(done.origin, &done.reply);
                 self.give_back(loans);
                 if let Some(lock) = done.lock {
@@ -689,12 +713,28 @@ fn execute<X>(
         waits_as: None,
     };
     (rows[usize::from(head.command)].row.op)(&mut cx, args);
+    cx.reply.finish();
     let Cx { task, missing, .. } = cx;
     if !missing.is_empty() {
         out.truncate(start);
         return Outcome::Missing(missing);
     }
     task.map_or(Outcome::Done, Outcome::Task)
+}
+
+/// A task writes its reply in several slices, and the allocator may have refused to let it grow in any of them. Then elements are missing,
+/// and the error takes its place.
+pub(super) fn check_whole(reply: &mut Vec<u8>) {
+    if skip_reply(reply) != Ok(Some(reply.len())) {
+        *reply = OUT_OF_MEMORY.to_vec();
+    }
+}
+
+/// Answers a command for whose arguments there is no memory; nothing has been done about it.
+#[cold]
+pub(super) fn refused(out: &mut Vec<u8>) -> Submitted {
+    out.extend_from_slice(OUT_OF_MEMORY);
+    Submitted::Done
 }
 
 /// Copies of keys, each once, in order.

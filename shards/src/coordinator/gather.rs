@@ -2,10 +2,10 @@
 //!
 //! A gather waits on the coordinator until each part has come, then merges them and answers the client. Parts are numbered by shard.
 
-use tessera_core::resp::{Proto, Reply, skip_reply};
+use tessera_core::resp::{OUT_OF_MEMORY, Proto, Reply, skip_reply, try_append};
 
 use crate::command::Merge;
-use crate::coordinator::engine::{Asker, Engine, Submitted};
+use crate::coordinator::engine::{Asker, Engine, Submitted, refused};
 use crate::coordinator::route::{Places, owner};
 use crate::coordinator::scan::ScanState;
 use crate::mesh::{CallFn, Origin, Parcel, RequestHead, Route};
@@ -57,7 +57,7 @@ impl<X> Engine<X> {
         }
     }
 
-    /// Each owner gets its share of the keys.
+    /// Each owner gets its share of the keys. `None` if there is no memory for the requests.
     pub(super) fn submit_split(
         &mut self,
         command: u16,
@@ -66,10 +66,22 @@ impl<X> Engine<X> {
         places: &Places,
         stride: usize,
         merge: Merge,
-    ) -> Submitted {
+    ) -> Option<Submitted> {
         let mut counts = vec![0usize; self.shards];
-        for (_, owner) in &places.keys {
+        let mut bytes = vec![args[0].len(); self.shards];
+        for (at, owner) in &places.keys {
             counts[*owner] += 1;
+            bytes[*owner] += args[*at..*at + stride]
+                .iter()
+                .map(|arg| arg.len())
+                .sum::<usize>();
+        }
+        let has_room = |target: usize| {
+            counts[target] == 0
+                || self.out[target].make_room_for(1 + counts[target] * stride, bytes[target])
+        };
+        if !(0..self.shards).all(has_room) {
+            return None;
         }
         let order = match merge {
             Merge::Interleave => places.keys.iter().map(|(_, owner)| *owner as u16).collect(),
@@ -92,7 +104,7 @@ impl<X> Engine<X> {
                 self.out[*owner].arg(arg);
             }
         }
-        Submitted::Batched(self.id)
+        Some(Submitted::Batched(self.id))
     }
 
     /// Every shard gets the whole command.
@@ -102,7 +114,11 @@ impl<X> Engine<X> {
         asker: &Asker,
         args: &[&[u8]],
         merge: Merge,
+        out: &mut Vec<u8>,
     ) -> Submitted {
+        if !self.out.iter_mut().all(|batch| batch.make_room(args)) {
+            return refused(out);
+        }
         let gather = self.open_gather(asker, self.shards, Merging::Rows(merge, Vec::new()));
         self.spans = true;
         for target in 0..self.shards {
@@ -173,7 +189,10 @@ impl<X> Engine<X> {
             self.scan_part(gather, part as usize, reply);
             return;
         }
-        open.parts[part as usize].extend_from_slice(reply);
+        let kept = &mut open.parts[part as usize];
+        if !try_append(kept, reply) {
+            *kept = OUT_OF_MEMORY.to_vec();
+        }
         open.waiting -= 1;
         if open.waiting > 0 {
             return;
@@ -192,7 +211,9 @@ impl<X> Engine<X> {
                 );
             }
             Merging::Calls(merge) => {
-                merge(done.parts, &mut Reply::new(&mut bytes, done.asker.proto))
+                let mut reply = Reply::new(&mut bytes, done.asker.proto);
+                merge(done.parts, &mut reply);
+                reply.finish();
             }
             Merging::Scan(_) => {}
         }
@@ -226,6 +247,7 @@ fn split_reply(bytes: &[u8]) -> (&[u8], &[u8]) {
     bytes.split_at(len)
 }
 
+/// Writes one reply of the parts.
 pub(super) fn merge_parts(
     merge: Merge,
     order: &[u16],
@@ -279,13 +301,14 @@ pub(super) fn merge_parts(
             for (weight, value) in pieces {
                 if at < weight {
                     reply.raw(value);
-                    return;
+                    return reply.finish();
                 }
                 at -= weight;
             }
             reply.null();
         }
     }
+    reply.finish();
 }
 
 #[cfg(test)]

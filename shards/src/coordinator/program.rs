@@ -6,10 +6,10 @@
 
 use std::collections::VecDeque;
 
-use tessera_core::resp::{Proto, Reply};
+use tessera_core::resp::{OUT_OF_MEMORY, Proto, Reply, make_room, try_append};
 
 use crate::command::{Cx, Merge, Op, Spread, Task};
-use crate::coordinator::engine::{Asker, Engine, Submitted};
+use crate::coordinator::engine::{Asker, Engine, Submitted, check_whole};
 use crate::coordinator::gather::merge_parts;
 use crate::coordinator::route::owner;
 use crate::coordinator::work::Job;
@@ -66,8 +66,9 @@ impl Running {
     fn run_one(&mut self, shard: &mut Shard) {
         if let Some((task, reply)) = &mut self.inner {
             if task.step(shard, reply) {
-                let (_, reply) = self.inner.take().expect("it was just there");
-                put_reply(&mut self.payload, |out| out.extend_from_slice(&reply));
+                let (_, mut reply) = self.inner.take().expect("it was just there");
+                check_whole(&mut reply);
+                put_reply(&mut self.payload, &reply);
             }
             return;
         }
@@ -89,14 +90,16 @@ impl Running {
             waits_as: None,
         };
         op(&mut cx, &args);
+        cx.reply.finish();
         match cx.task {
             Some(task) => self.inner = Some((task, Vec::new())),
             // With one shard nobody merges; the weight beside the value is for the merge only.
-            None if is_weighted(spread) => put_reply(&mut self.payload, |out| {
-                let rng = &mut shard.rng;
-                merge_parts(Merge::Weighted, &[], &[reply], self.proto, rng, out);
-            }),
-            None => put_reply(&mut self.payload, |out| out.extend_from_slice(&reply)),
+            None if is_weighted(spread) => {
+                let (rng, mut merged) = (&mut shard.rng, Vec::new());
+                merge_parts(Merge::Weighted, &[], &[reply], self.proto, rng, &mut merged);
+                put_reply(&mut self.payload, &merged);
+            }
+            None => put_reply(&mut self.payload, &reply),
         }
     }
 
@@ -115,7 +118,10 @@ impl Task for Running {
     fn step(&mut self, shard: &mut Shard, reply: &mut Vec<u8>) -> bool {
         for _ in 0..STEPS_PER_SLICE {
             if self.is_done() {
-                reply.append(&mut self.payload);
+                if !try_append(reply, &self.payload) {
+                    // No payload begins like this: the whole answer is the error.
+                    reply.extend_from_slice(OUT_OF_MEMORY);
+                }
                 return true;
             }
             let was_sliced = self.inner.is_some();
@@ -249,13 +255,20 @@ impl<X> Engine<X> {
     }
 }
 
-/// Puts a reply into a payload.
-pub(super) fn put_reply(payload: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
-    let start = payload.len();
-    payload.extend_from_slice(&[0; 4]);
-    write(payload);
-    let length = (payload.len() - start - 4) as u32;
-    payload[start..start + 4].copy_from_slice(&length.to_le_bytes());
+/// Whether an answer is the payload of a program, not a reply.
+pub(super) fn is_payload(answer: &[u8]) -> bool {
+    matches!(answer.first(), Some(&(TOUCHED | RAN)))
+}
+
+/// Puts a reply into a payload, or the error when there is no memory for it.
+pub(super) fn put_reply(payload: &mut Vec<u8>, reply: &[u8]) {
+    let reply = if make_room(payload, 4 + reply.len()) {
+        reply
+    } else {
+        OUT_OF_MEMORY
+    };
+    payload.extend_from_slice(&(reply.len() as u32).to_le_bytes());
+    payload.extend_from_slice(reply);
 }
 
 /// The replies in a payload that says [`RAN`], in order.

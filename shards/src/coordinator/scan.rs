@@ -5,9 +5,9 @@
 //! keys goes on with the next shard.
 
 use tessera_core::number::parse_u64;
-use tessera_core::resp::Reply;
+use tessera_core::resp::{OUT_OF_MEMORY, Reply, try_append, try_copy};
 
-use crate::coordinator::engine::{Asker, Engine, Submitted};
+use crate::coordinator::engine::{Asker, Engine, Submitted, refused};
 use crate::coordinator::gather::{Merging, split_number};
 use crate::mesh::{Origin, Route};
 
@@ -46,13 +46,19 @@ impl<X> Engine<X> {
         };
         let shards = self.shards as u64;
         let target = (cursor % shards) as usize;
+        let Some(copies) = args.iter().map(|arg| try_copy(arg)).collect() else {
+            return refused(out);
+        };
         let state = ScanState {
             command,
-            args: args.iter().map(|arg| Box::from(*arg)).collect(),
+            args: copies,
             wanted: count_of(args),
             found: 0,
             elements: Vec::new(),
         };
+        if !self.out[target].make_room(args) {
+            return refused(out);
+        }
         self.spans |= asker.batched.is_some_and(|before| before != target);
         let gather = self.open_scan(asker, state);
         let inner = (cursor / shards).to_string();
@@ -84,13 +90,19 @@ impl<X> Engine<X> {
         let inner = parse_u64(cursor).unwrap_or(0);
         let (count, elements) = split_number(&rest[2..]);
         state.found += count as usize;
-        state.elements.extend_from_slice(elements);
-
+        if !try_append(&mut state.elements, elements) {
+            self.gathers.remove(gather as usize);
+            return self.answer(origin, OUT_OF_MEMORY);
+        }
         let is_last = shard + 1 == self.shards;
         if inner == 0 && !is_last && state.found < state.wanted {
             let (command, args) = (state.command, std::mem::take(&mut state.args));
             let mut inner_args: Vec<&[u8]> = args.iter().map(|arg| &**arg).collect();
             inner_args[1] = b"0";
+            if !self.out[shard + 1].make_room(&inner_args) {
+                self.gathers.remove(gather as usize);
+                return self.answer(origin, OUT_OF_MEMORY);
+            }
             self.send_part(command, &asker, gather, shard + 1, &inner_args);
             if let Merging::Scan(state) = &mut self.gathers[gather as usize].merging {
                 state.args = args;
@@ -106,12 +118,13 @@ impl<X> Engine<X> {
         let Merging::Scan(state) = done.merging else {
             return;
         };
-        let mut bytes = Vec::with_capacity(state.elements.len() + 64);
+        let mut bytes = Vec::new();
         let mut merged = Reply::new(&mut bytes, asker.proto);
         merged.array(2);
         merged.bulk(next.to_string().as_bytes());
         merged.array(state.found);
         merged.raw(&state.elements);
+        merged.finish();
         self.answer(origin, &bytes);
     }
 }

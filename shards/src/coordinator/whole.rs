@@ -6,10 +6,10 @@
 use std::collections::HashSet;
 
 use tessera_core::number::parse_u64;
-use tessera_core::resp::Reply;
+use tessera_core::resp::{OUT_OF_MEMORY, Reply, try_append};
 
 use crate::command::{Cx, Spread};
-use crate::coordinator::engine::{Engine, Submitted, distinct};
+use crate::coordinator::engine::{Engine, Submitted, check_whole, distinct};
 use crate::coordinator::gather::{merge_parts, split_number};
 use crate::coordinator::program::{Program, RAN, Step, TOUCHED, put_reply};
 use crate::coordinator::route::{Places, owner};
@@ -189,7 +189,7 @@ impl<X> Engine<X> {
                 reshuffled |= matches!(row.spread, Spread::Everywhere { .. })
                     && row.spec.has(crate::command::spec::flag::WRITE);
                 let reply = self.run_step(&program, step, &mut tables);
-                put_reply(&mut payload, |out| out.extend_from_slice(&reply));
+                put_reply(&mut payload, &reply);
             }
         }
         let changed = self.shard.borrowed_changes.take().unwrap_or_default();
@@ -277,9 +277,11 @@ impl<X> Engine<X> {
             waits_as: None,
         };
         (self.rows[usize::from(step.command)].row.op)(&mut cx, args);
+        cx.reply.finish();
         let Cx { task, missing, .. } = cx;
         if let Some(mut task) = task {
             while !task.step(&mut self.shard, &mut reply) {}
+            check_whole(&mut reply);
         }
         self.shard.exchange(tables);
         if missing.is_empty() {
@@ -317,7 +319,9 @@ impl<X> Engine<X> {
             let (count, more) = split_number(&rest[2..]);
             inner = parse_u64(cursor).unwrap_or(0);
             found += count as usize;
-            elements.extend_from_slice(more);
+            if !try_append(&mut elements, more) {
+                return OUT_OF_MEMORY.to_vec();
+            }
             if inner != 0 || at + 1 == shards || found >= count_of(args) {
                 break;
             }
@@ -328,12 +332,13 @@ impl<X> Engine<X> {
             0 => at + 1,
             inner => inner * shards + at,
         };
-        let mut merged = Vec::with_capacity(elements.len() + 32);
+        let mut merged = Vec::new();
         let mut writer = Reply::new(&mut merged, program.proto);
         writer.array(2);
         writer.bulk(next.to_string().as_bytes());
         writer.array(found);
         writer.raw(&elements);
+        writer.finish();
         merged
     }
 

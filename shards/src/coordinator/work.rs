@@ -1,6 +1,7 @@
 //! What has to wait: its own copy of everything that is needed to run it later.
 
 use smallvec::SmallVec;
+use tessera_core::resp::try_copy;
 
 use crate::coordinator::claim::Claim;
 use crate::coordinator::program::Program;
@@ -17,20 +18,25 @@ pub struct Parked {
 }
 
 impl Parked {
-    pub(super) fn new(head: &RequestHead, args: &[&[u8]]) -> Self {
-        Parked {
+    /// `None` if there is no memory for the arguments.
+    pub(super) fn new(head: &RequestHead, args: &[&[u8]]) -> Option<Self> {
+        let args = args
+            .iter()
+            .map(|arg| try_copy(arg))
+            .collect::<Option<_>>()?;
+        Some(Parked {
             head: *head,
-            args: args.iter().map(|arg| Box::from(*arg)).collect(),
+            args,
             claim: None,
-        }
+        })
     }
 
     /// One that waits if it finds nothing.
-    pub(super) fn blocking(head: &RequestHead, args: &[&[u8]], claim: Claim) -> Self {
-        Parked {
+    pub(super) fn blocking(head: &RequestHead, args: &[&[u8]], claim: Claim) -> Option<Self> {
+        Some(Parked {
             claim: Some(claim),
-            ..Self::new(head, args)
-        }
+            ..Self::new(head, args)?
+        })
     }
 
     pub(super) fn args(&self) -> SmallVec<[&[u8]; 8]> {

@@ -2,12 +2,23 @@
 
 use std::collections::VecDeque;
 
+use tessera_core::resp::make_room;
+
 use crate::mesh::message::{
     self, Item, PARCEL, Parcel, REPLY, REQUEST, Reader, RequestHead, Route,
 };
 
-/// Messages in the order in which they were put in.
+/// Bytes of messages above which the next message begins a new buffer: so small messages never make a large buffer grow.
+const BUFFER_BYTES: usize = 1 << 18;
+/// What a request takes besides its arguments, and each argument besides its bytes, rounded up.
+const REQUEST_BYTES: usize = 32;
+const ARG_BYTES: usize = 4;
+
+/// Messages in the order in which they were put in. Large ones may find no memory; the small allocations that all others share
+/// may not fail.
 pub struct Batch<X> {
+    /// Full buffers, in order.
+    full: Vec<Vec<u8>>,
     bytes: Vec<u8>,
     parcels: VecDeque<Parcel<X>>,
 }
@@ -15,6 +26,7 @@ pub struct Batch<X> {
 impl<X> Default for Batch<X> {
     fn default() -> Self {
         Batch {
+            full: Vec::new(),
             bytes: Vec::new(),
             parcels: VecDeque::new(),
         }
@@ -27,6 +39,7 @@ impl<X> Batch<X> {
     pub fn with_buffer(mut bytes: Vec<u8>) -> Self {
         bytes.clear();
         Batch {
+            full: Vec::new(),
             bytes,
             parcels: VecDeque::new(),
         }
@@ -35,13 +48,33 @@ impl<X> Batch<X> {
     /// Whether there is no message.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
+        self.bytes.is_empty() && self.full.is_empty()
     }
 
-    /// Puts a request in.
+    /// The buffer in which the next message begins.
+    #[inline]
+    fn current(&mut self) -> &mut Vec<u8> {
+        if self.bytes.len() > BUFFER_BYTES {
+            self.full.push(std::mem::take(&mut self.bytes));
+        }
+        &mut self.bytes
+    }
+
+    /// Makes room for a request with these arguments, or all of several requests that share them. Says false when there is no
+    /// memory for it.
+    #[must_use]
+    pub fn make_room(&mut self, args: &[&[u8]]) -> bool {
+        self.make_room_for(args.len(), args.iter().map(|arg| arg.len()).sum())
+    }
+
+    /// The same, for so many arguments of so many bytes together.
+    #[must_use]
+    pub fn make_room_for(&mut self, argc: usize, bytes: usize) -> bool {
+        make_room(self.current(), REQUEST_BYTES + argc * ARG_BYTES + bytes)
+    }
+
+    /// Puts a request in. Whoever does not know that it is small has made room for it.
     pub fn request(&mut self, head: &RequestHead, args: &[&[u8]]) {
-        self.bytes
-            .reserve(32 + args.iter().map(|arg| arg.len() + 4).sum::<usize>());
         message::put_request(&mut self.bytes, head, args.len());
         for arg in args {
             message::put_arg(&mut self.bytes, arg);
@@ -59,8 +92,9 @@ impl<X> Batch<X> {
     }
 
     /// Puts a reply in, which `write` writes. If `write` returns false there is none yet, and it must have written nothing.
+    #[inline]
     pub fn reply(&mut self, route: Route, write: impl FnOnce(&mut Vec<u8>) -> bool) {
-        let start = message::begin_reply(&mut self.bytes, route);
+        let start = message::begin_reply(self.current(), route);
         if write(&mut self.bytes) {
             message::end_reply(&mut self.bytes, start);
         } else {
@@ -70,21 +104,27 @@ impl<X> Batch<X> {
 
     /// Puts a parcel in.
     pub fn parcel(&mut self, parcel: Parcel<X>) {
-        self.bytes.push(PARCEL);
+        self.current().push(PARCEL);
         self.parcels.push_back(parcel);
     }
 
     /// Hands each message to `recipient`, in order, and gives the buffer back. The keys of some requests ahead are announced first, so that
     /// what they will touch is on its way from memory when their turn comes.
     pub fn open(mut self, recipient: &mut impl Recipient<X>) -> Vec<u8> {
-        let mut reader = Reader { bytes: &self.bytes };
+        for bytes in std::mem::take(&mut self.full) {
+            self.open_buffer(&bytes, recipient);
+        }
+        let bytes = std::mem::take(&mut self.bytes);
+        self.open_buffer(&bytes, recipient);
+        bytes
+    }
+
+    fn open_buffer(&mut self, bytes: &[u8], recipient: &mut impl Recipient<X>) {
+        let mut reader = Reader { bytes };
         let mut announced = 0usize;
         while !reader.bytes.is_empty() {
             if announced == 0 {
-                announced = announce(
-                    &self.bytes[self.bytes.len() - reader.bytes.len()..],
-                    recipient,
-                );
+                announced = announce(&bytes[bytes.len() - reader.bytes.len()..], recipient);
             }
             announced -= 1;
             match reader.u8() {
@@ -102,7 +142,6 @@ impl<X> Batch<X> {
                 }
             }
         }
-        self.bytes
     }
 }
 
@@ -156,6 +195,32 @@ mod tests {
     use crate::mesh::Origin;
     use tessera_core::resp::Proto;
     use tessera_io::ConnId;
+
+    #[test]
+    fn large_messages_keep_the_order_and_what_is_refused_leaves_nothing() {
+        let mut batch: Batch<()> = Batch::default();
+        let large = vec![b'x'; BUFFER_BYTES];
+        for n in 0..5u32 {
+            batch.reply(Route::Gather(n, 0), |out| {
+                out.extend_from_slice(&large[..BUFFER_BYTES * (n as usize % 2)]);
+                true
+            });
+            batch.parcel(Parcel::Return {
+                lock: n,
+                keys: Vec::new(),
+            });
+            assert!(!batch.make_room_for(3, isize::MAX as usize));
+        }
+        assert_eq!(batch.full.len(), 2, "a large message ends its buffer");
+        let mut seen = Vec::new();
+        batch.open(&mut |item: Item<'_, ()>| match item {
+            Item::Reply(Route::Gather(n, _), bytes) => seen.push((n, bytes.len())),
+            Item::Parcel(Parcel::Return { lock, .. }) => seen.push((lock, 1)),
+            _ => unreachable!("only replies and returns were put in"),
+        });
+        let sent = (0..5).flat_map(|n| [(n, BUFFER_BYTES * (n as usize % 2)), (n, 1)]);
+        assert_eq!(seen, sent.collect::<Vec<_>>());
+    }
 
     #[test]
     fn messages_come_out_as_they_went_in() {

@@ -221,12 +221,14 @@ mod tests {
     fn filled(keys: usize) -> Shard {
         let mut shard = Shard::new(0, 4, 1, 1);
         for i in 0..keys {
-            shard.set(
-                0,
-                format!("k:{i}").as_bytes(),
-                StrValue::Int(1),
-                ExpireChange::Clear,
-            );
+            shard
+                .set(
+                    0,
+                    format!("k:{i}").as_bytes(),
+                    StrValue::Int(1),
+                    ExpireChange::Clear,
+                )
+                .unwrap();
         }
         shard
     }

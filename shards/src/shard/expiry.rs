@@ -85,12 +85,14 @@ mod tests {
         shard.now_ms = 1_000;
         for i in 0..keys {
             let at_ms = if i < due { 1_001 } else { 1_000_000 };
-            shard.set(
-                i % 3 * 5,
-                format!("k:{i}").as_bytes(),
-                StrValue::Int(1),
-                ExpireChange::At(at_ms),
-            );
+            shard
+                .set(
+                    i % 3 * 5,
+                    format!("k:{i}").as_bytes(),
+                    StrValue::Int(1),
+                    ExpireChange::At(at_ms),
+                )
+                .unwrap();
         }
         shard
     }

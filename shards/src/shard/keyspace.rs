@@ -3,7 +3,7 @@
 //!
 //! Owned by one thread and passed as `&mut Shard`; has no clock (`now_ms` is set once per turn) and no I/O.
 
-use tessera_core::entry::{Entry, StrValue};
+use tessera_core::entry::{Entry, OutOfMemory, StrValue};
 use tessera_core::table::{EntryMut, ExpireChange, Spot, Table, hash_key};
 
 use super::databases::{Database, Detached};
@@ -185,6 +185,9 @@ impl Shard {
     }
 
     /// Stores a string under the key, whatever was there. Counts one change. Returns whether the key existed.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`] when memory for key or value is refused; nothing has changed then.
     #[inline]
     pub fn set(
         &mut self,
@@ -192,7 +195,7 @@ impl Shard {
         key: &[u8],
         value: StrValue<'_>,
         expire: ExpireChange,
-    ) -> bool {
+    ) -> Result<bool, OutOfMemory> {
         let hash = self.hash(key);
         let table = &mut self.dbs[db].table;
         let (mut existed, mut due) = (false, false);
@@ -203,10 +206,10 @@ impl Shard {
             due = is_due(&entry, self.now_ms);
             existed = !due;
             let kept = if existed { entry.expire_at() } else { None };
-            entry.set(value, expire_at(expire, kept));
+            entry.set(value, expire_at(expire, kept))?;
             access::touch(&entry, &self.settings, self.now_ms, &mut self.rng);
         } else {
-            let entry = Entry::new(key, value, expire_at(expire, None));
+            let entry = Entry::try_new(key, value, expire_at(expire, None))?;
             entry.set_access(access::fresh(&self.settings, self.now_ms));
             table.insert(hash, entry);
         }
@@ -214,7 +217,7 @@ impl Shard {
             self.expired(db, key);
         }
         self.changed(db, key);
-        existed
+        Ok(existed)
     }
 
     /// `set` where a collection was: it is freed aside.
@@ -225,15 +228,18 @@ impl Shard {
         key: &[u8],
         value: StrValue<'_>,
         expire: ExpireChange,
-    ) -> bool {
+    ) -> Result<bool, OutOfMemory> {
+        let before = self.dbs[db].table.get(self.hash(key), key);
+        let kept = before
+            .filter(|entry| !is_due(entry, self.now_ms))
+            .and_then(Entry::expire_at);
+        let entry = Entry::try_new(key, value, expire_at(expire, kept))?;
         let old = self.take(db, key);
-        let kept = old.as_ref().and_then(Entry::expire_at);
-        let entry = Entry::new(key, value, expire_at(expire, kept));
         self.add(db, entry);
-        old.is_some_and(|old| {
+        Ok(old.is_some_and(|old| {
             self.discard(old);
             true
-        })
+        }))
     }
 
     /// Puts an entry in place of whatever was under its key. Counts nothing.
@@ -377,7 +383,9 @@ mod tests {
     }
 
     fn set(shard: &mut Shard, key: &[u8], expire: ExpireChange) -> bool {
-        shard.set(0, key, StrValue::Bytes(b"value"), expire)
+        shard
+            .set(0, key, StrValue::Bytes(b"value"), expire)
+            .unwrap()
     }
 
     #[test]
@@ -426,7 +434,9 @@ mod tests {
         );
         assert_eq!(shard.peek(0, b"k").and_then(Entry::expire_at), None);
         assert_eq!((shard.stats.expired_keys, shard.stats.changes), (1, 4));
-        shard.set(0, b"k", StrValue::Int(7), ExpireChange::Clear);
+        shard
+            .set(0, b"k", StrValue::Int(7), ExpireChange::Clear)
+            .unwrap();
         assert_eq!(
             shard.peek(0, b"k").and_then(Entry::string),
             Some(ValueRef::Int(7))

@@ -7,5 +7,6 @@
 
 mod frames;
 mod limits;
+mod memory;
 mod pressure;
 mod start_stop;

@@ -109,7 +109,7 @@ pub(super) fn change(table: &mut Table, model: &mut Model, rng: &mut Rng, keys: 
                 bytes.clone()
             };
             let existed = table.set(hash, &key, value, expire);
-            assert_eq!(existed, model.insert(key, (stored, ttl)).is_some());
+            assert_eq!(existed, Ok(model.insert(key, (stored, ttl)).is_some()));
         }
         4 | 5 => {
             let (bytes, ttl) = (value_of(rng), expire_of(rng));

@@ -8,7 +8,9 @@ use crate::table::{DropSlices, ExpireChange, Table};
 
 fn set(table: &mut Table, n: u64, expire: ExpireChange) {
     let key = n.to_string().into_bytes();
-    table.set(table.hash(&key), &key, StrValue::Int(n as i64), expire);
+    table
+        .set(table.hash(&key), &key, StrValue::Int(n as i64), expire)
+        .unwrap();
 }
 
 fn remove(table: &mut Table, n: u64) -> bool {

@@ -8,12 +8,14 @@ use crate::table::{CURSOR_BITS, ExpireChange, Table};
 
 fn set(table: &mut Table, n: u64) {
     let key = n.to_le_bytes();
-    table.set(
-        table.hash(&key),
-        &key,
-        StrValue::Int(n as i64),
-        ExpireChange::Clear,
-    );
+    table
+        .set(
+            table.hash(&key),
+            &key,
+            StrValue::Int(n as i64),
+            ExpireChange::Clear,
+        )
+        .unwrap();
 }
 
 fn remove(table: &mut Table, n: u64) {

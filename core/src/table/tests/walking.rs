@@ -179,12 +179,14 @@ fn a_taken_table_finishes_its_walks_while_it_is_freed() {
         // The new table knows nothing of the old walk, nor do their ids collide.
         let other = Running::begin(&mut table, &Model::new());
         assert!(other.id != walk.id && table.step_walk(walk.id, 1));
-        table.set(
-            table.hash(b"new"),
-            b"new",
-            crate::entry::StrValue::Int(1),
-            ExpireChange::Clear,
-        );
+        table
+            .set(
+                table.hash(b"new"),
+                b"new",
+                crate::entry::StrValue::Int(1),
+                ExpireChange::Clear,
+            )
+            .unwrap();
         while !slices.free_some(1) {}
         assert_eq!((slices.is_walked(), slices.mem_bytes()), (false, 0));
         walk.check();
@@ -199,7 +201,9 @@ fn nothing_is_merged_under_a_walk() {
     for n in 0..20_000u32 {
         let key = n.to_string().into_bytes();
         let value = crate::entry::StrValue::Bytes(&key);
-        table.set(table.hash(&key), &key, value, ExpireChange::Clear);
+        table
+            .set(table.hash(&key), &key, value, ExpireChange::Clear)
+            .unwrap();
         model.insert(key.clone(), (key, None));
     }
     let segments = table.directory.segments();
@@ -216,12 +220,14 @@ fn nothing_is_merged_under_a_walk() {
     // Afterwards, removals go on where they had to stop.
     for n in 0..20_000u32 {
         let key = n.to_le_bytes();
-        table.set(
-            table.hash(&key),
-            &key,
-            crate::entry::StrValue::Int(1),
-            ExpireChange::Clear,
-        );
+        table
+            .set(
+                table.hash(&key),
+                &key,
+                crate::entry::StrValue::Int(1),
+                ExpireChange::Clear,
+            )
+            .unwrap();
         table.remove(table.hash(&key), &key);
     }
     assert!(table.directory.segments() < segments / 8);

@@ -70,11 +70,11 @@ fn duplicate(entry: &Entry, key: &[u8]) -> Result<Entry, OutOfMemory> {
     match value {
         // Appending is what makes a value raw. It also asks for a large buffer in a way that may be refused.
         ValueRef::Bytes(bytes) if entry.is_raw() || bytes.len() > INLINE_MAX => {
-            let mut copy = Entry::new(key, empty, entry.expire_at());
+            let mut copy = Entry::try_new(key, empty, entry.expire_at())?;
             copy.append(bytes)?;
             Ok(copy)
         }
-        value => Ok(Entry::new(key, value.into(), entry.expire_at())),
+        value => Entry::try_new(key, value.into(), entry.expire_at()),
     }
 }
 

@@ -8,7 +8,7 @@ use std::rc::{Rc, Weak};
 
 use tessera_core::entry::Entry;
 use tessera_core::glob::{glob_match, literal_prefix};
-use tessera_core::resp::{Proto, Reply};
+use tessera_core::resp::{Proto, Reply, try_copy};
 use tessera_core::table::WalkSink;
 
 use super::ROW;
@@ -51,8 +51,10 @@ fn op_keys(cx: &mut Cx<'_>, args: &[&[u8]]) {
     // An empty key matches `*` here, although it does not match in general.
     let pattern = if pattern == b"*" {
         None
+    } else if let Some(copy) = try_copy(pattern) {
+        Some(copy)
     } else {
-        Some(pattern.into())
+        return cx.reply.refuse();
     };
     let sink = Matching {
         pattern,
@@ -73,6 +75,8 @@ struct Found {
     count: usize,
     /// The keys as bulk replies.
     bulks: Vec<u8>,
+    /// There was no memory for them all.
+    refused: bool,
 }
 
 /// What the walk gives its entries to. Stops collecting when its task is gone.
@@ -95,11 +99,18 @@ impl WalkSink for Matching {
         {
             return;
         }
-        if let Some(found) = self.found.upgrade() {
-            let mut found = found.borrow_mut();
+        if let Some(found) = self.found.upgrade()
+            && let mut found = found.borrow_mut()
+            && !found.refused
+        {
             found.count += 1;
             // A bulk is the same in both versions of the protocol.
-            Reply::new(&mut found.bulks, Proto::Resp2).bulk(key);
+            let mut bulk = Reply::new(&mut found.bulks, Proto::Resp2);
+            bulk.bulk(key);
+            if bulk.is_refused() {
+                found.refused = true;
+                found.bulks = Vec::new();
+            }
         }
     }
 }
@@ -119,6 +130,10 @@ impl Task for KeysTask {
         let mut reply = Reply::new(reply, self.proto);
         reply.array(found.count);
         reply.raw(&found.bulks);
+        if found.refused {
+            reply.refuse();
+        }
+        reply.finish();
         true
     }
 }

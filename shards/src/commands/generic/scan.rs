@@ -98,7 +98,7 @@ fn op_scan(cx: &mut Cx<'_>, args: &[&[u8]]) {
     };
     // The keys come behind the cursor in the reply but are known first.
     let mut bulks = Vec::new();
-    let mut found = 0;
+    let (mut found, mut refused) = (0, false);
     let mut due: Vec<Box<[u8]>> = Vec::new();
     let (mut visited, mut buckets) = (0, options.count.saturating_mul(BUCKETS_PER_COUNT));
     let shard = &*cx.shard;
@@ -119,7 +119,9 @@ fn op_scan(cx: &mut Cx<'_>, args: &[&[u8]]) {
                 .is_none_or(|name| is(name, type_name(entry)))
             {
                 found += 1;
-                Reply::new(&mut bulks, cx.reply.proto()).bulk(key);
+                let mut bulk = Reply::new(&mut bulks, cx.reply.proto());
+                bulk.bulk(key);
+                refused |= bulk.is_refused();
             }
         });
         buckets -= 1;
@@ -129,6 +131,9 @@ fn op_scan(cx: &mut Cx<'_>, args: &[&[u8]]) {
     }
     for key in due {
         cx.shard.exists(cx.db, &key);
+    }
+    if refused {
+        return cx.reply.refuse();
     }
     cx.reply.array(2);
     cx.reply.bulk(itoa::Buffer::new().format(cursor).as_bytes());

@@ -59,6 +59,9 @@ fn op_hscan(cx: &mut Cx<'_>, args: &[&[u8]]) {
             })
         })
     });
+    if reply.is_refused() {
+        return cx.reply.refuse();
+    }
     cx.reply.array(2);
     cx.reply.bulk(itoa::Buffer::new().format(cursor).as_bytes());
     cx.reply.array(found);

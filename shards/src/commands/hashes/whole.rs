@@ -70,6 +70,7 @@ fn read(cx: &mut Cx<'_>, key: &[u8], part: Part) {
         cursor: 0,
         fields: 0,
         bulks: Vec::new(),
+        refused: false,
     };
     if hash.is_some_and(|hash| hash.len() > FIELDS_AT_ONCE) {
         cx.task = Some(Box::new(task));
@@ -89,6 +90,8 @@ struct ReadTask {
     fields: usize,
     /// What has been read, as replies.
     bulks: Vec<u8>,
+    /// There was no memory for it all.
+    refused: bool,
 }
 
 impl ReadTask {
@@ -112,6 +115,7 @@ impl ReadTask {
                 break;
             }
         }
+        self.refused |= reply.is_refused();
         self.cursor = cursor;
         cursor == 0
     }
@@ -122,6 +126,10 @@ impl ReadTask {
             Part::Fields | Part::Values => reply.array(self.fields),
         }
         reply.raw(&self.bulks);
+        if self.refused {
+            reply.refuse();
+        }
+        reply.finish();
     }
 }
 

@@ -68,7 +68,7 @@ pub(super) const GETDEL: KeyspaceRow = KeyspaceRow {
 };
 
 fn op_getdel(cx: &mut Cx<'_>, args: &[&[u8]]) {
-    if reply_get(cx, args[1]) == Got::Value {
+    if reply_get(cx, args[1]) == Got::Value && !cx.reply.is_refused() {
         cx.shard.remove(cx.db, args[1]);
     }
 }
@@ -100,7 +100,8 @@ fn op_getex(cx: &mut Cx<'_>, args: &[&[u8]]) {
         }
     }
     let ExpireOption::At(lifetime, amount) = option else {
-        if reply_get(cx, key) == Got::Value && option == ExpireOption::Persist {
+        let is_sent = reply_get(cx, key) == Got::Value && !cx.reply.is_refused();
+        if is_sent && option == ExpireOption::Persist {
             cx.shard.persist(cx.db, key);
         }
         return;
@@ -120,6 +121,9 @@ fn op_getex(cx: &mut Cx<'_>, args: &[&[u8]]) {
     };
     if let Some(value) = entry.string() {
         reply_value(&mut cx.reply, value);
+    }
+    if cx.reply.is_refused() {
+        return;
     }
     if is_past {
         cx.shard.remove(cx.db, key);

@@ -154,7 +154,9 @@ impl Task for LcsTask {
     fn step(&mut self, _shard: &mut Shard, reply: &mut Vec<u8>) -> bool {
         let done = self.search.advance(CELLS_PER_SLICE);
         if done {
-            self.search.reply(&mut Reply::new(reply, self.proto));
+            let mut reply = Reply::new(reply, self.proto);
+            self.search.reply(&mut reply);
+            reply.finish();
         }
         done
     }
@@ -201,7 +203,10 @@ impl Search {
             above_greater.try_reserve_exact(words).ok()?;
             above_greater.resize(words, 0);
         }
-        let (text, matches) = (Vec::new(), Vec::new());
+        let (mut text, matches) = (Vec::new(), Vec::new());
+        if matches!(wanted, Wanted::Text) {
+            text.try_reserve_exact(a.len().min(b.len())).ok()?;
+        }
         Some(Search {
             a,
             b,

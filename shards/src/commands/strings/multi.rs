@@ -76,8 +76,9 @@ fn op_mset(cx: &mut Cx<'_>, args: &[&[u8]]) {
     if args.len().is_multiple_of(2) {
         return wrong_arity(cx, "mset");
     }
-    set_pairs(cx, &args[1..]);
-    cx.reply.ok();
+    if set_pairs(cx, &args[1..]) {
+        cx.reply.ok();
+    }
 }
 
 pub(super) const MSETNX: KeyspaceRow = KeyspaceRow {
@@ -108,17 +109,17 @@ fn op_msetnx(cx: &mut Cx<'_>, args: &[&[u8]]) {
         .iter()
         .step_by(2)
         .all(|key| !cx.shard.exists(cx.db, key));
-    if free {
-        set_pairs(cx, &args[1..]);
+    if free && !set_pairs(cx, &args[1..]) {
+        return;
     }
     cx.reply.integer(free.into());
 }
 
-fn set_pairs(cx: &mut Cx<'_>, pairs: &[&[u8]]) {
-    for pair in pairs.chunks_exact(2) {
-        cx.shard
-            .set(cx.db, pair[0], stored(pair[1]), ExpireChange::Clear);
-    }
+/// Sets one after the other. Says false, with the error in place, when there is no memory for the next.
+fn set_pairs(cx: &mut Cx<'_>, pairs: &[&[u8]]) -> bool {
+    pairs
+        .chunks_exact(2)
+        .all(|pair| cx.store(pair[0], stored(pair[1]), ExpireChange::Clear))
 }
 
 #[cfg(test)]

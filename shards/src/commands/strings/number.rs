@@ -84,9 +84,10 @@ fn add(cx: &mut Cx<'_>, key: &[u8], by: i64) {
     let mut entry = match cx.shard.write_string(cx.db, key) {
         Ok(Some(entry)) => entry,
         Ok(None) => {
-            cx.shard
-                .set(cx.db, key, StrValue::Int(by), ExpireChange::Clear);
-            return cx.reply.integer(by);
+            if cx.store(key, StrValue::Int(by), ExpireChange::Clear) {
+                cx.reply.integer(by);
+            }
+            return;
         }
         Err(WrongType) => return cx.wrong_type(),
     };
@@ -100,7 +101,9 @@ fn add(cx: &mut Cx<'_>, key: &[u8], by: i64) {
     let Some(sum) = old.checked_add(by) else {
         return cx.error("ERR increment or decrement would overflow");
     };
-    entry.set_value(StrValue::Int(sum));
+    if entry.set_value(StrValue::Int(sum)).is_err() {
+        return cx.reply.refuse();
+    }
     cx.shard.changed(cx.db, key);
     cx.reply.integer(sum);
 }
@@ -141,12 +144,15 @@ fn op_incrbyfloat(cx: &mut Cx<'_>, args: &[&[u8]]) {
     sum.write_human(&mut text);
     match entry {
         Some(mut entry) => {
-            entry.set_value(StrValue::Bytes(&text));
+            if entry.set_value(StrValue::Bytes(&text)).is_err() {
+                return cx.reply.refuse();
+            }
             cx.shard.changed(cx.db, key);
         }
         None => {
-            cx.shard
-                .set(cx.db, key, StrValue::Bytes(&text), ExpireChange::Clear);
+            if !cx.store(key, StrValue::Bytes(&text), ExpireChange::Clear) {
+                return;
+            }
         }
     }
     cx.reply.bulk(&text);

@@ -32,8 +32,10 @@ fn op_append(cx: &mut Cx<'_>, args: &[&[u8]]) {
     let mut entry = match cx.shard.write_string(cx.db, key) {
         Ok(Some(entry)) => entry,
         Ok(None) => {
-            cx.shard.set(cx.db, key, stored(tail), ExpireChange::Clear);
-            return cx.reply.integer(tail.len() as i64);
+            if cx.store(key, stored(tail), ExpireChange::Clear) {
+                cx.reply.integer(tail.len() as i64);
+            }
+            return;
         }
         Err(WrongType) => return cx.wrong_type(),
     };
@@ -166,7 +168,9 @@ fn create_at(cx: &mut Cx<'_>, key: &[u8], offset: usize, patch: &[u8]) {
     if !fits(offset, patch.len(), cx.shard.settings.bulk_bytes_max) {
         return cx.error(TOO_LONG);
     }
-    let mut entry = Entry::new(key, StrValue::Bytes(b""), None);
+    let Ok(mut entry) = Entry::try_new(key, StrValue::Bytes(b""), None) else {
+        return cx.error(OUT_OF_MEMORY);
+    };
     let end = offset + patch.len();
     let Ok(bytes) = entry.grow(end) else {
         return cx.error(OUT_OF_MEMORY);

@@ -71,9 +71,10 @@ impl<'a> SetOptions<'a> {
 
 fn op_set(cx: &mut Cx<'_>, args: &[&[u8]]) {
     if args.len() == 3 {
-        cx.shard
-            .set(cx.db, args[1], stored(args[2]), ExpireChange::Clear);
-        return cx.reply.ok();
+        if cx.store(args[1], stored(args[2]), ExpireChange::Clear) {
+            cx.reply.ok();
+        }
+        return;
     }
     set_with_options(cx, args);
 }
@@ -99,8 +100,8 @@ fn set_with_options(cx: &mut Cx<'_>, args: &[&[u8]]) {
         Condition::Absent => !cx.shard.exists(cx.db, key),
         Condition::Present => cx.shard.exists(cx.db, key),
     };
-    if wanted {
-        cx.shard.set(cx.db, key, value, change);
+    if cx.reply.is_refused() || wanted && !cx.store(key, value, change) {
+        return;
     }
     match (options.get, wanted) {
         (true, _) => {}
@@ -124,9 +125,8 @@ pub(super) const SETNX: KeyspaceRow = KeyspaceRow {
 
 fn op_setnx(cx: &mut Cx<'_>, args: &[&[u8]]) {
     let absent = !cx.shard.exists(cx.db, args[1]);
-    if absent {
-        cx.shard
-            .set(cx.db, args[1], stored(args[2]), ExpireChange::Clear);
+    if absent && !cx.store(args[1], stored(args[2]), ExpireChange::Clear) {
+        return;
     }
     cx.reply.integer(absent.into());
 }
@@ -168,9 +168,9 @@ fn set_for(cx: &mut Cx<'_>, args: &[&[u8]], lifetime: Lifetime, command: &str) {
     let Some(deadline) = lifetime.deadline(cx, args[2], command) else {
         return;
     };
-    cx.shard
-        .set(cx.db, args[1], stored(args[3]), ExpireChange::At(deadline));
-    cx.reply.ok();
+    if cx.store(args[1], stored(args[3]), ExpireChange::At(deadline)) {
+        cx.reply.ok();
+    }
 }
 
 pub(super) const GETSET: KeyspaceRow = KeyspaceRow {
@@ -187,9 +187,9 @@ pub(super) const GETSET: KeyspaceRow = KeyspaceRow {
 };
 
 fn op_getset(cx: &mut Cx<'_>, args: &[&[u8]]) {
-    if reply_get(cx, args[1]) != Got::WrongType {
-        cx.shard
-            .set(cx.db, args[1], stored(args[2]), ExpireChange::Clear);
+    if reply_get(cx, args[1]) != Got::WrongType && !cx.reply.is_refused() {
+        // When it is refused, so has been the reply.
+        let _ = cx.store(args[1], stored(args[2]), ExpireChange::Clear);
     }
 }
 
