@@ -17,8 +17,13 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
 
+use crate::clock;
+
 /// How long accepting rests when there are no descriptors left: at once it would fail at once.
 pub(crate) const ACCEPT_PAUSE_NS: u64 = 100_000_000;
+
+/// How often an address that is in use is tried.
+const TRY_EVERY: Duration = Duration::from_millis(50);
 
 /// Where to listen.
 #[derive(Clone, Debug)]
@@ -31,6 +36,9 @@ pub struct Listen {
     pub backlog: i32,
     /// Seconds of silence after which the kernel probes a TCP client; 0 for never.
     pub keepalive_s: u32,
+    /// How long an address that is in use is tried again. The kernel may hold the sockets of a killed process for a
+    /// while: its rings are torn down after its end has been reported.
+    pub patience: Duration,
 }
 
 impl Default for Listen {
@@ -40,6 +48,7 @@ impl Default for Listen {
             unix: None,
             backlog: 511,
             keepalive_s: 300,
+            patience: Duration::from_secs(2),
         }
     }
 }
@@ -141,7 +150,8 @@ pub(crate) fn bind(listen: &Listen, shards: usize) -> Result<Bound, ListenError>
             address: address.to_string(),
             cause,
         };
-        let (sockets, local) = bind_tcp(address, listen, shards).map_err(named)?;
+        let (sockets, local) =
+            patiently(listen, || bind_tcp(address, listen, shards)).map_err(named)?;
         for (shard, socket) in bound.shards.iter_mut().zip(sockets) {
             shard.push(Listener::Tcp {
                 socket: socket.into(),
@@ -155,12 +165,34 @@ pub(crate) fn bind(listen: &Listen, shards: usize) -> Result<Bound, ListenError>
             address: path.display().to_string(),
             cause,
         };
-        let listener = Arc::new(bind_unix(path, *mode, listen.backlog).map_err(named)?);
+        let listener =
+            patiently(listen, || bind_unix(path, *mode, listen.backlog)).map_err(named)?;
+        let listener = Arc::new(listener);
         for shard in &mut bound.shards {
             shard.push(Listener::Unix(Arc::clone(&listener)));
         }
     }
     Ok(bound)
+}
+
+/// Tries again while the address is in use, for as long as the configuration says.
+fn patiently<T>(listen: &Listen, attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    let tries = listen.patience.as_millis() / TRY_EVERY.as_millis();
+    try_again(tries, attempt, || clock::sleep(TRY_EVERY))
+}
+
+fn try_again<T>(
+    tries: u128,
+    mut attempt: impl FnMut() -> io::Result<T>,
+    mut pause: impl FnMut(),
+) -> io::Result<T> {
+    for _ in 0..tries {
+        match attempt() {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => pause(),
+            outcome => return outcome,
+        }
+    }
+    attempt()
 }
 
 /// A TCP socket with the options that accepted sockets inherit.
@@ -258,7 +290,7 @@ fn remove_stale(path: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Duration, Listen, Listener, Socket, bind};
+    use super::{Duration, Listen, Listener, Socket, bind, try_again};
     use std::net::TcpStream;
     use std::os::fd::FromRawFd;
     use std::os::unix::fs::PermissionsExt;
@@ -266,8 +298,34 @@ mod tests {
     fn on(address: &str) -> Listen {
         Listen {
             tcp: vec![address.parse().unwrap()],
+            patience: Duration::ZERO,
             ..Listen::default()
         }
+    }
+
+    #[test]
+    fn an_address_that_is_about_to_be_free_is_waited_for() {
+        let first = bind(&on("127.0.0.1:0"), 2).unwrap();
+        let listen = on(&first.addresses[0].to_string());
+        let (mut first, mut pauses) = (Some(first), 0);
+        let second = try_again(
+            9,
+            || super::bind_tcp(listen.tcp[0], &listen, 2),
+            || {
+                pauses += 1;
+                if pauses == 3 {
+                    first = None;
+                }
+            },
+        );
+        assert!(second.is_ok());
+        assert_eq!(pauses, 3);
+        let refused: std::io::Result<()> = try_again(
+            9,
+            || Err(std::io::ErrorKind::PermissionDenied.into()),
+            || panic!("there is nothing to wait for"),
+        );
+        assert!(refused.is_err());
     }
 
     #[test]
@@ -343,6 +401,7 @@ mod tests {
         assert!(path.exists(), "std leaves the file behind");
         let listen = Listen {
             unix: Some((path.clone(), 0o700)),
+            patience: Duration::ZERO,
             ..Listen::default()
         };
         let first = bind(&listen, 2).unwrap();

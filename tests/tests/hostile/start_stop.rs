@@ -1,8 +1,10 @@
 //! How the server starts, refuses to start, and ends.
 
+use std::net::Ipv4Addr;
 use std::process::Command;
 
-use tessera_tests::deadline::PATIENCE;
+use tessera_tests::client::Client;
+use tessera_tests::deadline::{PATIENCE, wait_for};
 use tessera_tests::folder::Folder;
 use tessera_tests::launch::{Kind, Launch};
 use tessera_tests::port::free_port;
@@ -154,6 +156,28 @@ fn a_port_in_use_is_refused() {
         "in use",
     );
     assert_eq!(first.client().call(&["PING"]).text(), "PONG");
+}
+
+/// The kernel may hold the port for a moment after a kill.
+#[test]
+fn a_killed_server_is_replaced_at_once() {
+    let launch = Launch::tessera().shards(2);
+    let port = free_port();
+    let address = (Ipv4Addr::LOCALHOST, port).into();
+    for round in 0..10 {
+        let folder = Folder::new();
+        let mut process = Process::spawn(&mut launch.command(folder.path(), port), folder.path())
+            .expect("the binary is there");
+        // What was killed before may still take connections, but not answer.
+        let ping = || Client::connect(address)?.try_call(&["PING"]);
+        let answers = wait_for("it answers or has ended", || match process.ended() {
+            Some(_) => Some(false),
+            None => ping().is_ok().then_some(true),
+        });
+        assert!(answers, "round {round}: {}", process.stderr());
+        // Dropping a process kills it.
+        drop(process);
+    }
 }
 
 #[test]
