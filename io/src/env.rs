@@ -113,6 +113,8 @@ pub trait Env {
 
     /// Monotonic clock, nanoseconds since an arbitrary start.
     fn now(&self) -> u64;
+    /// The clock of `now` for code that has no `Env`: for measuring, not for deciding.
+    fn stopwatch(&self) -> Box<dyn Fn() -> u64>;
     /// Wall clock, microseconds since the Unix epoch.
     fn unix_us(&self) -> u64;
     /// 64 random bits, for seeds; not cryptographic.

@@ -256,6 +256,10 @@ impl Env for Reactor {
         clock::monotonic_ns()
     }
 
+    fn stopwatch(&self) -> Box<dyn Fn() -> u64> {
+        Box::new(clock::monotonic_ns)
+    }
+
     #[inline]
     fn unix_us(&self) -> u64 {
         clock::unix_us()

@@ -6,7 +6,9 @@ use std::io;
 use std::time::Duration;
 
 use tessera_io::{CloseMode, ConnId, Env, Event, Hangup, Wait};
+use tessera_shards::coordinator::Meter;
 
+use crate::config::OutputLimit;
 use crate::front::ahead::AHEAD;
 use crate::front::{Front, Verdict};
 
@@ -31,7 +33,8 @@ pub struct Driver<E: Env> {
 
 impl<E: Env> Driver<E> {
     /// Puts the two together.
-    pub fn new(front: Front, env: E) -> Self {
+    pub fn new(mut front: Front, env: E) -> Self {
+        front.engine.meter = Meter::new(env.stopwatch());
         Driver {
             front,
             env,
@@ -155,18 +158,30 @@ impl<E: Env> Driver<E> {
             self.env.wake(shard);
         }
         self.send_replies();
+        self.look_at_watched();
         while let Some(conn) = self.front.doomed.pop() {
             self.end(conn, CloseMode::Flush);
         }
-        let worked_us = self.env.now().saturating_sub(self.work_began_ns) / 1000;
-        self.front.counters.turn_us_max = self.front.counters.turn_us_max.max(worked_us);
         if self.front.sleep_us > 0 {
-            let time = Duration::from_micros(std::mem::take(&mut self.front.sleep_us));
-            self.env.sleep(time);
+            self.sleep();
+        }
+        let worked_ns = self.env.now().saturating_sub(self.work_began_ns);
+        self.front.account(worked_ns);
+    }
+
+    /// DEBUG SLEEP.
+    #[cold]
+    fn sleep(&mut self) {
+        let time = Duration::from_micros(std::mem::take(&mut self.front.sleep_us));
+        let begun = self.front.engine.meter.begin(true);
+        self.env.sleep(time);
+        if let Some(debug) = self.front.shared.registry.find(b"debug") {
+            self.front.engine.meter.part(debug.number, begun);
         }
     }
 
     fn send_replies(&mut self) {
+        let limit = self.front.output_limit();
         let mut dirty = std::mem::take(&mut self.front.dirty);
         for conn in dirty.drain(..) {
             let Some(client) = self.front.clients.get_mut(conn) else {
@@ -184,9 +199,32 @@ impl<E: Env> Driver<E> {
             }
             if client.is_finished() {
                 self.end(conn, CloseMode::Flush);
+            } else if let Some(limit) = limit {
+                self.end_if_over(conn, limit);
             }
         }
         self.front.dirty = dirty;
+    }
+
+    /// Ends a client with too many replies waiting. They are dropped.
+    fn end_if_over(&mut self, conn: ConnId, limit: OutputLimit) {
+        let backlog = self.env.backlog(conn);
+        if self.front.is_over_output_limit(conn, backlog, limit) {
+            self.end(conn, CloseMode::Abort);
+        }
+    }
+
+    /// Clients above the soft limit: those that have been so for too long end.
+    fn look_at_watched(&mut self) {
+        if self.front.watched.is_empty() {
+            return;
+        }
+        let limit = self.front.output_limit();
+        for conn in std::mem::take(&mut self.front.watched) {
+            if let Some(limit) = limit {
+                self.end_if_over(conn, limit);
+            }
+        }
     }
 
     /// Stops reading a client that sends faster than its commands are answered.

@@ -10,7 +10,7 @@ use tessera_shards::mesh::Mesh;
 use tessera_shards::shard::Stats;
 
 use crate::config::{Config, Rename};
-use crate::front::{Front, Tally};
+use crate::front::{Front, Latencies, Tally};
 use crate::info::Rates;
 use crate::logging::Verbosity;
 use crate::session::SessionFn;
@@ -81,6 +81,8 @@ pub struct Figures {
     pub dbs: Vec<DbFigures>,
     /// Per command and per error.
     pub tally: Tally,
+    /// How long commands took, if that was asked for.
+    pub latencies: Latencies,
     /// What changes how fast.
     pub rates: Rates,
 }

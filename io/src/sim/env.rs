@@ -102,6 +102,14 @@ impl Env for SimEnv {
         state.shards[self.shard].now(state.now)
     }
 
+    fn stopwatch(&self) -> Box<dyn Fn() -> u64> {
+        let (world, shard) = (self.world.clone(), self.shard);
+        Box::new(move || {
+            let state = world.state();
+            state.shards[shard].now(state.now)
+        })
+    }
+
     fn unix_us(&self) -> u64 {
         let offset_us = self.world.state().wall_offset_us;
         (UNIX_START_US + self.now() / 1_000).saturating_add_signed(offset_us)

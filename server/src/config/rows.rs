@@ -175,8 +175,8 @@ pub const ROWS: &[Directive] = &[
     row("slowlog-log-slower-than", Int(-1, I64), "10000"),
     row("slowlog-max-len", Int(0, I64), "128"),
     row("latency-monitor-threshold", Int(0, I64), "0"),
-    row("latency-tracking", Bool, "yes"),
-    row("latency-tracking-info-percentiles", Words(words::percentiles), "50 99 99.9"),
+    row("latency-tracking", Bool, "yes").to(field!(latency_tracking)),
+    row("latency-tracking-info-percentiles", Words(words::percentiles), "50 99 99.9").to(field!(latency_percentiles)),
     row("notify-keyspace-events", Words(words::notify_events), "").only("", NOT_YET),
     row("tracking-table-max-keys", Int(0, I64), "1000000"),
 

@@ -94,6 +94,10 @@ pub struct Config {
     pub receive_buffers: u16,
     /// `stall-warning-ms`: a turn longer than this is worth a line in the log; 0 for never.
     pub stall_warning_ms: u64,
+    /// `latency-tracking`.
+    pub latency_tracking: bool,
+    /// `latency-tracking-info-percentiles`: numbers from 0 to 100.
+    pub latency_percentiles: Vec<Vec<u8>>,
     /// `rename-command`, in the order of the lines.
     pub renames: Vec<Rename>,
     /// Values of the directives that nothing reads.
@@ -150,6 +154,8 @@ impl Config {
             io_backend: IoBackend::Auto,
             receive_buffers: 0,
             stall_warning_ms: 0,
+            latency_tracking: false,
+            latency_percentiles: Vec::new(),
             renames: Vec::new(),
             kept: BTreeMap::new(),
         }

@@ -112,6 +112,8 @@ pub struct Client {
     pub(crate) is_watching: bool,
     /// The keys it watches, with their databases.
     pub(crate) watched: Vec<(usize, Box<[u8]>)>,
+    /// Since when more output waits than the soft limit allows, on the clock of `Front::now_ns`.
+    pub(crate) above_soft_since_ns: Option<u64>,
     /// In the list of clients with output of this turn.
     pub(crate) dirty: bool,
     /// Turn in which a command of this client last went into a batch.
@@ -168,6 +170,7 @@ impl Client {
             is_open: false,
             is_watching: false,
             watched: Vec::new(),
+            above_soft_since_ns: None,
             dirty: false,
             batched_turn: 0,
             batched_target: 0,

@@ -185,9 +185,15 @@ impl Front {
             reply: Reply::new(&mut bytes, proto),
             then: Then::Reply,
         };
+        let begun = session
+            .front
+            .engine
+            .meter
+            .begin(!command.spec.has(flag::FAST));
         run(&mut session, args);
         session.reply.finish();
         let then = session.then;
+        self.engine.meter.end(command.number, begun);
         let Some(client) = self.clients.get_mut(conn) else {
             return;
         };

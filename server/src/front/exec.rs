@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use tessera_core::resp::{OUT_OF_MEMORY, Reply, try_copy};
 use tessera_io::ConnId;
 use tessera_shards::command::Run;
+use tessera_shards::command::spec::flag;
 use tessera_shards::coordinator::{Asker, Program, Step, Submitted, TOUCHED, replies};
 
 use crate::front::Front;
@@ -203,9 +204,12 @@ impl Front {
             reply: Reply::new(out, proto),
             then: Then::Reply,
         };
+        let is_measured = !command.spec.has(flag::FAST);
+        let begun = session.front.engine.meter.begin(is_measured);
         run(&mut session, &args);
         session.reply.finish();
         let then = session.then;
+        self.engine.meter.end(queued.number, begun);
         if out.get(start) == Some(&b'-') {
             self.counters.errors += 1;
             self.tally.fail(queued.number, &out[start + 1..]);

@@ -4,6 +4,7 @@
 //! `background`, `settle`. Nothing here knows the reactor; what only it can do is left in lists that the driver empties.
 
 mod accept;
+mod account;
 pub(crate) mod ahead;
 mod blocked;
 mod client;
@@ -11,6 +12,8 @@ mod clients;
 mod deliver;
 mod dispatch;
 mod exec;
+mod latency;
+mod output_limit;
 mod pubsub;
 mod serve;
 mod tally;
@@ -32,6 +35,7 @@ pub(crate) use blocked::End;
 pub use accept::{MAXCLIENTS_ERROR, PROTECTED_ERROR, Verdict};
 pub use client::{Client, ReplyMode};
 pub use clients::Clients;
+pub use latency::Latencies;
 pub use pubsub::{Kind, Listens, Subscriptions};
 pub use tally::{CommandTally, Tally};
 pub use transaction::Transaction;
@@ -62,6 +66,8 @@ pub struct Front {
     pub counters: Counters,
     /// What it counts per command and per error.
     pub tally: Tally,
+    /// How long commands took.
+    pub latencies: Latencies,
     /// Monotonic clock of this turn, nanoseconds.
     pub now_ns: u64,
     /// Wall clock of this turn, microseconds since the Unix epoch.
@@ -80,6 +86,8 @@ pub struct Front {
     pub(crate) dirty: Vec<ConnId>,
     /// Clients to look at again in the next turn: stalled ones, and those that were sent much.
     pub(crate) held: Vec<ConnId>,
+    /// Clients above the soft limit of their output.
+    pub(crate) watched: Vec<ConnId>,
     /// Shards to wake.
     pub(crate) wakes: Vec<usize>,
     /// Empty buffers for replies, from the reactor.
@@ -120,6 +128,7 @@ impl Front {
             config,
             counters: Counters::default(),
             tally,
+            latencies: Latencies::default(),
             now_ns: 0,
             unix_us: 0,
             doomed: Vec::new(),
@@ -129,6 +138,7 @@ impl Front {
             next_tick_ns: 0,
             dirty: Vec::new(),
             held: Vec::new(),
+            watched: Vec::new(),
             wakes: Vec::new(),
             buffers: Vec::new(),
             batch_buffers: Vec::new(),

@@ -1,6 +1,6 @@
 //! What the clients of this shard called, per command, and which errors they got: INFO commandstats and errorstats.
 //!
-//! A call is counted where its client is, whatever shard runs it. Errors are counted when their reply passes; they are not on the path of a
+//! A call is counted where its client is, its time where it runs. Errors are counted when their reply passes; they are not on the path of a
 //! command that succeeds.
 
 use std::collections::BTreeMap;
@@ -19,6 +19,8 @@ pub struct CommandTally {
     pub rejected: u64,
     /// Times it replied with an error.
     pub failed: u64,
+    /// Nanoseconds it took.
+    pub spent_ns: u64,
 }
 
 /// Figures of all commands, by their number, and of all error codes.
@@ -44,6 +46,14 @@ impl Tally {
     #[inline]
     pub(super) fn call(&mut self, command: u16) {
         self.commands[usize::from(command)].calls += 1;
+    }
+
+    /// Commands took so long, each of them.
+    #[inline]
+    pub(super) fn spend_each(&mut self, commands: &[u16], ns: u64) {
+        for command in commands {
+            self.commands[usize::from(*command)].spent_ns += ns;
+        }
     }
 
     /// A command was refused with this error, without the leading `-`.
@@ -86,6 +96,7 @@ impl Tally {
             sum.calls += more.calls;
             sum.rejected += more.rejected;
             sum.failed += more.failed;
+            sum.spent_ns += more.spent_ns;
         }
         for (code, count) in &other.errors {
             *self.errors.entry(code.clone()).or_default() += count;
@@ -101,6 +112,7 @@ mod tests {
     fn errors_are_counted_by_code() {
         let mut tally = Tally::new(2);
         tally.call(1);
+        tally.spend_each(&[1], 7);
         tally.fail(1, b"WRONGTYPE Operation\r\n");
         tally.reject(None, b"ERR unknown command");
         tally.reject(Some(0), b"ERR wrong number");
@@ -112,7 +124,8 @@ mod tests {
             CommandTally {
                 calls: 2,
                 rejected: 0,
-                failed: 2
+                failed: 2,
+                spent_ns: 14,
             }
         );
         assert_eq!(sum.commands[0].rejected, 2);

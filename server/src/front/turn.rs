@@ -106,7 +106,11 @@ impl Front {
             self.engine.run_tasks();
             self.deliver_local();
         }
-        self.engine.shard.collect_garbage();
+        if self.engine.shard.has_garbage() {
+            let begun = self.engine.meter.begin(true);
+            self.engine.shard.collect_garbage();
+            self.engine.meter.other(begun);
+        }
         self.end_overdue();
         let is_tick = self.now_ns >= self.next_tick_ns;
         if is_tick {
@@ -115,7 +119,9 @@ impl Front {
             self.sampler.sample(self.now_ns, &self.counters);
         }
         if self.engine.shard.wants_expiry() && (is_tick || self.engine.shard.expiry_is_busy()) {
+            let begun = self.engine.meter.begin(true);
             self.engine.shard.expire_slice();
+            self.engine.meter.other(begun);
         }
     }
 
@@ -143,9 +149,9 @@ impl Front {
         if !self.shared.mesh.doze(self.id) {
             return Wait::Never;
         }
-        let wants_tick =
-            shard.wants_expiry() || (self.config.idle_timeout_s > 0 && !self.clients.is_empty());
-        let tick_ns = if wants_tick {
+        let watches_clients =
+            !self.watched.is_empty() || self.config.idle_timeout_s > 0 && !self.clients.is_empty();
+        let tick_ns = if shard.wants_expiry() || watches_clients {
             self.next_tick_ns
         } else {
             u64::MAX

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::front::Front;
+use crate::front::{Front, Latencies};
 use crate::shared::{ClientFigures, Counters, DbFigures, Figures};
 
 /// Per second, over the last second or two.
@@ -73,7 +73,7 @@ impl Sampler {
 }
 
 impl Front {
-    /// This shard's figures. O(databases + clients).
+    /// This shard's figures, without the times, which are large. O(databases + clients).
     pub fn figures(&mut self) -> Figures {
         let rates = self.sampler.rates(self.now_ns, &self.counters);
         self.sampler.sample(self.now_ns, &self.counters);
@@ -105,6 +105,7 @@ impl Front {
             mem_bytes: shard.mem_bytes() as u64,
             dbs: (0..shard.databases()).map(db).collect(),
             tally: self.tally.clone(),
+            latencies: Latencies::default(),
             rates,
         }
     }

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use tessera_core::number::human_bytes;
 
 use crate::config::Config;
-use crate::front::{CommandTally, Tally};
+use crate::front::{CommandTally, Latencies, Tally};
 use crate::info::process::{cpu_times, executable, main_thread_times, system_name};
 use crate::info::{Memory, Section};
 use crate::session::{REDIS_VERSION, VERSION};
@@ -44,7 +44,8 @@ pub fn report(node: &Node, sections: &[Section], shards: &[Figures]) -> String {
             Section::Cpu => cpu(&mut text),
             Section::Commandstats => command_stats(&mut text, node, shards),
             Section::Errorstats => error_stats(&mut text, shards),
-            Section::Modules | Section::Latencystats => {}
+            Section::Modules => {}
+            Section::Latencystats => latency_stats(&mut text, node, shards),
             Section::Cluster => text.line("cluster_enabled", 0),
             Section::Keyspace => keyspace(&mut text, shards),
             Section::Shards => per_shard(&mut text, shards),
@@ -62,7 +63,7 @@ fn tally(shards: &[Figures]) -> Tally {
     sum
 }
 
-/// Times per command. Time is not measured per command, so `usec` is 0.
+/// Times per command.
 fn command_stats(text: &mut Text, node: &Node, shards: &[Figures]) {
     for (number, figures) in tally(shards).commands.iter().enumerate() {
         if figures.calls + figures.rejected > 0
@@ -72,12 +73,44 @@ fn command_stats(text: &mut Text, node: &Node, shards: &[Figures]) {
                 calls,
                 rejected,
                 failed,
+                spent_ns,
             } = figures;
+            let usec = spent_ns / 1000;
+            let per_call = usec as f64 / (*calls).max(1) as f64;
             let value = format_args!(
-                "calls={calls},usec=0,usec_per_call=0.00,rejected_calls={rejected},failed_calls={failed}"
+                "calls={calls},usec={usec},usec_per_call={per_call:.2},rejected_calls={rejected},failed_calls={failed}"
             );
             text.line(format_args!("cmdstat_{}", command.spec.name), value);
         }
+    }
+}
+
+/// How long commands took.
+fn latency_stats(text: &mut Text, node: &Node, shards: &[Figures]) {
+    let mut sum = Latencies::default();
+    for shard in shards {
+        sum.add(&shard.latencies);
+    }
+    let percentiles: Vec<f64> = node
+        .config
+        .latency_percentiles
+        .iter()
+        .filter_map(|word| std::str::from_utf8(word).ok()?.parse().ok())
+        .collect();
+    for (number, times) in sum.iter() {
+        let Some(command) = node.shared.registry.get(number) else {
+            continue;
+        };
+        let value = |percent: &f64| {
+            let name = format!("{percent:.6}");
+            let name = name.trim_end_matches('0').trim_end_matches('.');
+            format!("p{name}={:.3}", times.percentile(*percent) as f64 / 1000.0)
+        };
+        let values: Vec<String> = percentiles.iter().map(value).collect();
+        text.line(
+            format_args!("latency_percentiles_usec_{}", command.spec.name),
+            values.join(","),
+        );
     }
 }
 

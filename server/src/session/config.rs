@@ -9,7 +9,7 @@ use tessera_shards::command::Spec;
 use tessera_shards::command::spec::flag;
 
 use crate::config::{Change, Config, Directive, ROWS as DIRECTIVES, find, rewritten, write_file};
-use crate::front::{Front, Tally};
+use crate::front::{Front, Latencies, Tally};
 use crate::limits;
 use crate::session::context::{SYNTAX_ERROR, quoting};
 use crate::session::{Session, SessionFn, container};
@@ -232,6 +232,7 @@ fn cmd_resetstat(session: &mut Session<'_>, _: &[&[u8]]) {
     session.on_all_shards(|front| {
         front.counters = Counters::default();
         front.tally = Tally::new(front.shared.registry.all().len());
+        front.latencies = Latencies::default();
         front.engine.hops = 0;
         let stats = &mut front.engine.shard.stats;
         *stats = tessera_shards::shard::Stats {

@@ -40,9 +40,14 @@ fn cmd_info(session: &mut Session<'_>, args: &[&[u8]]) {
     // Figures are no bytes: the shards put them here, and answer with nothing.
     let shards: Arc<Mutex<Vec<(usize, Figures)>>> = Arc::default();
     let gathered = Arc::clone(&shards);
+    let wants_latencies =
+        front.config.latency_tracking && sections.contains(&Section::Latencystats);
     session.then = Then::AskAll(
         Arc::new(move |front, _| {
-            let figures = front.figures();
+            let mut figures = front.figures();
+            if wants_latencies {
+                figures.latencies = front.latencies.clone();
+            }
             gathered
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)

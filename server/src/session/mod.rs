@@ -15,7 +15,7 @@ mod info;
 mod lolwut;
 mod pubsub;
 #[cfg(test)]
-mod rig;
+pub(crate) mod rig;
 mod server;
 mod transaction;
 

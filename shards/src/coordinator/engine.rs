@@ -14,6 +14,7 @@ use crate::coordinator::borrow::{Borrow, Loan};
 use crate::coordinator::further::{Outcome, Reach};
 use crate::coordinator::gather::Gather;
 use crate::coordinator::locks::Locks;
+use crate::coordinator::meter::{Meter, Spent, measured_from};
 use crate::coordinator::program::is_payload;
 use crate::coordinator::route::{KeyPlan, Places, owner};
 use crate::coordinator::whole::Whole;
@@ -53,6 +54,8 @@ pub enum Submitted {
 pub(super) struct Row {
     pub(super) row: KeyspaceRow,
     pub(super) plan: KeyPlan,
+    /// With how many arguments it is measured.
+    measured_from: usize,
 }
 
 /// A command that goes on in slices.
@@ -64,6 +67,8 @@ pub(super) struct Running {
     lock: Option<u32>,
     /// Keys of other shards, if it comes back to them: in the table during a slice only.
     pub(super) borrowed: Vec<Loan>,
+    /// What its slices cost so far.
+    spent: Spent,
 }
 
 /// Ways to break the protocol, so that a test can show that the simulator's judges would notice.
@@ -88,6 +93,8 @@ pub struct Engine<X> {
     pub shard: Shard,
     /// Commands sent to other shards since the start.
     pub hops: u64,
+    /// What the commands of this turn cost.
+    pub meter: Meter,
     pub(super) id: usize,
     pub(super) shards: usize,
     pub(super) rows: Box<[Row]>,
@@ -119,11 +126,13 @@ impl<X> Engine<X> {
         let rows = families.iter().copied().flatten().map(|row| Row {
             row: *row,
             plan: KeyPlan::of(&row.spec),
+            measured_from: measured_from(row),
         });
         Engine {
             id: shard.id,
             shard,
             hops: 0,
+            meter: Meter::default(),
             shards,
             rows: rows.collect(),
             out: (0..shards).map(|_| Batch::default()).collect(),
@@ -276,7 +285,8 @@ impl<X> Engine<X> {
             locks: &self.locks,
             lent: &self.lent,
         };
-        match execute(&self.rows, &mut self.shard, &reach, &head, args, out) {
+        let (rows, shard, meter) = (&self.rows, &mut self.shard, &mut self.meter);
+        match execute(rows, shard, meter, &reach, &head, args, out) {
             Outcome::Done => {
                 self.serve_ready();
                 return Submitted::Done;
@@ -346,12 +356,14 @@ impl<X> Engine<X> {
         lock: Option<u32>,
         borrowed: Vec<Loan>,
     ) {
+        let spent = self.meter.resume();
         self.running.push(Running {
             origin,
             task,
             reply: Vec::new(),
             lock,
             borrowed,
+            spent,
         });
     }
 
@@ -400,6 +412,7 @@ impl<X> Engine<X> {
             shard,
             out,
             local,
+            meter,
             id,
             ..
         } = self;
@@ -416,7 +429,7 @@ impl<X> Engine<X> {
             &mut out[head.origin.shard]
         };
         batch.reply(head.origin.route, |bytes| {
-            outcome = execute(rows, shard, &reach, head, args, bytes);
+            outcome = execute(rows, shard, meter, &reach, head, args, bytes);
             matches!(outcome, Outcome::Done)
         });
         self.serve_ready();
@@ -605,14 +618,17 @@ impl<X> Engine<X> {
         while index < self.running.len() {
             let loans = std::mem::take(&mut self.running[index].borrowed);
             let places = self.lay_out(loans);
-            let Running { task, reply, .. } = &mut self.running[index];
-            let is_done = task.step(&mut self.shard, reply);
+            let running = &mut self.running[index];
+            let begun = self.meter.begin(true);
+            let is_done = running.task.step(&mut self.shard, &mut running.reply);
+            self.meter.slice(&mut running.spent, begun);
             let loans = self.pick_up(places);
             if is_done {
                 let mut done = self.running.swap_remove(index);
                 if !is_payload(&done.reply) {
                     check_whole(&mut done.reply);
                 }
+                self.meter.finish(&done.spent);
                 self.answer(done.origin, &done.reply);
                 self.give_back(loans);
                 if let Some(lock) = done.lock {
@@ -694,11 +710,14 @@ impl<X> Engine<X> {
 fn execute<X>(
     rows: &[Row],
     shard: &mut Shard,
+    meter: &mut Meter,
     reach: &Reach<'_, X>,
     head: &RequestHead,
     args: &[&[u8]],
     out: &mut Vec<u8>,
 ) -> Outcome {
+    let row = &rows[usize::from(head.command)];
+    let begun = meter.begin(args.len() >= row.measured_from);
     shard.no_touch = head.no_touch;
     let start = out.len();
     let mut cx = Cx {
@@ -712,14 +731,20 @@ fn execute<X>(
         waits_for: None,
         waits_as: None,
     };
-    (rows[usize::from(head.command)].row.op)(&mut cx, args);
+    (row.row.op)(&mut cx, args);
     cx.reply.finish();
     let Cx { task, missing, .. } = cx;
     if !missing.is_empty() {
+        meter.part(head.command, begun);
         out.truncate(start);
         return Outcome::Missing(missing);
     }
-    task.map_or(Outcome::Done, Outcome::Task)
+    let Some(task) = task else {
+        meter.end(head.command, begun);
+        return Outcome::Done;
+    };
+    meter.suspend([head.command].into_iter(), begun);
+    Outcome::Task(task)
 }
 
 /// A task writes its reply in several slices, and the allocator may have refused to let it grow in any of them. Then elements are missing,

@@ -3,7 +3,7 @@
 //! `engine` takes commands up and carries them out; `route` decides where; `locks` keeps first come, first served per key; `gather` puts
 //! the parts of split commands together; `borrow` brings keys to one place, `further` those that no argument names; `scan` leads SCAN through the shards;
 //! `program` runs several commands as one, and `whole` those that look at whole shards; `blocking` keeps those
-//! who wait for a key.
+//! who wait for a key; `meter` knows what it all cost.
 
 mod blocking;
 mod borrow;
@@ -12,6 +12,7 @@ mod engine;
 mod further;
 mod gather;
 mod locks;
+mod meter;
 mod program;
 mod route;
 mod scan;
@@ -23,6 +24,7 @@ pub use claim::Claim;
 pub use engine::Sabotage;
 pub use engine::{Asker, Engine, Submitted};
 pub use gather::MergeFn;
+pub use meter::Meter;
 pub use program::{Program, RAN, Step, TOUCHED, replies};
 pub use whole::WholeParcel;
 pub use work::{Job, Parked};

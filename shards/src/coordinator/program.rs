@@ -248,9 +248,13 @@ impl<X> Engine<X> {
             payload: vec![RAN],
             inner: None,
         };
+        let commands = program.steps.iter().map(|step| step.command);
+        let begun = self.meter.begin(true);
         if running.step(&mut self.shard, out) {
+            self.meter.end_all(commands, begun);
             return None;
         }
+        self.meter.suspend(commands, begun);
         Some(Box::new(running))
     }
 }

@@ -184,6 +184,7 @@ impl<X> Engine<X> {
         let mut reshuffled = false;
         let mut payload = vec![if ready.touched { TOUCHED } else { RAN }];
         if !ready.touched {
+            let begun = self.meter.begin(true);
             for step in &program.steps {
                 let row = &self.rows[usize::from(step.command)].row;
                 reshuffled |= matches!(row.spread, Spread::Everywhere { .. })
@@ -191,6 +192,8 @@ impl<X> Engine<X> {
                 let reply = self.run_step(&program, step, &mut tables);
                 put_reply(&mut payload, &reply);
             }
+            let commands = program.steps.iter().map(|step| step.command);
+            self.meter.end_all(commands, begun);
         }
         let changed = self.shard.borrowed_changes.take().unwrap_or_default();
         for (home, tables) in tables.into_iter().enumerate() {

@@ -13,6 +13,7 @@ mod databases;
 mod expiry;
 mod introspection;
 mod large;
+mod observation;
 mod protocol;
 mod pubsub;
 mod scan;

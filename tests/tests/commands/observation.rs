@@ -1,0 +1,182 @@
+//! What the server says of the time it takes, and of clients that take too long.
+
+use tessera_tests::client::Client;
+use tessera_tests::command;
+use tessera_tests::deadline::wait_until;
+use tessera_tests::launch::{Kind, Launch};
+
+/// The value of an INFO field.
+fn field(client: &mut Client, section: &str, name: &str) -> Option<String> {
+    let text = client.call(&["INFO", section]).text();
+    let prefix = format!("{name}:");
+    text.lines()
+        .find_map(|line| line.strip_prefix(&prefix).map(str::to_owned))
+}
+
+/// Each run of digits as one `9`.
+fn shape(text: &str) -> String {
+    let mut shape = String::new();
+    for char in text.chars() {
+        if !char.is_ascii_digit() {
+            shape.push(char);
+        } else if !shape.ends_with('9') {
+            shape.push('9');
+        }
+    }
+    shape
+}
+
+#[test]
+fn times_look_as_redis_shows_them() {
+    let servers = [
+        Launch::tessera().shards(2).start(),
+        Launch::oracle().start(),
+    ];
+    let [ours, theirs] = servers.each_ref().map(|server| {
+        let mut client = server.client();
+        for n in 0..500 {
+            client.call(&["SET", &format!("k{n}"), "v"]).expect_ok();
+            client.call(&["KEYS", "none*"]);
+        }
+        client.call(&[
+            "CONFIG",
+            "SET",
+            "latency-tracking-info-percentiles",
+            "0 50.0 99.95",
+        ]);
+        let names = ["set", "keys"];
+        names.map(|name| {
+            let stat = field(&mut client, "commandstats", &format!("cmdstat_{name}"))
+                .expect("it was called");
+            let name = format!("latency_percentiles_usec_{name}");
+            let latency = field(&mut client, "latencystats", &name).expect("it was measured");
+            assert!(stat.starts_with("calls=500,usec="), "{stat}");
+            assert!(!stat.contains(",usec=0,"), "{stat}");
+            [shape(&stat), shape(&latency)]
+        })
+    });
+    assert_eq!(ours, theirs);
+    assert_eq!(ours[0][1], "p9=9.9,p9=9.9,p9.9=9.9");
+}
+
+#[test]
+fn times_end_with_resetstat_and_without_tracking() {
+    let server = Launch::tessera().shards(2).start();
+    let mut client = server.client();
+    const LATENCY: &str = "latency_percentiles_usec_get";
+    client.call(&["GET", "k"]);
+    assert!(field(&mut client, "latencystats", LATENCY).is_some());
+    client.call(&["CONFIG", "RESETSTAT"]).expect_ok();
+    assert!(field(&mut client, "latencystats", LATENCY).is_none());
+    assert!(field(&mut client, "commandstats", "cmdstat_get").is_none());
+    client
+        .call(&["CONFIG", "SET", "latency-tracking", "no"])
+        .expect_ok();
+    client.call(&["GET", "k"]);
+    assert_eq!(
+        client
+            .call(&["INFO", "latencystats"])
+            .text()
+            .lines()
+            .count(),
+        usize::from(server.kind() == Kind::Tessera)
+    );
+    client
+        .call(&["CONFIG", "SET", "latency-tracking", "yes"])
+        .expect_ok();
+    assert!(field(&mut client, "latencystats", LATENCY).is_none());
+    client.call(&["GET", "k"]);
+    assert!(field(&mut client, "latencystats", LATENCY).is_some());
+}
+
+#[test]
+fn a_turn_that_takes_too_long_is_told() {
+    let launch = Launch::tessera()
+        .shards(2)
+        .with("enable-debug-command", "yes");
+    if launch.kind() == Kind::Redis {
+        return;
+    }
+    let server = launch.start();
+    let mut client = server.client();
+    client
+        .call(&["CONFIG", "SET", "stall-warning-ms", "0"])
+        .expect_ok();
+    client.call(&["DEBUG", "SLEEP", "0.03"]).expect_ok();
+    client.call(&["PING"]);
+    assert!(!server.log().contains("was busy for"), "{}", server.log());
+    client
+        .call(&["CONFIG", "SET", "stall-warning-ms", "20"])
+        .expect_ok();
+    client.call(&["DEBUG", "SLEEP", "0.03"]).expect_ok();
+    wait_until("the log tells", || {
+        let log = server.log();
+        let mut lines = log.lines();
+        lines.any(|line| line.contains("was busy for") && line.contains("ms in 'debug'"))
+    });
+}
+
+#[test]
+fn a_client_above_the_hard_limit_is_closed() {
+    for launch in [Launch::tessera().shards(2), Launch::oracle()] {
+        let server = launch.start();
+        let mut client = server.client();
+        let value = "x".repeat(300_000);
+        client.call(&["SET", "big", &value]).expect_ok();
+        assert_eq!(client.call(&["GET", "big"]).text(), value);
+        client
+            .call(&[
+                "CONFIG",
+                "SET",
+                "client-output-buffer-limit",
+                "normal 200kb 0 0",
+            ])
+            .expect_ok();
+        assert_eq!(client.call(&["PING"]).text(), "PONG");
+        let mut greedy = server.client();
+        greedy.send(&["GET", "big"]);
+        assert!(greedy.is_closed());
+        assert_eq!(client.call(&["STRLEN", "big"]).int(), 300_000);
+        client
+            .call(&[
+                "CONFIG",
+                "SET",
+                "client-output-buffer-limit",
+                "normal 0 0 0",
+            ])
+            .expect_ok();
+        assert_eq!(client.call(&["GET", "big"]).text(), value);
+    }
+}
+
+#[test]
+fn a_client_above_the_soft_limit_is_closed_after_a_while() {
+    for launch in [Launch::tessera().shards(2), Launch::oracle()] {
+        let server = launch.start();
+        let mut client = server.client();
+        let value = "x".repeat(1 << 20);
+        client.call(&["SET", "big", &value]).expect_ok();
+        client
+            .call(&[
+                "CONFIG",
+                "SET",
+                "client-output-buffer-limit",
+                "normal 0 300kb 1",
+            ])
+            .expect_ok();
+        // Above it for a moment only.
+        for _ in 0..20 {
+            assert_eq!(client.call(&["GET", "big"]).bytes().len(), 1 << 20);
+        }
+        let mut requests = Vec::new();
+        for _ in 0..40 {
+            command::encode(&["GET", "big"], &mut requests);
+        }
+        let mut deaf = server.client();
+        deaf.write_raw(&requests).expect("the server reads");
+        wait_until("the deaf client is gone", || {
+            client.call(&["CLIENT", "LIST"]).text().lines().count() == 1
+        });
+        assert!(deaf.read_to_end().len() < 40 << 20);
+    }
+}
