@@ -4,7 +4,7 @@ use tessera_core::resp::{Proto, Reply};
 use tessera_io::ConnId;
 use tessera_shards::command::Spec;
 use tessera_shards::command::spec::flag;
-use tessera_shards::command::{Command, Run};
+use tessera_shards::command::{Command, Run, Spec, find_subcommand};
 use tessera_shards::coordinator::{Asker, Submitted};
 
 use crate::front::client::Slot;
@@ -45,8 +45,8 @@ impl Front {
             return self.refuse(conn, Some(number), text.as_bytes());
         }
         if !client.authenticated && !command.spec.has(flag::NO_AUTH) {
-            let number = command.number;
-            return self.refuse(conn, Some(number), b"NOAUTH Authentication required.");
+            let (number, spec) = (command.number, command.spec);
+            return self.refuse_stranger(conn, number, &spec, args);
         }
         if client.listens.is_some()
             && client.proto == Proto::Resp2
@@ -262,6 +262,20 @@ impl Front {
             }
             _ => self.refuse(conn, None, &unknown_command(args)),
         }
+    }
+
+    /// Replies to a client that has not authenticated. Whether there is such a subcommand comes first, as in Redis.
+    #[cold]
+    fn refuse_stranger(&mut self, conn: ConnId, number: u16, spec: &Spec, args: &[&[u8]]) {
+        let mistake = if spec.subcommands.is_empty() || args.len() < 2 {
+            None
+        } else {
+            find_subcommand(spec.name, spec.subcommands, args).err()
+        };
+        let text = mistake
+            .as_deref()
+            .unwrap_or(b"NOAUTH Authentication required.");
+        self.refuse(conn, Some(number), text);
     }
 
     /// Replies with an error to a command that is not carried out.

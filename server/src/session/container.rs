@@ -1,12 +1,8 @@
 //! Containers: commands such as CLIENT and CONFIG that are a set of subcommands, each a row with a function.
 
-use tessera_shards::command::Spec;
+use tessera_shards::command::{Spec, find_subcommand};
 
-use crate::session::context::quoting;
 use crate::session::{Session, SessionFn};
-
-/// How much of an unknown name an error repeats.
-const NAME_SHOWN_BYTES: usize = 128;
 
 /// The specs of a container's rows, for its own row.
 pub(super) const fn specs<const N: usize>(rows: &[(Spec, SessionFn); N]) -> [Spec; N] {
@@ -26,18 +22,9 @@ pub(super) fn run(
     container: &str,
     rows: &[(Spec, SessionFn)],
 ) {
-    let Some((spec, function)) = rows
-        .iter()
-        .find(|(spec, _)| spec.name.as_bytes().eq_ignore_ascii_case(args[1]))
-    else {
-        let name = &args[1][..args[1].len().min(NAME_SHOWN_BYTES)];
-        let hint = format!("'. Try {} HELP.", container.to_ascii_uppercase());
-        return session.error(quoting("ERR unknown subcommand '", name, &hint));
-    };
-    if spec.accepts(args.len()) {
-        function(session, args);
-    } else {
-        session.wrong_arity(&format!("{container}|{}", spec.name));
+    match find_subcommand(container, rows.iter().map(|(spec, _)| spec), args) {
+        Ok(place) => rows[place].1(session, args),
+        Err(text) => session.error(text),
     }
 }
 

@@ -5,9 +5,11 @@ mod keys;
 mod registry;
 mod run;
 pub mod spec;
+mod subcommand;
 
 pub use context::{Cx, Task};
 pub use keys::KeyPlaces;
 pub use registry::{Command, Registry};
 pub use run::{KeyspaceRow, Merge, Op, Run, Spread};
 pub use spec::Spec;
+pub use subcommand::find_subcommand;

@@ -2,8 +2,7 @@
 //!
 //! The router has checked the container's arity only; which subcommand is meant, and its arity, is decided here.
 
-use crate::command::{Cx, Spec};
-use crate::commands::args::wrong_arity;
+use crate::command::{Cx, Spec, find_subcommand};
 
 /// The subcommand that a request names. Writes the error if there is none, or if its number of arguments is wrong.
 pub(crate) fn subcommand(
@@ -11,21 +10,13 @@ pub(crate) fn subcommand(
     container: &Spec,
     args: &[&[u8]],
 ) -> Option<&'static str> {
-    let Some(sub) = container
-        .subcommands
-        .iter()
-        .find(|sub| sub.name.as_bytes().eq_ignore_ascii_case(args[1]))
-    else {
-        let name = &args[1][..args[1].len().min(NAME_SHOWN_BYTES)];
-        let hint = format!("'. Try {} HELP.", container.name.to_ascii_uppercase());
-        cx.error([b"ERR unknown subcommand '", name, hint.as_bytes()].concat());
-        return None;
-    };
-    if !sub.accepts(args.len()) {
-        wrong_arity(cx, &format!("{}|{}", container.name, sub.name));
-        return None;
+    match find_subcommand(container.name, container.subcommands, args) {
+        Ok(place) => Some(container.subcommands[place].name),
+        Err(text) => {
+            cx.error(text);
+            None
+        }
     }
-    Some(sub.name)
 }
 
 /// The error for a subcommand whose options are wrong.

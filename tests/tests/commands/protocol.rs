@@ -167,3 +167,36 @@ fn auth() {
     assert_eq!(client.say("PING").text(), "PONG");
     client.say("AUTH default pw").expect_ok();
 }
+
+/// What is wrong with a request comes before who sent it.
+#[test]
+fn mistakes_before_auth() {
+    let servers = [
+        Launch::tessera()
+            .shards(2)
+            .with("requirepass", "pw")
+            .start(),
+        Launch::oracle().with("requirepass", "pw").start(),
+    ];
+    let requests = [
+        "CLIENT foo",
+        "CLIENT",
+        "CLIENT id x",
+        "CLIENT ID",
+        "client setname",
+        "CONFIG nonsense",
+        "CONFIG GET",
+        "OBJECT foo k",
+        "OBJECT ENCODING",
+        "OBJECT ENCODING k",
+        "COMMAND",
+        "COMMAND foo",
+        "GET",
+        "NOSUCH",
+    ];
+    let [ours, theirs] = servers.each_ref().map(|server| {
+        let mut client = server.raw_client();
+        requests.map(|request| (request, client.say(request).error()))
+    });
+    assert_eq!(ours, theirs);
+}
