@@ -22,8 +22,8 @@ pub(super) const ROWS: &[(Spec, SessionFn)] = &[(
         arity: -2,
         since: "6.0.0",
         group: "server",
-        summary: "A container for Access List Control commands ",
-        complexity: "Depends on subcommand.",
+        summary: "Users and what they may do: a set of subcommands.",
+        complexity: "That of the subcommand",
         subcommands: &container::specs(&SUBCOMMANDS),
         ..Spec::NONE
     },
@@ -35,7 +35,7 @@ const SUBCOMMANDS: [(Spec, SessionFn); 3] = [
         Spec {
             name: "whoami",
             arity: 2,
-            summary: "Return the name of the user associated to the current connection",
+            summary: "Returns the user as whom this connection is authenticated.",
             ..BASE
         },
         cmd_whoami,
@@ -44,8 +44,8 @@ const SUBCOMMANDS: [(Spec, SessionFn); 3] = [
         Spec {
             name: "cat",
             arity: -2,
-            summary: "List the ACL categories or the commands inside a category",
-            complexity: "O(1) since the categories and commands are a fixed set.",
+            summary: "Returns the command categories, or the commands of one of them.",
+            complexity: "O(1)",
             ..BASE
         },
         cmd_cat,
@@ -55,7 +55,7 @@ const SUBCOMMANDS: [(Spec, SessionFn); 3] = [
             name: "help",
             arity: 2,
             flags: flag::LOADING | flag::STALE,
-            summary: "Show helpful text about the different subcommands",
+            summary: "Returns a line or two about each subcommand.",
             ..BASE
         },
         cmd_help,
@@ -91,10 +91,9 @@ fn cmd_help(session: &mut Session<'_>, _: &[&[u8]]) {
         "acl",
         &[
             "CAT [<category>]",
-            "    List all commands that belong to <category>, or all command categories",
-            "    when no category is specified.",
+            "    The commands of a category; without one, the categories.",
             "WHOAMI",
-            "    Return the current connection username.",
+            "    The user as whom this connection is authenticated.",
         ],
     );
 }

@@ -32,8 +32,8 @@ pub(super) const ROWS: &[(Spec, SessionFn)] = &[(
         arity: -2,
         since: "2.0.0",
         group: "server",
-        summary: "A container for server configuration commands",
-        complexity: "Depends on subcommand.",
+        summary: "The configuration: a set of subcommands.",
+        complexity: "That of the subcommand",
         subcommands: &container::specs(&SUBCOMMANDS),
         ..Spec::NONE
     },
@@ -45,7 +45,7 @@ const SUBCOMMANDS: [(Spec, SessionFn); 5] = [
         Spec {
             name: "get",
             arity: -3,
-            summary: "Get the values of configuration parameters",
+            summary: "Returns the directives that match, with their values.",
             complexity: PER_PARAMETER,
             ..BASE
         },
@@ -56,7 +56,7 @@ const SUBCOMMANDS: [(Spec, SessionFn); 5] = [
             name: "set",
             arity: -4,
             tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
-            summary: "Set configuration parameters to the given values",
+            summary: "Gives directives new values, all of them or none.",
             complexity: PER_PARAMETER,
             ..BASE
         },
@@ -66,7 +66,7 @@ const SUBCOMMANDS: [(Spec, SessionFn); 5] = [
         Spec {
             name: "resetstat",
             arity: 2,
-            summary: "Reset the stats returned by INFO",
+            summary: "Starts the counters that INFO shows again from zero.",
             ..BASE
         },
         cmd_resetstat,
@@ -76,7 +76,7 @@ const SUBCOMMANDS: [(Spec, SessionFn); 5] = [
             name: "rewrite",
             arity: 2,
             since: "2.8.0",
-            summary: "Rewrite the configuration file with the in memory configuration",
+            summary: "Writes the configuration in force into the configuration file.",
             ..BASE
         },
         cmd_rewrite,
@@ -87,7 +87,7 @@ const SUBCOMMANDS: [(Spec, SessionFn); 5] = [
             arity: 2,
             flags: flag::LOADING | flag::STALE,
             since: "5.0.0",
-            summary: "Show helpful text about the different subcommands",
+            summary: "Returns a line or two about each subcommand.",
             ..BASE
         },
         cmd_help,
@@ -278,13 +278,13 @@ fn cmd_help(session: &mut Session<'_>, _: &[&[u8]]) {
         "config",
         &[
             "GET <pattern>",
-            "    Return parameters matching the glob-like <pattern> and their values.",
+            "    The directives whose names match, with their values.",
             "SET <directive> <value>",
-            "    Set the configuration <directive> to <value>.",
+            "    Gives a directive a new value.",
             "RESETSTAT",
-            "    Reset statistics reported by the INFO command.",
+            "    Starts the counters of INFO again from zero.",
             "REWRITE",
-            "    Rewrite the configuration file.",
+            "    Writes what is in force into the configuration file.",
         ],
     );
 }

@@ -28,7 +28,7 @@ pub(super) const ROWS: &[(Spec, SessionFn)] = &[
             arity: -1,
             flags: flag::FAST,
             tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
-            summary: "Ping the server",
+            summary: "Returns PONG, or the argument: a sign of life.",
             ..BASE
         },
         cmd_ping,
@@ -38,7 +38,7 @@ pub(super) const ROWS: &[(Spec, SessionFn)] = &[
             name: "echo",
             arity: 2,
             flags: flag::LOADING | flag::STALE | flag::FAST,
-            summary: "Echo the given string",
+            summary: "Returns its argument.",
             ..BASE
         },
         cmd_echo,
@@ -48,7 +48,7 @@ pub(super) const ROWS: &[(Spec, SessionFn)] = &[
             name: "quit",
             arity: -1,
             flags: ALWAYS,
-            summary: "Close the connection",
+            summary: "Ends the connection once all replies have been sent.",
             ..BASE
         },
         cmd_quit,
@@ -58,7 +58,7 @@ pub(super) const ROWS: &[(Spec, SessionFn)] = &[
             name: "select",
             arity: 2,
             flags: flag::LOADING | flag::STALE | flag::FAST,
-            summary: "Change the selected database for the current connection",
+            summary: "Makes the connection work on another database.",
             ..BASE
         },
         cmd_select,
@@ -68,8 +68,8 @@ pub(super) const ROWS: &[(Spec, SessionFn)] = &[
             name: "auth",
             arity: -2,
             flags: ALWAYS,
-            summary: "Authenticate to the server",
-            complexity: "O(N) where N is the number of passwords defined for the user",
+            summary: "Says by a password who the client is.",
+            complexity: "O(N) with N passwords of the user",
             ..BASE
         },
         cmd_auth,
@@ -80,7 +80,7 @@ pub(super) const ROWS: &[(Spec, SessionFn)] = &[
             arity: -1,
             flags: ALWAYS,
             since: "6.0.0",
-            summary: "Handshake with Redis",
+            summary: "Chooses the version of the protocol; may authenticate and name the connection as well.",
             ..BASE
         },
         cmd_hello,
@@ -91,7 +91,7 @@ pub(super) const ROWS: &[(Spec, SessionFn)] = &[
             arity: 1,
             flags: ALWAYS,
             since: "6.2.0",
-            summary: "Reset the connection",
+            summary: "Puts the connection back into the state of a new one.",
             ..BASE
         },
         cmd_reset,

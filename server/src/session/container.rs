@@ -32,10 +32,10 @@ pub(super) fn run(
 pub(super) fn help(session: &mut Session<'_>, container: &str, lines: &[&str]) {
     session.reply.array(lines.len() + 3);
     let name = container.to_ascii_uppercase();
-    session.reply.simple(format!(
-        "{name} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"
-    ));
-    for line in lines.iter().chain(&["HELP", "    Prints this help."]) {
+    session
+        .reply
+        .simple(format!("{name} <subcommand> and its arguments, one of:"));
+    for line in lines.iter().chain(&["HELP", "    What you are reading."]) {
         session.reply.simple(line);
     }
 }

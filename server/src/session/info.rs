@@ -22,7 +22,7 @@ pub(super) const ROWS: &[(Spec, SessionFn)] = &[(
             "response_policy:special",
         ],
         group: "server",
-        summary: "Get information and statistics about the server",
+        summary: "Returns figures about the server, by section.",
         complexity: "O(1)",
         ..Spec::NONE
     },

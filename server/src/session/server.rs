@@ -20,7 +20,7 @@ pub(super) const ROWS: &[(Spec, SessionFn)] = &[
             flags: flag::LOADING | flag::STALE | flag::FAST,
             tips: &["nondeterministic_output"],
             since: "2.6.0",
-            summary: "Return the current server time",
+            summary: "Returns the wall clock of the server: seconds and microseconds.",
             complexity: "O(1)",
             ..BASE
         },
@@ -36,8 +36,8 @@ pub(super) const ROWS: &[(Spec, SessionFn)] = &[
                 | flag::STALE
                 | flag::NO_MULTI
                 | flag::ALLOW_BUSY,
-            summary: "Synchronously save the dataset to disk and then shut down the server",
-            complexity: "O(N) when saving, where N is the total number of keys in all databases when saving data, otherwise O(1)",
+            summary: "Ends the server, after saving the data where that is asked for.",
+            complexity: "O(1), or O(N) with N keys when the data are saved",
             ..BASE
         },
         cmd_shutdown,
@@ -49,7 +49,7 @@ pub(super) const ROWS: &[(Spec, SessionFn)] = &[
             flags: flag::READONLY | flag::FAST,
             categories: category::READ,
             since: "5.0.0",
-            summary: "Display some computer art and the Redis version",
+            summary: "Returns a drawing and the version.",
             ..BASE
         },
         lolwut::cmd_lolwut,

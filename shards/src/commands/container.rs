@@ -34,10 +34,9 @@ const NAME_SHOWN_BYTES: usize = 128;
 pub(crate) fn help(cx: &mut Cx<'_>, container: &Spec, lines: &[&str]) {
     cx.reply.array(lines.len() + 3);
     let name = container.name.to_ascii_uppercase();
-    cx.reply.simple(format!(
-        "{name} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"
-    ));
-    for line in lines.iter().chain(&["HELP", "    Prints this help."]) {
+    cx.reply
+        .simple(format!("{name} <subcommand> and its arguments, one of:"));
+    for line in lines.iter().chain(&["HELP", "    What you are reading."]) {
         cx.reply.simple(line);
     }
 }

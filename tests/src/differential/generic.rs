@@ -107,6 +107,8 @@ fn object(draw: &mut Draw, command: &mut Command) -> Judge {
         command.push(draw.key());
     }
     match name {
+        // The words are our own.
+        "HELP" => Judge::Kind,
         "IDLETIME" => Judge::Remaining(Unit::Seconds),
         // Redis shares its small integers and says so with a huge count.
         "REFCOUNT" => Judge::Positive,

@@ -173,6 +173,7 @@ fn a_client_above_the_soft_limit_is_closed_after_a_while() {
             command::encode(&["GET", "big"], &mut requests);
         }
         let mut deaf = server.client();
+        assert_eq!(deaf.call(&["PING"]).text(), "PONG");
         deaf.write_raw(&requests).expect("the server reads");
         wait_until("the deaf client is gone", || {
             client.call(&["CLIENT", "LIST"]).text().lines().count() == 1

@@ -158,7 +158,6 @@ fn encodings() {
         "OBJECT FREQ missing",
         "OBJECT IDLETIME missing",
         "OBJECT REFCOUNT missing",
-        "OBJECT HELP",
     ]);
     both.say(&[
         "OBJECT",

@@ -56,11 +56,11 @@ mod tests {
         let mut rig = Rig::new();
         rig.says(
             "COMMAND DOCS ping nosuch",
-            "*2|$4|ping|*8|$7|summary|$15|Ping the server|$5|since|$5|1.0.0|$5|group|$10|connection|$10|complexity|$4|O(1)|",
+            "*2|$4|ping|*8|$7|summary|$46|Returns PONG, or the argument: a sign of life.|$5|since|$5|1.0.0|$5|group|$10|connection|$10|complexity|$4|O(1)|",
         );
         rig.says(
             "COMMAND DOCS config|resetstat",
-            "*2|$16|config|resetstat|*8|$7|summary|$32|Reset the stats returned by INFO|$5|since|$5|2.0.0|$5|group|$6|server|\
+            "*2|$16|config|resetstat|*8|$7|summary|$52|Starts the counters that INFO shows again from zero.|$5|since|$5|2.0.0|$5|group|$6|server|\
              $10|complexity|$4|O(1)|",
         );
         assert!(

@@ -125,7 +125,7 @@ mod tests {
         assert!(rig.send("COMMAND LIST").contains("|$4|ping|"));
         assert!(
             rig.send("COMMAND HELP")
-                .starts_with("*21|+COMMAND <subcommand> [<arg> [value] [opt] ...].")
+                .starts_with("*17|+COMMAND <subcommand> and its arguments, one of:|")
         );
     }
 }

@@ -14,7 +14,7 @@ pub(super) const MEMORY: KeyspaceRow = KeyspaceRow {
         since: "4.0.0",
         group: "server",
         summary: "A container for commands about memory.",
-        complexity: "Depends on subcommand.",
+        complexity: "That of the subcommand",
         subcommands: &[
             Spec {
                 name: "help",
@@ -47,8 +47,8 @@ pub(super) const MEMORY: KeyspaceRow = KeyspaceRow {
 
 const HELP: &[&str] = &[
     "USAGE <key> [SAMPLES <count>]",
-    "    Return memory in bytes used by <key> and its value. Nested values are",
-    "    sampled up to <count> times (default: 5, 0 means sample all).",
+    "    Bytes of memory that key and value take. Of a collection <count> elements",
+    "    are looked at, 5 by default, all with 0.",
 ];
 
 /// A slot of the keyspace table.

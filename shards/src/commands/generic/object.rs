@@ -25,7 +25,7 @@ pub(super) const OBJECT: KeyspaceRow = KeyspaceRow {
         categories: 0,
         since: "2.2.3",
         summary: "A container for commands that look at how values are kept.",
-        complexity: "Depends on subcommand.",
+        complexity: "That of the subcommand",
         subcommands: &[
             Spec {
                 name: "encoding",
@@ -65,17 +65,13 @@ pub(super) const OBJECT: KeyspaceRow = KeyspaceRow {
 
 const HELP: &[&str] = &[
     "ENCODING <key>",
-    "    Return the kind of internal representation used in order to store the value",
-    "    associated with a <key>.",
+    "    How the value is kept in memory.",
     "FREQ <key>",
-    "    Return the access frequency index of the <key>. The returned integer is",
-    "    proportional to the logarithm of the recent access frequency of the key.",
+    "    How often the key is used, on a logarithmic scale. Needs an LFU policy.",
     "IDLETIME <key>",
-    "    Return the idle time of the <key>, that is the approximated number of",
-    "    seconds elapsed since the last access to the key.",
+    "    Seconds since the key was last used. Needs a policy that is not LFU.",
     "REFCOUNT <key>",
-    "    Return the number of references of the value associated with the specified",
-    "    <key>.",
+    "    How many share the value.",
 ];
 
 const NOT_LFU: &str = "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when \
@@ -248,9 +244,7 @@ mod tests {
             ),
         ]);
         let help = rig.run("OBJECT HELP");
-        assert!(help.starts_with(
-            "[OBJECT <subcommand> [<arg> [value] [opt] ...]. Subcommands are: ENCODING <key>"
-        ));
-        assert!(help.ends_with("HELP     Prints this help.]"));
+        assert!(help.starts_with("[OBJECT <subcommand> and its arguments, one of: ENCODING <key>"));
+        assert!(help.ends_with("HELP     What you are reading.]"));
     }
 }
