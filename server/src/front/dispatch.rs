@@ -71,14 +71,8 @@ impl Front {
         client.last_command = Some((command.number, None));
         match command.run {
             Run::Keyspace { .. } => {
-                let asker = Asker {
-                    conn,
-                    seq: client.next_seq(),
-                    db: client.db,
-                    proto: client.proto,
-                    no_touch: client.no_touch,
-                    batched: (client.batched_turn == self.turn).then_some(client.batched_target),
-                };
+                let batched = (client.batched_turn == self.turn).then_some(client.batched_target);
+                let asker = asker(client, batched);
                 if command.spec.has(flag::BLOCKING) {
                     let number = command.number;
                     return self.dispatch_blocking(conn, number, &asker, args);
@@ -194,37 +188,31 @@ impl Front {
         session.reply.finish();
         let then = session.then;
         self.engine.meter.end(command.number, begun);
+        self.conclude(conn, command.number, then, &bytes, was_skipping);
+        self.keep_scratch(bytes);
+    }
+
+    /// Replies to a session command as it wishes, now or when all shards have been asked.
+    fn conclude(&mut self, conn: ConnId, number: u16, then: Then, bytes: &[u8], is_skipped: bool) {
         let Some(client) = self.clients.get_mut(conn) else {
             return;
         };
-        let is_muted = was_skipping || client.reply_mode != ReplyMode::On;
+        let is_muted = is_skipped || client.reply_mode != ReplyMode::On;
         match then {
             Then::Exec(transaction) => self.exec(conn, command.number, *transaction),
             Then::AskAll(call, merge) => {
-                let asker = Asker {
-                    conn,
-                    seq: client.next_seq(),
-                    db: client.db,
-                    proto: client.proto,
-                    no_touch: client.no_touch,
-                    batched: None,
-                };
-                await_reply(
-                    client,
-                    command.number,
-                    Submitted::Batched(self.id),
-                    self.turn,
-                    is_muted,
-                );
+                let asker = asker(client, None);
+                let submitted = Submitted::Batched(self.id);
+                await_reply(client, number, submitted, self.turn, is_muted);
                 self.engine.ask_all(&asker, &call, merge);
             }
             then => {
                 if bytes.first() == Some(&b'-') {
                     self.counters.errors += 1;
-                    self.tally.fail(command.number, &bytes[1..]);
+                    self.tally.fail(number, &bytes[1..]);
                 }
                 if !is_muted {
-                    client.reply_now(&bytes);
+                    client.reply_now(bytes);
                 }
                 match then {
                     Then::Close => client.closing = true,
@@ -239,7 +227,6 @@ impl Front {
                 self.mark_dirty(conn);
             }
         }
-        self.keep_scratch(bytes);
     }
 
     /// Replies to a command that does not exist. A browser that was made to talk to this port says POST or Host: first; whatever it says next
@@ -333,6 +320,19 @@ pub(super) fn mute(client: &mut Client) -> bool {
         client.reply_mode = ReplyMode::On;
     }
     mode != ReplyMode::On
+}
+
+/// The client, as the engine knows it.
+#[inline]
+fn asker(client: &Client, batched: Option<usize>) -> Asker {
+    Asker {
+        conn: client.conn,
+        seq: client.next_seq(),
+        db: client.db,
+        proto: client.proto,
+        no_touch: client.no_touch,
+        batched,
+    }
 }
 
 fn await_reply(client: &mut Client, command: u16, submitted: Submitted, turn: u64, is_muted: bool) {
