@@ -8,7 +8,6 @@ use std::time::Duration;
 use tessera_io::{CloseMode, ConnId, Env, Event, Hangup, Wait};
 use tessera_shards::coordinator::Meter;
 
-use crate::config::OutputLimit;
 use crate::front::ahead::AHEAD;
 use crate::front::{Front, Verdict};
 
@@ -158,7 +157,7 @@ impl<E: Env> Driver<E> {
             self.env.wake(shard);
         }
         self.send_replies();
-        self.look_at_watched();
+        self.look_at_swollen();
         while let Some(conn) = self.front.doomed.pop() {
             self.end(conn, CloseMode::Flush);
         }
@@ -181,7 +180,6 @@ impl<E: Env> Driver<E> {
     }
 
     fn send_replies(&mut self) {
-        let limit = self.front.output_limit();
         let mut dirty = std::mem::take(&mut self.front.dirty);
         for conn in dirty.drain(..) {
             let Some(client) = self.front.clients.get_mut(conn) else {
@@ -199,31 +197,26 @@ impl<E: Env> Driver<E> {
             }
             if client.is_finished() {
                 self.end(conn, CloseMode::Flush);
-            } else if let Some(limit) = limit {
-                self.end_if_over(conn, limit);
+            } else {
+                self.end_if_over(conn);
             }
         }
         self.front.dirty = dirty;
     }
 
     /// Ends a client with too many replies waiting. They are dropped.
-    fn end_if_over(&mut self, conn: ConnId, limit: OutputLimit) {
-        let backlog = self.env.backlog(conn);
-        if self.front.is_over_output_limit(conn, backlog, limit) {
+    #[inline]
+    fn end_if_over(&mut self, conn: ConnId) {
+        let backlog = || self.env.backlog(conn);
+        if self.front.is_over_output_limit(conn, backlog) {
             self.end(conn, CloseMode::Abort);
         }
     }
 
     /// Clients above the soft limit: those that have been so for too long end.
-    fn look_at_watched(&mut self) {
-        if self.front.watched.is_empty() {
-            return;
-        }
-        let limit = self.front.output_limit();
-        for conn in std::mem::take(&mut self.front.watched) {
-            if let Some(limit) = limit {
-                self.end_if_over(conn, limit);
-            }
+    fn look_at_swollen(&mut self) {
+        for conn in std::mem::take(&mut self.front.above_soft) {
+            self.end_if_over(conn);
         }
     }
 

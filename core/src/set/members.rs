@@ -221,7 +221,9 @@ impl Set {
                 if table.contains(hash, member) {
                     return false;
                 }
-                table.set(hash, member, StrValue::Bytes(b""), ExpireChange::Clear);
+                table
+                    .set(hash, member, StrValue::Bytes(b""), ExpireChange::Clear)
+                    .expect("an empty value needs no buffer");
                 true
             }
         }

@@ -244,7 +244,9 @@ impl Client {
     /// A message that answers no command. In RESP3 it may go before replies that are owed; in RESP2 a client could not tell it from them.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         if self.proto == Proto::Resp3 {
-            self.out.extend_from_slice(bytes);
+            if !put(&mut self.out, bytes) {
+                self.give_up();
+            }
         } else {
             self.reply_now(bytes);
         }

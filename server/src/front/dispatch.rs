@@ -2,7 +2,6 @@
 
 use tessera_core::resp::{Proto, Reply};
 use tessera_io::ConnId;
-use tessera_shards::command::Spec;
 use tessera_shards::command::spec::flag;
 use tessera_shards::command::{Command, Run, Spec, find_subcommand};
 use tessera_shards::coordinator::{Asker, Submitted};
@@ -199,7 +198,7 @@ impl Front {
         };
         let is_muted = is_skipped || client.reply_mode != ReplyMode::On;
         match then {
-            Then::Exec(transaction) => self.exec(conn, command.number, *transaction),
+            Then::Exec(transaction) => self.exec(conn, number, *transaction),
             Then::AskAll(call, merge) => {
                 let asker = asker(client, None);
                 let submitted = Submitted::Batched(self.id);
@@ -254,11 +253,7 @@ impl Front {
     /// Replies to a client that has not authenticated. Whether there is such a subcommand comes first, as in Redis.
     #[cold]
     fn refuse_stranger(&mut self, conn: ConnId, number: u16, spec: &Spec, args: &[&[u8]]) {
-        let mistake = if spec.subcommands.is_empty() || args.len() < 2 {
-            None
-        } else {
-            find_subcommand(spec.name, spec.subcommands, args).err()
-        };
+        let mistake = subcommand_error(spec, args);
         let text = mistake
             .as_deref()
             .unwrap_or(b"NOAUTH Authentication required.");
@@ -322,9 +317,17 @@ pub(super) fn mute(client: &mut Client) -> bool {
     mode != ReplyMode::On
 }
 
+/// What is wrong with the subcommand that a request names, if it is one of a container.
+pub(super) fn subcommand_error(spec: &Spec, args: &[&[u8]]) -> Option<Vec<u8>> {
+    if spec.subcommands.is_empty() || args.len() < 2 {
+        return None;
+    }
+    find_subcommand(spec.name, spec.subcommands, args).err()
+}
+
 /// The client, as the engine knows it.
 #[inline]
-fn asker(client: &Client, batched: Option<usize>) -> Asker {
+pub(super) fn asker(client: &Client, batched: Option<usize>) -> Asker {
     Asker {
         conn: client.conn,
         seq: client.next_seq(),

@@ -87,7 +87,7 @@ pub struct Front {
     /// Clients to look at again in the next turn: stalled ones, and those that were sent much.
     pub(crate) held: Vec<ConnId>,
     /// Clients above the soft limit of their output.
-    pub(crate) watched: Vec<ConnId>,
+    pub(crate) above_soft: Vec<ConnId>,
     /// Shards to wake.
     pub(crate) wakes: Vec<usize>,
     /// Empty buffers for replies, from the reactor.
@@ -138,7 +138,7 @@ impl Front {
             next_tick_ns: 0,
             dirty: Vec::new(),
             held: Vec::new(),
-            watched: Vec::new(),
+            above_soft: Vec::new(),
             wakes: Vec::new(),
             buffers: Vec::new(),
             batch_buffers: Vec::new(),

@@ -1,27 +1,46 @@
 //! `client-output-buffer-limit`: when a client with too many replies waiting is disconnected.
 //!
-//! Counted is what was made and the kernel has not taken. There is no other class than `normal` yet.
+//! Counted is what was made and the kernel has not taken. A client that listens to a channel is of the class `pubsub`, every other
+//! one is `normal`.
 
 use tessera_io::ConnId;
 
 use crate::config::OutputLimit;
-use crate::front::Front;
+use crate::front::{Client, Front};
+
+/// Places of the classes in `CLIENT_CLASSES`.
+const NORMAL: usize = 0;
+const PUBSUB: usize = 2;
 
 impl Front {
-    /// The limit of normal clients, if there is one.
-    pub(crate) fn output_limit(&self) -> Option<OutputLimit> {
-        let [normal, ..] = self.config.output_limits;
-        (normal.hard_bytes > 0 || normal.soft_bytes > 0).then_some(normal)
+    /// The limit that holds for a client, if there is one.
+    #[inline]
+    fn output_limit(&self, client: &Client) -> Option<OutputLimit> {
+        let class = if client.listens.is_some() {
+            PUBSUB
+        } else {
+            NORMAL
+        };
+        let limit = self.config.output_limits[class];
+        (limit.hard_bytes > 0 || limit.soft_bytes > 0).then_some(limit)
     }
 
-    /// Whether a client must go, for which the reactor holds so many bytes. Remembers since when it is above the soft limit; such
-    /// clients are in `watched`, to be asked about again.
+    /// Whether a client must go, for which the reactor holds what `backlog` says. Remembers since when it is above the soft limit;
+    /// such clients are in `above_soft`, to be asked about again.
+    #[inline]
     pub(crate) fn is_over_output_limit(
         &mut self,
         conn: ConnId,
-        backlog: usize,
-        limit: OutputLimit,
+        backlog: impl FnOnce() -> usize,
     ) -> bool {
+        let limit = self
+            .clients
+            .get(conn)
+            .and_then(|client| self.output_limit(client));
+        limit.is_some_and(|limit| self.is_over(conn, backlog(), limit))
+    }
+
+    fn is_over(&mut self, conn: ConnId, backlog: usize, limit: OutputLimit) -> bool {
         let now_ns = self.now_ns;
         let Some(client) = self.clients.get_mut(conn) else {
             return false;
@@ -39,8 +58,8 @@ impl Front {
             );
             return true;
         }
-        if since_ns.is_some() && !self.watched.contains(&conn) {
-            self.watched.push(conn);
+        if since_ns.is_some() && !self.above_soft.contains(&conn) {
+            self.above_soft.push(conn);
         }
         false
     }
@@ -64,7 +83,7 @@ mod tests {
         };
         let mut over = |now_s: u64, backlog| {
             front.now_ns = now_s * SECOND_NS;
-            front.is_over_output_limit(conn(0), backlog, limit)
+            front.is_over(conn(0), backlog, limit)
         };
         assert!(!over(1, 100));
         assert!(over(1, 1001));
@@ -74,12 +93,18 @@ mod tests {
         assert!(!over(5, 101));
         assert!(!over(7, 101));
         assert!(over(8, 101));
-        assert_eq!(front.watched, [conn(0)]);
+        assert_eq!(front.above_soft, [conn(0)]);
     }
 
     #[test]
-    fn by_default_there_is_none() {
-        let rig = Rig::new();
-        assert!(rig.fronts[0].output_limit().is_none());
+    fn by_default_only_listeners_have_one() {
+        let mut rig = Rig::new();
+        let front = &mut rig.fronts[0];
+        let huge = || 1 << 40;
+        assert!(!front.is_over_output_limit(conn(0), huge));
+        let client = front.clients.get_mut(conn(0)).unwrap();
+        client.listens = Some(Box::default());
+        assert!(front.is_over_output_limit(conn(0), huge));
+        assert!(!front.is_over_output_limit(conn(0), || 1 << 20));
     }
 }

@@ -6,6 +6,7 @@ use tessera_shards::command::spec::flag;
 use tessera_shards::command::{Command, Run};
 
 use crate::front::Front;
+use crate::front::dispatch::subcommand_error;
 use crate::session::SessionFn;
 
 /// Commands that run at once although the client is in MULTI.
@@ -48,7 +49,8 @@ impl Front {
             self.refuse(conn, Some(command.number), text);
             return true;
         }
-        if let Some(error) = self.subcommand_error(command, args) {
+        // As Redis does, a subcommand is checked when it is queued.
+        if let Some(error) = subcommand_error(&command.spec, args) {
             self.refuse(conn, Some(command.number), &error);
             return true;
         }
@@ -69,29 +71,6 @@ impl Front {
         }
         self.say(conn, b"+QUEUED\r\n");
         true
-    }
-
-    /// A container's subcommand is checked when it is queued, as Redis does.
-    fn subcommand_error(&self, command: &Command<SessionFn>, args: &[&[u8]]) -> Option<Vec<u8>> {
-        let spec = &command.spec;
-        let name = args.get(1).filter(|_| !spec.subcommands.is_empty())?;
-        let is_named =
-            |sub: &&tessera_shards::command::Spec| sub.name.as_bytes().eq_ignore_ascii_case(name);
-        match spec.subcommands.iter().find(is_named) {
-            None => {
-                let shown = &name[..name.len().min(128)];
-                let hint = format!("'. Try {} HELP.", spec.name.to_ascii_uppercase());
-                Some([b"ERR unknown subcommand '", shown, hint.as_bytes()].concat())
-            }
-            Some(sub) if !sub.accepts(args.len()) => Some(
-                format!(
-                    "ERR wrong number of arguments for '{}|{}' command",
-                    spec.name, sub.name
-                )
-                .into_bytes(),
-            ),
-            Some(_) => None,
-        }
     }
 
     /// Sends a short reply, behind those that are owed.

@@ -149,8 +149,8 @@ impl Front {
         if !self.shared.mesh.doze(self.id) {
             return Wait::Never;
         }
-        let watches_clients =
-            !self.watched.is_empty() || self.config.idle_timeout_s > 0 && !self.clients.is_empty();
+        let watches_clients = !self.above_soft.is_empty()
+            || self.config.idle_timeout_s > 0 && !self.clients.is_empty();
         let tick_ns = if shard.wants_expiry() || watches_clients {
             self.next_tick_ns
         } else {

@@ -114,6 +114,7 @@ impl<X> Engine<X> {
             waits_as: None,
         };
         (self.rows[usize::from(parked.head.command)].row.op)(&mut cx, &parked.args());
+        cx.reply.finish();
         let Cx {
             task,
             waits_for,
@@ -132,7 +133,10 @@ impl<X> Engine<X> {
                 }
                 Found::Waits(keys, parked)
             }
-            None => Found::Replied(reply),
+            None => {
+                self.meter.end(parked.head.command, None);
+                Found::Replied(reply)
+            }
         }
     }
 

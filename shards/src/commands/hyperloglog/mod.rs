@@ -73,7 +73,9 @@ fn entry<'a>(cx: &'a mut Cx<'_>, key: &[u8]) -> Option<EntryMut<'a>> {
 
 /// Puts other bytes in place of the value; its lifetime stays.
 fn replace(entry: &mut EntryMut<'_>, string: &[u8]) {
-    entry.set_value(StrValue::Bytes(string));
+    entry
+        .set_value(StrValue::Bytes(string))
+        .expect("12 KiB are no large buffer");
     // A value changed in place, as OBJECT ENCODING tells.
     entry.bytes_mut();
 }
