@@ -42,6 +42,10 @@ impl<X> Reach<'_, X> {
 impl<X> Engine<X> {
     /// A job that has to wait for further keys: it is submitted again at the end of the turn's serving, so that its takes have one position.
     pub(super) fn put_off(&mut self, job: Job, missing: Vec<Box<[u8]>>) {
+        debug_assert!(
+            self.is_open(&job),
+            "a function that asks for further keys says so in its row"
+        );
         self.again.push((job, missing));
     }
 
