@@ -2,6 +2,7 @@
 
 pub mod bits;
 pub mod entry;
+pub mod geo;
 pub mod glob;
 pub mod hash;
 pub mod hyperloglog;

@@ -8,7 +8,7 @@ use crate::list::List;
 use crate::listpack::Item;
 use crate::set::Set;
 use crate::stream::Stream;
-use crate::zset::Zset;
+use crate::zset::{Scored, Zset};
 
 /// A collection.
 #[derive(Clone)]
@@ -47,6 +47,16 @@ impl Object {
             Self::List(list) => list.encoding(),
             Self::Set(set) => set.encoding(),
             Self::Stream(_) => "stream",
+        }
+    }
+
+    /// Its members with scores, as ZUNION and its kin take them; `None` if it is of a type that they refuse.
+    #[must_use]
+    pub fn scored(&self) -> Option<Scored<'_>> {
+        match self {
+            Self::Zset(zset) => Some(Scored::Zset(zset)),
+            Self::Set(set) => Some(Scored::Set(set)),
+            Self::Hash(_) | Self::List(_) | Self::Stream(_) => None,
         }
     }
 

@@ -46,6 +46,38 @@ pub fn parse_double(text: &[u8]) -> Option<f64> {
     Some(if negative { -value } else { value })
 }
 
+/// The double as Redis reads the bounds of score ranges, with a bare `strtod`: what [`parse_double`] takes, but also nothing at all (0),
+/// leading white space, magnitudes beyond the range (infinity, or zero), and whatever comes after a NUL.
+pub fn parse_double_loose(text: &[u8]) -> Option<f64> {
+    let end = memchr::memchr(0, text).unwrap_or(text.len());
+    let text = &text[..end];
+    if text.is_empty() {
+        return Some(0.0);
+    }
+    let start = text
+        .iter()
+        .position(|b| !matches!(b, b' ' | b'\t'..=b'\r'))?;
+    let text = &text[start..];
+    if let Some(value) = parse_double(text) {
+        return Some(value);
+    }
+    let FloatText {
+        negative,
+        magnitude,
+    } = scan(text)?;
+    let value = match magnitude {
+        Magnitude::Infinity => f64::INFINITY,
+        Magnitude::Decimal(_) => return std::str::from_utf8(text).ok()?.parse().ok(),
+        Magnitude::Hex(digits) => {
+            let rounded = digits.hex_value().round(FORMAT);
+            rounded.map_or(f64::INFINITY, |(mantissa, exponent)| {
+                from_parts(mantissa, exponent)
+            })
+        }
+    };
+    Some(if negative { -value } else { value })
+}
+
 /// `mantissa` × 2^`exponent`, already rounded to the format.
 fn from_parts(mantissa: u64, exponent: i64) -> f64 {
     let hidden = 1u64 << 52;

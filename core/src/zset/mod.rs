@@ -31,6 +31,7 @@ mod large;
 mod leaf;
 mod member;
 mod packed;
+mod scored;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -43,4 +44,5 @@ mod zset;
 pub use cut::Cut;
 pub use elements::Elements;
 pub use inserted::Inserted;
+pub use scored::Scored;
 pub use zset::Zset;

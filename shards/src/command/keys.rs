@@ -84,6 +84,9 @@ impl KeySpec {
             Begin::Index(index) => Some(i64::from(index)),
             Begin::Keyword(word, from) => {
                 let is_word = |at: &i64| args[*at as usize].eq_ignore_ascii_case(word.as_bytes());
+                if let Find::Range { last: 0, .. } = self.find {
+                    return last_value(args, word, i64::from(from));
+                }
                 let found = if from >= 0 {
                     (i64::from(from)..argc).find(is_word)
                 } else {
@@ -95,6 +98,19 @@ impl KeySpec {
         }
         .filter(|at| (1..argc).contains(at))
     }
+}
+
+/// Where the value of an option stands, of the last one if it was given several times: that is the one which counts.
+fn last_value(args: &[&[u8]], word: &str, from: i64) -> Option<i64> {
+    let (mut at, mut found) = (usize::try_from(from).ok()?, None);
+    while at + 1 < args.len() {
+        if args[at].eq_ignore_ascii_case(word.as_bytes()) {
+            at += 1;
+            found = Some(at as i64);
+        }
+        at += 1;
+    }
+    found
 }
 
 #[cfg(test)]
@@ -148,6 +164,9 @@ mod tests {
         assert_eq!(places(COUNT, "LMPOP x a b"), [0usize; 0]);
         assert_eq!(places(STORE, "SORT k store d"), [3]);
         assert_eq!(places(STORE, "SORT k"), [0usize; 0]);
+        assert_eq!(places(STORE, "SORT k STORE"), [0usize; 0]);
+        assert_eq!(places(STORE, "SORT k STORE d STORE e"), [5]);
+        assert_eq!(places(STORE, "SORT k STORE store"), [3]);
         assert_eq!(places(HALF, "XREAD STREAMS a b 0 0"), [2, 3]);
         assert_eq!(places(ALL, "DEL"), [0usize; 0]);
     }

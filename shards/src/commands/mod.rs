@@ -4,6 +4,7 @@ mod args;
 pub mod bitmaps;
 mod container;
 pub mod generic;
+pub mod geo;
 pub mod hashes;
 pub mod hyperloglog;
 mod lifetime;
@@ -18,6 +19,7 @@ pub mod sorting;
 pub mod streams;
 pub mod strings;
 mod waiting;
+pub mod zsets;
 
 use crate::command::KeyspaceRow;
 
@@ -32,4 +34,6 @@ pub const FAMILIES: &[&[KeyspaceRow]] = &[
     bitmaps::ROWS,
     hyperloglog::ROWS,
     streams::ROWS,
+    zsets::ROWS,
+    geo::ROWS,
 ];

@@ -127,7 +127,7 @@ fn show_one(rest: &mut &[u8]) -> String {
     *rest = &rest[end + 2..];
     let length = line.parse::<i64>().unwrap_or(0);
     match kind {
-        b'+' | b'-' | b':' => line,
+        b'+' | b'-' | b':' | b',' => line,
         b'$' | b'*' if length < 0 => "(nil)".into(),
         b'_' => "(null)".into(),
         b'$' => {

@@ -160,3 +160,42 @@ fn not_finite() {
     assert_eq!(printed(f64::NAN.copysign(-1.0)), "-nan");
     assert_eq!(printed(f64::NEG_INFINITY), "-inf");
 }
+
+/// As redis-server 7.0 took them as bounds of ZRANGEBYSCORE.
+#[test]
+fn loose() {
+    for (text, value) in [
+        (&b""[..], 0.0),
+        (b" 1", 1.0),
+        (b"\t-2.5", -2.5),
+        (b"0x1", 1.0),
+        (b"1e400", f64::INFINITY),
+        (b"-1e400", f64::NEG_INFINITY),
+        (b"1e-400", 0.0),
+        (b"0x1p99999", f64::INFINITY),
+        (b"-0x1p99999", f64::NEG_INFINITY),
+        (b"inf", f64::INFINITY),
+        (b" +Infinity", f64::INFINITY),
+        (b"3\x00rest", 3.0),
+        (b"\x00rest", 0.0),
+    ] {
+        assert_eq!(
+            parse_double_loose(text),
+            Some(value),
+            "{}",
+            text.escape_ascii()
+        );
+    }
+    for text in [
+        &b" "[..],
+        b"1 ",
+        b"nan",
+        b"abc",
+        b"1,5",
+        b"--1",
+        b"(1",
+        b"e5",
+    ] {
+        assert_eq!(parse_double_loose(text), None, "{}", text.escape_ascii());
+    }
+}
