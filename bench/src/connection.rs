@@ -48,6 +48,14 @@ struct Run {
     since_ns: u64,
 }
 
+/// A request that a null reply has called for.
+#[derive(Clone, Copy, Debug)]
+struct FollowUp {
+    command: u16,
+    key: u64,
+    due_ns: u64,
+}
+
 /// What is to be done about a connection after it was served.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum State {
@@ -68,6 +76,12 @@ pub struct Connection {
     skipper: Skipper,
     runs: VecDeque<Run>,
     outstanding: u32,
+    /// Of a request with several replies: those that have come, and whether one was an error.
+    parts_seen: u32,
+    part_failed: bool,
+    /// Keys of the unanswered requests that have something to follow a miss.
+    keys_watched: VecDeque<u64>,
+    follow_ups: VecDeque<FollowUp>,
     sources: Vec<KeySource>,
     cycle_at: usize,
     remaining: u64,
@@ -76,6 +90,8 @@ pub struct Connection {
     due: u64,
     /// Whether the event loop has been told to report room in the socket's buffer.
     pub watches_writable: bool,
+    /// Whether the event loop will come back to it to send what follows a miss.
+    pub sleeps: bool,
     /// Closed; its fields are of no more use.
     pub lost: bool,
 }
@@ -98,12 +114,17 @@ impl Connection {
             skipper: Skipper::default(),
             runs: VecDeque::new(),
             outstanding: 0,
+            parts_seen: 0,
+            part_failed: false,
+            keys_watched: VecDeque::new(),
+            follow_ups: VecDeque::new(),
             sources: Vec::new(),
             cycle_at: 0,
             remaining: 0,
             issued: 0,
             due: 0,
             watches_writable: false,
+            sleeps: false,
             lost: false,
         }
     }
@@ -116,6 +137,9 @@ impl Connection {
         self.remaining = requests;
         self.issued = 0;
         self.due = 0;
+        self.keys_watched.clear();
+        self.follow_ups.clear();
+        self.sleeps = false;
     }
 
     /// Its number among the connections of all threads.
@@ -139,7 +163,8 @@ impl Connection {
     /// Whether nothing more will happen on it in this phase.
     #[must_use]
     pub fn is_done(&self, stopping: bool) -> bool {
-        self.lost || (self.outstanding == 0 && (stopping || self.remaining == 0))
+        let nothing_to_send = self.remaining == 0 && self.follow_ups.is_empty();
+        self.lost || (self.outstanding == 0 && (stopping || nothing_to_send))
     }
 
     /// Open loop: requests whose time came and that were not made.
@@ -153,6 +178,12 @@ impl Connection {
         self.due += 1;
     }
 
+    /// When the next request that a miss has called for is to be sent.
+    #[must_use]
+    pub fn follow_up_due_ns(&self) -> Option<u64> {
+        self.follow_ups.front().map(|follow_up| follow_up.due_ns)
+    }
+
     /// Whether bytes wait for room in the socket's buffer.
     #[must_use]
     pub fn is_blocked(&self) -> bool {
@@ -160,10 +191,19 @@ impl Connection {
     }
 
     /// Makes the requests that the window has room for and sends them. In a closed loop they count
-    /// from `now_ns`; in an open loop from the moment they were due.
+    /// from `now_ns`; in an open loop from the moment they were due. What follows a miss comes first, and
+    /// a connection that waits to send it makes nothing else: it is busy computing.
     pub fn issue(&mut self, turn: &mut Turn<'_>, now_ns: u64) -> State {
-        if turn.stopping || self.remaining == 0 || (turn.load.batches && self.outstanding > 0) {
+        if turn.stopping || (turn.load.batches && self.outstanding > 0) {
             return State::Open;
+        }
+        while let Some(follow_up) = self.follow_ups.front().copied() {
+            if follow_up.due_ns > now_ns || self.outstanding >= turn.load.pipeline {
+                return self.send();
+            }
+            self.follow_ups.pop_front();
+            let mut source = KeySource::fixed(follow_up.key);
+            self.append_request(turn, follow_up.command, Some(&mut source), follow_up.due_ns);
         }
         let room = u64::from(turn.load.pipeline - self.outstanding);
         let wanted = if turn.schedule.is_some() {
@@ -172,38 +212,41 @@ impl Connection {
             u64::MAX
         };
         let count = room.min(self.remaining).min(wanted);
-        if count == 0 {
-            return State::Open;
-        }
         for _ in 0..count {
             let since_ns = match turn.schedule {
                 Some(schedule) => schedule.due_ns(self.index, self.issued),
                 None => now_ns,
             };
-            self.append_request(turn, since_ns);
+            let command = turn.load.cycle[self.cycle_at];
+            self.cycle_at += 1;
+            if self.cycle_at == turn.load.cycle.len() {
+                self.cycle_at = 0;
+            }
+            self.append_request(turn, command, None, since_ns);
+            self.issued += 1;
         }
         self.remaining -= count;
         self.send()
     }
 
     #[inline]
-    fn append_request(&mut self, turn: &mut Turn<'_>, since_ns: u64) {
-        let command = turn.load.cycle[self.cycle_at];
-        self.cycle_at += 1;
-        if self.cycle_at == turn.load.cycle.len() {
-            self.cycle_at = 0;
-        }
+    fn append_request(
+        &mut self,
+        turn: &mut Turn<'_>,
+        command: u16,
+        source: Option<&mut KeySource>,
+        since_ns: u64,
+    ) {
         let which = usize::from(command);
         let before = self.out.len();
-        let template = &turn.load.commands[which].template;
-        template.append(
-            &turn.load.filling,
-            &mut self.sources[which],
-            turn.random,
-            &mut self.out,
-        );
+        let sent = &turn.load.commands[which];
+        let source = source.unwrap_or(&mut self.sources[which]);
+        sent.template
+            .append(&turn.load.filling, source, turn.random, &mut self.out);
+        if sent.on_miss.is_some() {
+            self.keys_watched.push_back(source.last());
+        }
         turn.tally.commands[which].bytes_sent += (self.out.len() - before) as u64;
-        self.issued += 1;
         self.outstanding += 1;
         match self.runs.back_mut() {
             Some(run) if run.command == command && run.since_ns == since_ns => run.count += 1,
@@ -246,6 +289,8 @@ impl Connection {
                 Err(error) => return State::Lost(format!("receiving failed: {error}")),
             };
             let now_ns = turn.clock.now_ns();
+            let gap_ns = now_ns.saturating_sub(turn.last_reply_ns);
+            turn.tally.longest_gap_ns = turn.tally.longest_gap_ns.max(gap_ns);
             turn.last_reply_ns = now_ns;
             if let Err(reason) = self.take_replies(&buffer[..got], turn, now_ns) {
                 return State::Lost(reason);
@@ -270,34 +315,57 @@ impl Connection {
                 return self.take_unasked(input, turn);
             };
             let tally = &mut turn.tally.commands[usize::from(run.command)];
-            let reads = turn.load.commands[usize::from(run.command)]
-                .template
-                .reads();
+            let sent = &turn.load.commands[usize::from(run.command)];
+            let reads = sent.template.reads();
+            let parts = sent.template.replies();
             let before = input.len();
             let mut done = 0u32;
             while done < run.count {
-                let Some(outcome) = self
+                let Some(mut outcome) = self
                     .skipper
                     .next(&mut input, &mut turn.tally.errors)
                     .map_err(|malformed| malformed.0)?
                 else {
                     break;
                 };
+                if parts > 1 {
+                    self.parts_seen += 1;
+                    self.part_failed |= outcome == Outcome::Error;
+                    if self.parts_seen < parts {
+                        continue;
+                    }
+                    self.parts_seen = 0;
+                    if std::mem::take(&mut self.part_failed) {
+                        outcome = Outcome::Error;
+                    }
+                }
                 done += 1;
                 match outcome {
                     Outcome::Value => tally.hits += u64::from(reads),
-                    Outcome::Null => tally.misses += u64::from(reads),
+                    Outcome::Null if reads => tally.misses += 1,
+                    Outcome::Null => tally.nulls += 1,
                     Outcome::Error => tally.errors += 1,
+                }
+                if let Some(command) = sent.on_miss
+                    && let Some(key) = self.keys_watched.pop_front()
+                    && outcome == Outcome::Null
+                    && !turn.stopping
+                {
+                    self.follow_ups.push_back(FollowUp {
+                        command,
+                        key,
+                        due_ns: now_ns + turn.load.miss_delay_ns,
+                    });
                 }
             }
             tally.bytes_received += (before - input.len()) as u64;
             if done > 0 {
                 let latency_ns = now_ns.saturating_sub(run.since_ns);
-                tally
-                    .latency_ns
-                    .saturating_record_n(latency_ns, u64::from(done));
+                let times = u64::from(done);
+                tally.latency_ns.saturating_record_n(latency_ns, times);
+                turn.tally.timeline.record(now_ns, latency_ns, times);
                 if let Some(live) = turn.live {
-                    live.record(latency_ns, u64::from(done));
+                    live.record(latency_ns, times);
                 }
                 self.outstanding -= done;
                 run.count -= done;
@@ -320,149 +388,4 @@ impl Connection {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::keys::{KeySpace, Pattern, Shape};
-    use crate::load::Command;
-    use crate::template::{Filling, Template};
-    use crate::values::Values;
-    use std::io::{Read, Write};
-    use std::os::unix::net::UnixStream;
-
-    fn load(pipeline: u32) -> Load {
-        let filling = Filling {
-            keys: KeySpace::new(b"", 0, 9, None, Shape::default()).unwrap(),
-            values: Values::new(1, 1, false).unwrap(),
-            expiry: None,
-        };
-        let get = Command {
-            template: Template::get(&filling),
-            ratio: 1,
-            pattern: Pattern::Sequential,
-            label: "Gets".to_owned(),
-        };
-        Load::new(vec![get], filling, pipeline).unwrap()
-    }
-
-    fn turn<'a>(load: &'a Load, random: &'a mut Random) -> Turn<'a> {
-        let tally = PhaseTally::new(load.commands.len());
-        let clock = Clock::start();
-        Turn {
-            load,
-            clock,
-            random,
-            tally,
-            live: None,
-            schedule: None,
-            stopping: false,
-            last_reply_ns: 0,
-        }
-    }
-
-    fn pair() -> (Connection, UnixStream) {
-        let (ours, theirs) = UnixStream::pair().unwrap();
-        ours.set_nonblocking(true).unwrap();
-        theirs.set_nonblocking(true).unwrap();
-        (Connection::new(ours.into(), 0), theirs)
-    }
-
-    fn requests(server: &mut UnixStream) -> usize {
-        let mut bytes = vec![0; 4096];
-        let got = server.read(&mut bytes).unwrap_or(0);
-        bytes[..got].iter().filter(|byte| **byte == b'*').count()
-    }
-
-    #[test]
-    fn the_window_is_topped_up_with_every_reply_and_never_exceeded() {
-        let load = load(4);
-        let mut random = Random::new(1);
-        let mut turn = turn(&load, &mut random);
-        let (mut connection, mut server) = pair();
-        connection.prepare(&load, 1, 6);
-        assert_eq!(connection.issue(&mut turn, 0), State::Open);
-        assert_eq!(requests(&mut server), 4);
-        // One reply and a half, one of them a miss.
-        server.write_all(b"$-1\r\n$1\r").unwrap();
-        let mut buffer = [0; 64];
-        assert_eq!(
-            connection.receive(&mut turn, &mut buffer, false),
-            State::Open
-        );
-        assert_eq!((connection.outstanding(), connection.remaining()), (4, 1));
-        server.write_all(b"\nx\r\n-ERR a\r\n+b\r\n+c\r\n").unwrap();
-        connection.receive(&mut turn, &mut buffer, false);
-        assert_eq!((connection.outstanding(), connection.remaining()), (1, 0));
-        assert_eq!(requests(&mut server), 2);
-        let tally = &turn.tally.commands[0];
-        assert_eq!(
-            (tally.replies(), tally.hits, tally.misses, tally.errors),
-            (5, 3, 1, 1)
-        );
-        assert_eq!(tally.bytes_received, 5 + 7 + 8 + 4 + 4);
-    }
-
-    #[test]
-    fn batches_wait_for_the_last_reply() {
-        let mut load = load(3);
-        load.batches = true;
-        let mut random = Random::new(1);
-        let mut turn = turn(&load, &mut random);
-        let (mut connection, mut server) = pair();
-        connection.prepare(&load, 1, u64::MAX);
-        connection.issue(&mut turn, 0);
-        assert_eq!(requests(&mut server), 3);
-        let mut buffer = [0; 64];
-        server.write_all(b"+a\r\n+b\r\n").unwrap();
-        connection.receive(&mut turn, &mut buffer, false);
-        assert_eq!(requests(&mut server), 0);
-        server.write_all(b"+c\r\n").unwrap();
-        connection.receive(&mut turn, &mut buffer, false);
-        assert_eq!(requests(&mut server), 3);
-    }
-
-    #[test]
-    fn an_open_loop_counts_from_the_moment_a_request_was_due() {
-        let load = load(1);
-        let mut random = Random::new(1);
-        let mut turn = turn(&load, &mut random);
-        turn.schedule = Some(Schedule::new(0, 1000, 1));
-        let (mut connection, mut server) = pair();
-        connection.prepare(&load, 1, u64::MAX);
-        for _ in 0..3 {
-            connection.add_due();
-        }
-        connection.issue(&mut turn, 7_000_000);
-        assert_eq!((requests(&mut server), connection.backlog()), (1, 2));
-        for reply in 0..3 {
-            connection
-                .take_replies(b"+x\r\n", &mut turn, 10_000_000)
-                .unwrap();
-            connection.issue(&mut turn, 10_000_000);
-            assert_eq!(connection.backlog(), 1u64.saturating_sub(reply));
-        }
-        // Due at 0, 1 and 2 ms, all answered at 10 ms.
-        let latency = &turn.tally.commands[0].latency_ns;
-        assert!(latency.min().abs_diff(8_000_000) < 10_000);
-        assert!(latency.max().abs_diff(10_000_000) < 10_000);
-    }
-
-    #[test]
-    fn a_closed_peer_and_an_unasked_reply_lose_the_connection() {
-        let load = load(1);
-        let mut random = Random::new(1);
-        let mut turn = turn(&load, &mut random);
-        let mut buffer = [0; 64];
-        let (mut connection, server) = pair();
-        drop(server);
-        assert!(matches!(
-            connection.receive(&mut turn, &mut buffer, true),
-            State::Lost(_)
-        ));
-        let (mut connection, mut server) = pair();
-        server.write_all(b"+OK\r\n").unwrap();
-        assert!(matches!(
-            connection.receive(&mut turn, &mut buffer, false),
-            State::Lost(_)
-        ));
-    }
-}
+mod tests;

@@ -23,6 +23,13 @@ pub enum BenchError {
         /// The server's text.
         reply: String,
     },
+    /// The server had no memory for the keys.
+    NoMemory {
+        /// Keys that it refused.
+        refused: u64,
+        /// Keys that were to be written.
+        keys: u64,
+    },
     /// The system refused something.
     System {
         /// What was tried.
@@ -45,7 +52,17 @@ impl fmt::Display for BenchError {
         match self {
             Self::Usage(text) => f.write_str(text),
             Self::Connect { address, source } => write!(f, "cannot connect to {address}: {source}"),
-            Self::Refused { command, reply } => write!(f, "the server refused {command}: {reply}"),
+            Self::Refused { command, reply } => {
+                write!(f, "the server refused {command}: {reply}")?;
+                if reply.starts_with("NOAUTH") {
+                    f.write_str(" Give the password with -a.")?;
+                }
+                Ok(())
+            }
+            Self::NoMemory { refused, keys } => write!(
+                f,
+                "the server has no memory for {keys} keys: it refused {refused} of them (OOM); raise its maxmemory or lower --key-maximum"
+            ),
             Self::System { action, source } => write!(f, "{action}: {source}"),
         }
     }
@@ -55,7 +72,7 @@ impl std::error::Error for BenchError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Connect { source, .. } | Self::System { source, .. } => Some(source),
-            Self::Usage(_) | Self::Refused { .. } => None,
+            Self::Usage(_) | Self::Refused { .. } | Self::NoMemory { .. } => None,
         }
     }
 }

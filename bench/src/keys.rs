@@ -164,6 +164,7 @@ pub struct KeySource {
     first: u64,
     count: u64,
     walked: u64,
+    last: u64,
 }
 
 impl KeySource {
@@ -179,12 +180,38 @@ impl KeySource {
             first,
             count,
             walked: 0,
+            last: first,
         }
+    }
+
+    /// A source of one key.
+    #[must_use]
+    pub fn fixed(key: u64) -> Self {
+        Self {
+            pattern: Pattern::Sequential,
+            first: key,
+            count: 1,
+            walked: 0,
+            last: key,
+        }
+    }
+
+    /// The key that was drawn last.
+    #[inline]
+    #[must_use]
+    pub fn last(&self) -> u64 {
+        self.last
     }
 
     /// The number of the next key.
     #[inline]
     pub fn next(&mut self, space: &KeySpace, random: &mut Random) -> u64 {
+        self.last = self.draw(space, random);
+        self.last
+    }
+
+    #[inline]
+    fn draw(&mut self, space: &KeySpace, random: &mut Random) -> u64 {
         match self.pattern {
             Pattern::Uniform => self.first + random.below(self.count),
             Pattern::Sequential | Pattern::Parallel => {

@@ -9,13 +9,18 @@
 )]
 
 pub mod args;
+pub mod buckets;
 pub mod clock;
 pub mod connection;
+pub mod crew;
 pub mod error;
+pub mod hgrm;
 pub mod idle;
 pub mod keys;
 pub mod live;
 pub mod load;
+pub mod markdown;
+pub mod plan;
 pub mod process;
 pub mod progress;
 pub mod random;
@@ -28,5 +33,6 @@ pub mod table;
 pub mod tally;
 pub mod target;
 pub mod template;
+pub mod timeline;
 pub mod values;
 pub mod worker;

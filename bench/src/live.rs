@@ -1,13 +1,11 @@
 //! Live figures: counters that a worker writes and the progress line reads while the run goes on.
 //!
 //! One writer per `Live`, so a store is enough and no locked instruction is paid per request. The latency
-//! buckets are coarse (eight per power of two): the report has its own exact histogram.
+//! buckets are coarse: the report has its own exact histogram.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-const STEPS: usize = 8;
-const STEP_BITS: u32 = 3;
-const BUCKETS: usize = 64 * STEPS;
+use crate::buckets::{BUCKETS, bucket, quantile};
 
 /// The counters of one worker.
 #[derive(Debug)]
@@ -63,22 +61,8 @@ impl LiveSum {
     /// The latency that `quantile` of the replies since `before` did not exceed; `None` without replies.
     #[must_use]
     pub fn quantile_since(&self, before: &Self, quantile: f64) -> Option<u64> {
-        let counts = || {
-            self.buckets
-                .iter()
-                .zip(&before.buckets)
-                .map(|(now, then)| now - then)
-        };
-        let total: u64 = counts().sum();
-        let wanted = (total as f64 * quantile).ceil() as u64;
-        let mut seen = 0;
-        for (index, count) in counts().enumerate() {
-            seen += count;
-            if seen >= wanted && seen > 0 {
-                return Some(upper_bound(index));
-            }
-        }
-        None
+        let pairs = self.buckets.iter().zip(&before.buckets);
+        self::quantile(pairs.map(|(now, then)| now - then), quantile)
     }
 }
 
@@ -90,39 +74,9 @@ fn bump(counter: &AtomicU64, by: u64) {
     );
 }
 
-/// Power of two, then the three bits below the leading one.
-#[inline]
-fn bucket(latency_ns: u64) -> usize {
-    let value = latency_ns.max(STEPS as u64);
-    let power = value.ilog2();
-    let step = (value >> (power - STEP_BITS)) as usize & (STEPS - 1);
-    power as usize * STEPS + step
-}
-
-fn upper_bound(bucket: usize) -> u64 {
-    let power = (bucket / STEPS) as u32;
-    let step = (bucket % STEPS) as u64;
-    let width = 1u64 << power.saturating_sub(STEP_BITS);
-    (1u64 << power)
-        .saturating_add((step + 1).saturating_mul(width))
-        .saturating_sub(1)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_bucket_holds_what_its_bound_says() {
-        for value in [8u64, 9, 100, 1023, 1024, 123_456_789, u64::MAX / 2] {
-            let bound = upper_bound(bucket(value));
-            assert!(
-                bound >= value && bound as f64 <= value as f64 * 1.13,
-                "{value}: {bound}"
-            );
-        }
-        assert_eq!(bucket(0), bucket(8));
-    }
 
     #[test]
     fn quantiles_are_of_the_interval_only() {

@@ -19,6 +19,8 @@ pub struct Command {
     pub pattern: Pattern,
     /// What the tables call it.
     pub label: String,
+    /// Index of the command that is sent with the same key when the reply is a null.
+    pub on_miss: Option<u16>,
 }
 
 /// All that a worker must know to make requests.
@@ -36,6 +38,10 @@ pub struct Load {
     pub batches: bool,
     /// Open loop: requests per second and connection.
     pub rate: Option<u64>,
+    /// Whether the commands were given one by one, and are not memtier's SET and GET.
+    pub free_commands: bool,
+    /// What a connection does between a null and the command that is sent on a miss: nothing, for so long.
+    pub miss_delay_ns: u64,
 }
 
 impl Load {
@@ -67,6 +73,8 @@ impl Load {
             pipeline,
             batches: false,
             rate: None,
+            free_commands: false,
+            miss_delay_ns: 0,
         })
     }
 
@@ -78,6 +86,7 @@ impl Load {
             ratio: 1,
             pattern: Pattern::Parallel,
             label: "Sets".to_owned(),
+            on_miss: None,
         };
         Self {
             commands: vec![command],
@@ -86,6 +95,8 @@ impl Load {
             pipeline: pipeline.max(1),
             batches: false,
             rate: None,
+            free_commands: false,
+            miss_delay_ns: 0,
         }
     }
 
@@ -140,6 +151,20 @@ pub enum Limit {
     AllKeys,
 }
 
+impl Limit {
+    /// The line above memtier's table.
+    #[must_use]
+    pub fn in_memtiers_words(self) -> String {
+        match self {
+            Self::Time(duration_ns) => {
+                format!("{:<9} Seconds", duration_ns as f64 / SECOND_NS as f64)
+            }
+            Self::Requests(count) => format!("{count:<9} Requests per client"),
+            Self::AllKeys => format!("{:<9} Requests per client", "allkeys"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -160,6 +185,7 @@ mod tests {
             ratio,
             pattern: Pattern::Uniform,
             label: String::new(),
+            on_miss: None,
         }
     }
 

@@ -112,6 +112,16 @@ pub fn machine_busy_us() -> Option<u64> {
     Some(ticks * SECOND_US / rustix::param::clock_ticks_per_second())
 }
 
+/// Memory that this machine can still give, in bytes.
+#[must_use]
+pub fn memory_available_bytes() -> Option<u64> {
+    let meminfo = fs::read_to_string("/proc/meminfo").ok()?;
+    let kilobytes = status_field(&meminfo, "MemAvailable")?
+        .strip_suffix("kB")?
+        .trim();
+    Some(kilobytes.parse::<u64>().ok()? * 1024)
+}
+
 /// How many CPUs this process may run on.
 #[must_use]
 pub fn own_cpus() -> usize {
@@ -199,6 +209,7 @@ mod tests {
         assert!(own.rss_bytes().unwrap() > 100_000);
         assert!(!own.cpus_allowed().unwrap().is_empty());
         assert!(!own.command_line().unwrap().contains("target/"));
+        assert!(memory_available_bytes().unwrap() > 1_000_000);
         assert!(own_cpus() >= 1);
         assert!(own_cpu_ns() > 0);
         assert_eq!(Process::find(u32::MAX), None);

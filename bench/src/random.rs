@@ -26,6 +26,13 @@ impl Random {
         }
     }
 
+    /// A generator that nobody can repeat.
+    #[must_use]
+    pub fn from_time() -> Self {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        Self::new(now.map_or(0, |now| now.as_nanos() as u64))
+    }
+
     /// 64 random bits.
     #[inline]
     pub fn bits(&mut self) -> u64 {

@@ -11,6 +11,7 @@ use crate::idle::IdleReport;
 use crate::load::Load;
 use crate::server_stats::ServerReport;
 use crate::tally::{CommandTally, PhaseTally};
+use crate::timeline::TimePoint;
 
 const MICROSECOND_NS: f64 = 1000.0;
 const KILOBYTE: f64 = 1024.0;
@@ -30,6 +31,9 @@ pub struct Results {
     pub run: Option<PhaseReport>,
     /// The idle connections beside it.
     pub idle: Option<IdleReport>,
+    /// Why it ended before everything was measured.
+    #[serde(default)]
+    pub ended_early: Option<String>,
 }
 
 /// The connections and how they were used.
@@ -82,6 +86,21 @@ pub struct PhaseReport {
     pub unsent: u64,
     /// What loading the keys cost in memory.
     pub memory: Option<MemoryReport>,
+    /// Whether the commands were given one by one, and are not memtier's SET and GET.
+    #[serde(default)]
+    pub free_commands: bool,
+    /// Commands in the requests that were answered: more than replies where a request is several commands.
+    #[serde(default)]
+    pub commands: u64,
+    /// The longest time in which no reply came to a thread that waited for one.
+    #[serde(default)]
+    pub longest_gap_us: f64,
+    /// Percentiles and latencies in microseconds of all requests, as a curve.
+    #[serde(default)]
+    pub curve: Vec<(f64, f64)>,
+    /// The run over time.
+    #[serde(default)]
+    pub timeline: Vec<TimePoint>,
 }
 
 /// Rates and latencies of one command.
@@ -93,6 +112,9 @@ pub struct Row {
     pub replies: u64,
     /// Error replies.
     pub errors: u64,
+    /// Nulls among the replies of commands that have no hits and misses.
+    #[serde(default)]
+    pub nulls: u64,
     /// Replies per second.
     pub ops_per_s: f64,
     /// Hits and misses per second, for commands that have them.
@@ -171,7 +193,15 @@ impl PhaseReport {
             .iter()
             .any(|command| command.template.reads());
         let other_cores = other_cores(&frame);
+        let commands = frame.load.commands.iter().zip(&tally.commands);
         Self {
+            free_commands: frame.load.free_commands,
+            commands: commands
+                .map(|(command, tally)| tally.replies() * u64::from(command.template.replies()))
+                .sum(),
+            longest_gap_us: tally.longest_gap_ns as f64 / MICROSECOND_NS,
+            curve: curve(&totals.latency_ns),
+            timeline: tally.timeline.points(frame.elapsed_ns),
             elapsed_s,
             other_cores,
             rows: frame
@@ -240,6 +270,18 @@ fn other_cores(frame: &Frame<'_>) -> Option<f64> {
     Some(others_us * MICROSECOND_NS / frame.elapsed_ns.max(1) as f64)
 }
 
+/// Steps of the curve each time the distance to 100 % halves.
+const CURVE_STEPS: u32 = 4;
+
+fn curve(latency_ns: &Histogram<u64>) -> Vec<(f64, f64)> {
+    let steps = latency_ns.iter_quantiles(CURVE_STEPS);
+    let point = |step: hdrhistogram::iterators::IterationValue<u64>| {
+        let us = step.value_iterated_to() as f64 / MICROSECOND_NS;
+        (step.quantile_iterated_to() * 100.0, us)
+    };
+    steps.map(point).collect()
+}
+
 impl Row {
     fn new(
         label: &str,
@@ -253,6 +295,7 @@ impl Row {
             label: label.to_owned(),
             replies: tally.replies(),
             errors: tally.errors,
+            nulls: tally.nulls,
             ops_per_s: per_s(tally.replies()),
             hits_per_s: reads.then(|| per_s(tally.hits)),
             misses_per_s: reads.then(|| per_s(tally.misses)),
@@ -302,7 +345,7 @@ mod tests {
 
     fn report(server: ServerReport) -> PhaseReport {
         let load = load();
-        let mut tally = PhaseTally::new(1);
+        let mut tally = PhaseTally::new(1, 0);
         for i in 1..=100u64 {
             tally.commands[0].latency_ns.record(i * 10_000).unwrap();
         }

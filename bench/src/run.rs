@@ -1,195 +1,137 @@
-//! One invocation from the first connection to the exit status: populate, idle connections, warm-up, run.
+//! One plain invocation from the first connection to the exit status: populate, idle connections, warm-up, run.
+//! Whatever was measured is shown and written, also when what comes after it fails.
 
+use std::io::Write;
 use std::process::ExitCode;
-use std::sync::Barrier;
-use std::thread;
 
-use crate::args::Plan;
-use crate::clock::Clock;
+use crate::crew::{Crew, Task};
 use crate::error::BenchError;
+use crate::hgrm::write_hgrm_files;
 use crate::idle::IdleConnections;
-use crate::live::Live;
 use crate::load::{Limit, Load};
-use crate::process::{
-    Process, allow_open_files, machine_busy_us, own_cpu_ns, quoted, without_path,
-};
-use crate::progress::Progress;
-use crate::report::{Frame, PhaseReport, Results, Setup};
+use crate::markdown::markdown;
+use crate::plan::Plan;
+use crate::process::{Process, allow_open_files, quoted, without_path};
+use crate::report::{PhaseReport, Results, Setup};
 use crate::server_stats::Probe;
 use crate::table;
 use crate::tally::{ErrorTally, PhaseTally};
-use crate::worker::{Phase, PhaseEnd, Worker};
 
 /// Open files besides the connections: standard streams, epoll and timer of each thread, the results.
-const OTHER_FILES: u64 = 32;
+pub(crate) const OTHER_FILES: u64 = 32;
 
-const EXIT_ERROR_REPLIES: u8 = 3;
-const EXIT_PARTIAL: u8 = 4;
-
-/// What the measured connections are run with.
-struct Bench<'a> {
-    plan: &'a Plan,
-    clock: Clock,
-    workers: Vec<Worker>,
-    probe: Probe,
-}
+pub(crate) const EXIT_ERROR_REPLIES: u8 = 3;
+pub(crate) const EXIT_PARTIAL: u8 = 4;
 
 /// Does what the plan says, prints the results and returns the exit status.
 ///
 /// # Errors
 /// When there is nothing to show: the server is not there, or files cannot be written.
-pub fn run(plan: &Plan) -> Result<ExitCode, BenchError> {
-    let connections = plan.connections();
-    allow_open_files(
-        connections + plan.args.idle_connections + 2 * plan.args.threads + OTHER_FILES,
-    )?;
-    let probe = Probe::connect(&plan.target, plan.args.server_pid)?;
-    let mut bench = Bench {
-        plan,
-        clock: Clock::start(),
-        workers: Vec::new(),
-        probe,
-    };
-    for thread in 0..plan.args.threads {
-        bench.workers.push(Worker::connect(
-            &plan.target,
-            thread * plan.args.clients,
-            plan.args.clients,
-        )?);
-    }
+pub fn run(plan: &Plan, out: &mut dyn Write) -> Result<ExitCode, BenchError> {
+    let files = plan.connections() + plan.args.idle_connections + 2 * plan.args.threads;
+    allow_open_files(files + OTHER_FILES)?;
     let mut results = Results {
         command_line: own_command_line(),
         labels: plan.labels.iter().cloned().collect(),
         setup: setup(plan),
         ..Results::default()
     };
+    if let Err(error) = measure(plan, &mut results, out) {
+        if results.populate.is_none() && results.run.is_none() {
+            return Err(error);
+        }
+        say_partial(&format!("{error}; what was measured until then is kept"));
+        results.ended_early = Some(error.to_string());
+    }
+    finish(plan, &results, out)
+}
+
+fn measure(plan: &Plan, results: &mut Results, out: &mut dyn Write) -> Result<(), BenchError> {
+    let mut probe = Probe::connect(&plan.target, plan.args.server_pid)?;
+    let mut crew = Crew::connect(plan)?;
     if let Some(load) = &plan.populate {
-        let (report, tally) =
-            bench.measured("populate", load, Limit::AllKeys, &ErrorTally::default())?;
-        results.populate = Some(report.with_memory_of(load));
-        show_phase(plan, "LOADING ALL KEYS", results.populate.as_ref(), &tally)?;
+        warn_of_memory(&mut probe, load);
+        let task = task(plan, "populate", load, Limit::AllKeys);
+        let (report, tally) = crew.measured(&mut probe, task, &ErrorTally::default(), None)?;
+        let report = results.populate.insert(report.with_memory_of(load));
+        show_phase(plan, "LOADING ALL KEYS", report, &tally, out)?;
+        refuse_full_server(report, load)?;
     }
     if let Some(limit) = plan.limit {
         let idle = match plan.args.idle_connections {
             0 => None,
-            count => Some(IdleConnections::open(
-                &plan.target,
-                count,
-                &mut bench.probe,
-            )?),
+            count => Some(IdleConnections::open(&plan.target, count, &mut probe)?),
         };
-        let warm_errors = bench.warm_up()?;
-        let (report, tally) = bench.measured("run", &plan.load, limit, &warm_errors)?;
-        results.run = Some(report);
+        let warm_errors = warm_up(plan, &mut crew)?;
+        let task = task(plan, "run", &plan.load, limit);
+        let (report, tally) = crew.measured(&mut probe, task, &warm_errors, None)?;
+        let report = results.run.insert(report);
         results.idle = idle.map(IdleConnections::close);
-        show_phase(plan, "ALL STATS", results.run.as_ref(), &tally)?;
+        show_phase(plan, "ALL STATS", report, &tally, out)?;
     }
-    finish(plan, &results)
+    Ok(())
 }
 
-impl Bench<'_> {
-    /// The load without counting it; only its error replies are kept.
-    fn warm_up(&mut self) -> Result<ErrorTally, BenchError> {
-        let seconds = self.plan.args.warmup_time;
-        if seconds == 0.0 {
-            return Ok(ErrorTally::default());
-        }
-        let limit = Limit::Time((seconds * crate::clock::SECOND_NS as f64) as u64);
-        let (tally, _) = self.phase("warm-up", &self.plan.load, limit)?;
-        if let Some(reason) = tally.lost_reason {
-            eprintln!("tessera-bench: a connection was lost during the warm-up: {reason}");
-        }
-        Ok(tally.errors)
-    }
-
-    /// A phase with the server's side of it.
-    fn measured(
-        &mut self,
-        title: &str,
-        load: &Load,
-        limit: Limit,
-        earlier_errors: &ErrorTally,
-    ) -> Result<(PhaseReport, PhaseTally), BenchError> {
-        let before = self.probe.before();
-        let busy_before_us = machine_busy_us();
-        let cpu_before_ns = own_cpu_ns();
-        let (mut tally, elapsed_ns) = self.phase(title, load, limit)?;
-        let client_cpu_ns = own_cpu_ns() - cpu_before_ns;
-        let machine_busy_us = machine_busy_us()
-            .zip(busy_before_us)
-            .map(|(after, before)| after - before);
-        let server = self.probe.after(&before, tally.totals().replies());
-        tally.errors.merge(earlier_errors);
-        let frame = Frame {
-            load,
-            elapsed_ns,
-            server,
-            client_cpu_ns,
-            machine_busy_us,
-            percentiles: &self.plan.percentiles,
-        };
-        Ok((PhaseReport::new(&tally, frame), tally))
-    }
-
-    /// Lets all workers run a phase; their counts and the time from the first start to the last reply.
-    fn phase(
-        &mut self,
-        title: &str,
-        load: &Load,
-        limit: Limit,
-    ) -> Result<(PhaseTally, u64), BenchError> {
-        let barrier = Barrier::new(self.workers.len());
-        let lives: Vec<Live> = self.workers.iter().map(|_| Live::default()).collect();
-        let watched = Progress::is_wanted();
-        let connections = self.plan.connections();
-        let clock = self.clock;
-        let ends: Result<Vec<PhaseEnd>, BenchError> = thread::scope(|scope| {
-            let threads: Vec<_> = self
-                .workers
-                .iter_mut()
-                .zip(&lives)
-                .map(|(worker, live)| {
-                    let live = watched.then_some(live);
-                    let phase = Phase {
-                        load,
-                        limit,
-                        clock,
-                        connections,
-                        barrier: &barrier,
-                        live,
-                    };
-                    scope.spawn(move || worker.run(&phase))
-                })
-                .collect();
-            if watched {
-                let requests = match limit {
-                    Limit::Requests(count) => count * connections,
-                    Limit::AllKeys | Limit::Time(_) => load.filling.keys.count(),
-                };
-                let finished = || threads.iter().all(thread::ScopedJoinHandle::is_finished);
-                Progress::start(title, limit, requests).watch(&lives, finished);
-            }
-            threads
-                .into_iter()
-                .map(|thread| {
-                    thread
-                        .join()
-                        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-                })
-                .collect()
-        });
-        let ends = ends?;
-        let started_ns = ends.iter().map(|end| end.started_ns).min().unwrap_or(0);
-        let ended_ns = ends.iter().map(|end| end.ended_ns).max().unwrap_or(0);
-        let mut tally = PhaseTally::new(load.commands.len());
-        for end in ends {
-            tally.merge(end.tally);
-        }
-        Ok((tally, ended_ns - started_ns))
+/// A phase of a plan.
+pub(crate) fn task<'a>(plan: &'a Plan, title: &'a str, load: &'a Load, limit: Limit) -> Task<'a> {
+    Task {
+        title,
+        load,
+        limit,
+        percentiles: &plan.percentiles,
     }
 }
 
-fn setup(plan: &Plan) -> Setup {
+/// The load without counting it; only its error replies are kept.
+pub(crate) fn warm_up(plan: &Plan, crew: &mut Crew) -> Result<ErrorTally, BenchError> {
+    let seconds = plan.args.warmup_time;
+    if seconds == 0.0 {
+        return Ok(ErrorTally::default());
+    }
+    let limit = Limit::Time((seconds * crate::clock::SECOND_NS as f64) as u64);
+    let (tally, _) = crew.phase(task(plan, "warm-up", &plan.load, limit), None)?;
+    if let Some(reason) = tally.lost_reason {
+        eprintln!("tessera-bench: a connection was lost during the warm-up: {reason}");
+    }
+    Ok(tally.errors)
+}
+
+/// Says beforehand when not even the payload of all keys fits where the server may keep it.
+pub(crate) fn warn_of_memory(probe: &mut Probe, load: &Load) {
+    let names = load.filling.keys.names_length() as f64;
+    let payload = names + load.filling.values.length_mean() * load.filling.keys.count() as f64;
+    if let Some(room) = probe
+        .memory_room_bytes()
+        .filter(|room| (*room as f64) < payload)
+    {
+        eprintln!(
+            "tessera-bench: {} keys are at least {:.0} MB and the server has {:.0} MB left: it will refuse or evict",
+            load.filling.keys.count(),
+            payload / 1e6,
+            room as f64 / 1e6
+        );
+    }
+}
+
+/// # Errors
+/// When the server had no memory for all keys: a run on them would measure something else.
+pub(crate) fn refuse_full_server(report: &PhaseReport, load: &Load) -> Result<(), BenchError> {
+    let refused: u64 = report
+        .errors
+        .iter()
+        .filter(|(text, _)| text.starts_with("OOM"))
+        .map(|(_, count)| count)
+        .sum();
+    if refused == 0 {
+        return Ok(());
+    }
+    Err(BenchError::NoMemory {
+        refused,
+        keys: load.filling.keys.count(),
+    })
+}
+
+pub(crate) fn setup(plan: &Plan) -> Setup {
     Setup {
         address: plan.target.address.to_string(),
         threads: plan.args.threads,
@@ -203,7 +145,7 @@ fn setup(plan: &Plan) -> Setup {
 }
 
 /// The command that was given, without what differs from run to run and with the password blanked.
-fn own_command_line() -> String {
+pub(crate) fn own_command_line() -> String {
     let mut words: Vec<String> = Vec::new();
     let mut args = std::env::args();
     while let Some(word) = args.next() {
@@ -213,75 +155,81 @@ fn own_command_line() -> String {
                 drop(args.next());
                 words.extend([word, "***".to_owned()]);
             }
+            _ if word.starts_with("-a") || word.starts_with("--authenticate=") => {
+                words.extend(["-a".to_owned(), "***".to_owned()]);
+            }
             _ => words.push(quoted(&word)),
         }
     }
     without_path(words.join(" "))
 }
 
-fn show_phase(
-    plan: &Plan,
-    title: &str,
-    report: Option<&PhaseReport>,
-    tally: &PhaseTally,
-) -> Result<(), BenchError> {
-    let Some(report) = report else { return Ok(()) };
+pub(crate) fn say_partial(why: &str) {
+    eprintln!("tessera-bench: PARTIAL RESULTS: {why}");
+}
+
+pub(crate) fn say_if_partial(plan: &Plan, report: &PhaseReport) {
     if report.partial {
-        eprintln!(
-            "tessera-bench: PARTIAL RESULTS: {} of {} connections lost, {} requests unanswered: {}",
+        say_partial(&format!(
+            "{} of {} connections lost, {} requests unanswered: {}",
             report.lost_connections,
             plan.connections(),
             report.unanswered,
             report.lost_reason.as_deref().unwrap_or("no reason known"),
-        );
+        ));
     }
+}
+
+fn show_phase(
+    plan: &Plan,
+    title: &str,
+    report: &PhaseReport,
+    tally: &PhaseTally,
+    out: &mut dyn Write,
+) -> Result<(), BenchError> {
+    say_if_partial(plan, report);
     if !plan.args.markdown {
+        let partial = if report.partial { " (PARTIAL)" } else { "" };
+        let limit = plan
+            .limit
+            .map_or_else(String::new, Limit::in_memtiers_words);
         let args = &plan.args;
-        println!(
-            "{:<10}Threads\n{:<10}Connections per thread\n{:<10}Requests in flight per connection",
-            args.threads,
-            args.clients,
-            plan.populate
-                .as_ref()
-                .filter(|_| title != "ALL STATS")
-                .unwrap_or(&plan.load)
-                .pipeline
-        );
-        let title = if report.partial {
-            format!("{title} (PARTIAL)")
-        } else {
-            title.to_owned()
-        };
-        print!("{}", table::phase_table(&title, report, &plan.percentiles));
+        let mut text = table::preamble(args.threads, args.clients, &limit);
+        text.push_str(&table::phase_table(
+            &format!("{title}{partial}"),
+            report,
+            &plan.percentiles,
+        ));
         if !args.hide_histogram {
-            print!("{}", table::histogram(report, tally));
+            text.push_str(&table::histogram(report, tally));
         }
+        text.push_str(&table::notes(report));
+        print(out, &text)?;
     }
     if let Some(prefix) = &plan.args.hdr_file_prefix {
-        table::write_hgrm_files(prefix, report, tally).map_err(|(path, source)| {
-            BenchError::System {
-                action: path.display().to_string(),
-                source,
-            }
+        write_hgrm_files(prefix, report, tally).map_err(|(path, source)| BenchError::System {
+            action: path.display().to_string(),
+            source,
         })?;
     }
     Ok(())
 }
 
+pub(crate) fn print(out: &mut dyn Write, text: &str) -> Result<(), BenchError> {
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .map_err(BenchError::system("cannot write the results"))
+}
+
 /// What is said about all phases together.
-fn finish(plan: &Plan, results: &Results) -> Result<ExitCode, BenchError> {
+fn finish(plan: &Plan, results: &Results, out: &mut dyn Write) -> Result<ExitCode, BenchError> {
     if plan.args.markdown {
-        print!("{}", table::markdown(results));
+        print(out, &markdown(results))?;
     }
     if let Some(idle) = &results.idle {
-        print!("{}", table::idle_line(idle));
+        print(out, &table::idle_line(idle))?;
     }
-    if let Some(path) = &plan.args.json_out_file {
-        let fail = BenchError::system(path.display().to_string());
-        let text = serde_json::to_string_pretty(results).map_err(std::io::Error::other);
-        text.and_then(|text| std::fs::write(path, text + "\n"))
-            .map_err(fail)?;
-    }
+    write_json(plan, results)?;
     let phases = || results.populate.iter().chain(&results.run);
     let errors: u64 = phases().map(PhaseReport::error_count).sum();
     if errors > 0 {
@@ -292,15 +240,24 @@ fn finish(plan: &Plan, results: &Results) -> Result<ExitCode, BenchError> {
             }
         }
     }
-    let closed = results
-        .idle
-        .as_ref()
-        .is_some_and(|idle| idle.closed_by_server > 0);
-    Ok(if closed || phases().any(|phase| phase.partial) {
+    let idle = results.idle.as_ref();
+    let closed = idle.is_some_and(|idle| idle.closed_by_server > 0);
+    let early = results.ended_early.is_some();
+    Ok(if closed || early || phases().any(|phase| phase.partial) {
         ExitCode::from(EXIT_PARTIAL)
     } else if errors > 0 {
         ExitCode::from(EXIT_ERROR_REPLIES)
     } else {
         ExitCode::SUCCESS
     })
+}
+
+pub(crate) fn write_json(plan: &Plan, results: &Results) -> Result<(), BenchError> {
+    let Some(path) = &plan.args.json_out_file else {
+        return Ok(());
+    };
+    let fail = BenchError::system(path.display().to_string());
+    let text = serde_json::to_string_pretty(results).map_err(std::io::Error::other);
+    text.and_then(|text| std::fs::write(path, text + "\n"))
+        .map_err(fail)
 }

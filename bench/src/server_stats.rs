@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::error::BenchError;
-use crate::process::Process;
+use crate::process::{Process, memory_available_bytes};
 use crate::target::{Control, Target, bulk_body};
 
 const SECOND_US: f64 = 1e6;
@@ -144,6 +144,8 @@ impl Probe {
     /// When the server is not there, or a given process is not.
     pub fn connect(target: &Target, pid: Option<u32>) -> Result<Self, BenchError> {
         let mut control = target.connect()?;
+        // A server that wants a password says so here, and not once per request.
+        control.call(&["PING"])?;
         let info = ask(&mut control).unwrap_or_default();
         let process = match pid {
             Some(pid) => Some(Process::find(pid).ok_or_else(|| {
@@ -198,6 +200,17 @@ impl Probe {
             rss_bytes: after.rss_bytes,
             longest_turn_us: after.longest_turn_us,
         }
+    }
+
+    /// How many more bytes the server may use: what its maxmemory leaves, or the machine if it is this one. `None` when
+    /// there is no limit that could be known.
+    pub fn memory_room_bytes(&mut self) -> Option<u64> {
+        let info = ask(&mut self.control)?;
+        let limit: u64 = info.number("maxmemory").unwrap_or(0);
+        let used: u64 = info.number("used_memory").unwrap_or(0);
+        let allowed = (limit > 0).then(|| limit.saturating_sub(used));
+        let machine = self.process.and_then(|_| memory_available_bytes());
+        [allowed, machine].into_iter().flatten().min()
     }
 
     /// Resident memory of the server.

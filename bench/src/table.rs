@@ -1,13 +1,10 @@
-//! The results as text: memtier's table and histogram, Markdown rows, and HdrHistogram percentile files.
+//! The results as text: memtier's table and histogram, column for column, and below them what memtier does not
+//! measure.
 
 use std::fmt::Write as _;
-use std::io;
-use std::path::PathBuf;
-
-use hdrhistogram::Histogram;
 
 use crate::idle::IdleReport;
-use crate::report::{Latency, PhaseReport, Results, Row};
+use crate::report::{Latency, PhaseReport, Row};
 use crate::tally::PhaseTally;
 
 const MILLISECOND_US: f64 = 1000.0;
@@ -15,85 +12,118 @@ const MILLISECOND_NS: f64 = 1e6;
 const MEGABYTE: f64 = 1024.0 * 1024.0;
 /// Less than this is the system's own housekeeping.
 pub(crate) const OTHER_CORES_NOTED: f64 = 0.1;
-/// Steps of the printed histogram each time the distance to 100 % halves.
-const HISTOGRAM_STEPS: u32 = 2;
-const HGRM_STEPS: u32 = 5;
+/// Steps of the printed histogram each time the distance to 100 % halves: memtier's.
+const HISTOGRAM_STEPS: u32 = 10;
+/// The narrowest that memtier's first column gets.
+const TYPE_WIDTH_MIN: usize = 6;
+const NONE: &str = "---";
 
-/// A table in memtier's columns.
+/// What stands above a table: how many threads, connections and requests or seconds.
+#[must_use]
+pub fn preamble(threads: u64, clients: u64, limit: &str) -> String {
+    format!("{threads:<9} Threads\n{clients:<9} Connections per thread\n{limit}\n\n")
+}
+
+/// A table in memtier's columns and widths. Loads of free commands have no hits and misses there.
 #[must_use]
 pub fn phase_table(title: &str, report: &PhaseReport, percentiles: &[f64]) -> String {
-    let mut header = format!(
-        "{:<12}{:>13}{:>13}{:>13}{:>17}",
-        "Type", "Ops/sec", "Hits/sec", "Misses/sec", "Avg. Latency"
-    );
-    for percentile in percentiles {
-        let _ = write!(header, "{:>17}", format!("p{percentile} Latency"));
-    }
-    let _ = write!(header, "{:>17}{:>13}", "Max. Latency", "KB/sec");
+    let labels = report.rows.iter().map(|row| row.label.len()).max();
+    let columns = Columns {
+        type_width: labels.unwrap_or(0).max(TYPE_WIDTH_MIN) + 1,
+        hits: !report.free_commands,
+        percentiles,
+    };
+    let header = columns.header();
     let width = header.len();
     let mut text = format!(
         "\n{title}\n{}\n{header}\n{}\n",
         "=".repeat(width),
         "-".repeat(width)
     );
-    for row in report.rows.iter().chain(std::iter::once(&report.totals)) {
-        text.push_str(&table_row(row, percentiles.len()));
+    for row in &report.rows {
+        text.push_str(&columns.row(row));
     }
-    text.push_str(&notes(report));
+    if columns.hits {
+        // memtier's WAIT requests, of which there are none.
+        let waits = Row {
+            label: "Waits".to_owned(),
+            ..Row::default()
+        };
+        text.push_str(&columns.row(&waits));
+    }
+    text.push_str(&columns.row(&report.totals));
     text
 }
 
-fn table_row(row: &Row, percentiles: usize) -> String {
-    let missing = || "---".to_owned();
-    let rate = |rate: Option<f64>| rate.map_or_else(missing, |rate| format!("{rate:.2}"));
-    let milliseconds =
-        |us: Option<f64>| us.map_or_else(missing, |us| format!("{:.5}", us / MILLISECOND_US));
-    let latency = row.latency.as_ref();
-    let mut text = format!(
-        "{:<12}{:>13.2}{:>13}{:>13}{:>17}",
-        row.label,
-        row.ops_per_s,
-        rate(row.hits_per_s),
-        rate(row.misses_per_s),
-        milliseconds(latency.map(|l| l.avg_us)),
-    );
-    for index in 0..percentiles {
-        let value = latency
-            .and_then(|l| l.percentiles.get(index))
-            .map(|(_, us)| *us);
-        let _ = write!(text, "{:>17}", milliseconds(value));
-    }
-    let _ = writeln!(
-        text,
-        "{:>17}{:>13.2}",
-        milliseconds(latency.map(|l| l.max_us)),
-        row.kb_per_s
-    );
-    text
+struct Columns<'a> {
+    type_width: usize,
+    hits: bool,
+    percentiles: &'a [f64],
 }
 
-/// What the columns have no room for.
-fn notes(report: &PhaseReport) -> String {
-    let server = &report.server;
+impl Columns<'_> {
+    fn header(&self) -> String {
+        let mut text = format!("{:<1$} {2:>12} ", "Type", self.type_width, "Ops/sec");
+        if self.hits {
+            let _ = write!(text, "{:>12} {:>12} ", "Hits/sec", "Misses/sec");
+        }
+        let _ = write!(text, "{:>15} ", "Avg. Latency");
+        for percentile in self.percentiles {
+            let _ = write!(text, "{:>15} ", format!("p{percentile} Latency"));
+        }
+        let _ = write!(text, "{:>12} ", "KB/sec");
+        text
+    }
+
+    fn row(&self, row: &Row) -> String {
+        let rate = |rate: Option<f64>| rate.map_or(NONE.to_owned(), |rate| format!("{rate:.2}"));
+        let latency = row.latency.as_ref();
+        let milliseconds = |us: Option<f64>| match us {
+            Some(us) => format!("{:.5}", us / MILLISECOND_US),
+            None => NONE.to_owned(),
+        };
+        let mut text = format!(
+            "{:<2$} {:>12.2} ",
+            row.label, row.ops_per_s, self.type_width
+        );
+        if self.hits {
+            let hits = [row.hits_per_s, row.misses_per_s];
+            let _ = write!(text, "{:>12} {:>12} ", rate(hits[0]), rate(hits[1]));
+        }
+        let _ = write!(text, "{:>15} ", milliseconds(latency.map(|l| l.avg_us)));
+        for index in 0..self.percentiles.len() {
+            let value = latency.and_then(|l| l.percentiles.get(index));
+            let _ = write!(text, "{:>15} ", milliseconds(value.map(|(_, us)| *us)));
+        }
+        let kb = (row.label != "Waits").then_some(row.kb_per_s);
+        let _ = writeln!(text, "{:>12} ", rate(kb));
+        text
+    }
+}
+
+/// What memtier's columns have no room for: the rest of the latencies, the server's side, what went wrong.
+#[must_use]
+pub fn notes(report: &PhaseReport) -> String {
     let mut text = String::new();
-    let _ = write!(
-        text,
-        "\nServer: {}",
-        server.version.as_deref().unwrap_or("unknown")
-    );
-    if let (Some(cpu), Some(source)) = (server.cpu_us_per_op, server.cpu_source.as_deref()) {
-        let _ = write!(text, ", {cpu:.3} us CPU per command ({source})");
-    }
-    if let Some(rss) = server.rss_bytes {
-        let _ = write!(text, ", {:.1} MB resident", rss as f64 / MEGABYTE);
-    }
-    if let Some(commands) = server.commands {
+    let rows = report.rows.iter().filter(|row| row.replies > 0);
+    for row in rows {
+        let Latency {
+            p90_us,
+            p9999_us,
+            max_us,
+            ..
+        } = row.latency.clone().unwrap_or_default();
+        let [p90, p9999, max] = [p90_us, p9999_us, max_us].map(|us| us / MILLISECOND_US);
         let _ = write!(
             text,
-            ", {commands} commands counted there and {} here",
-            report.totals.replies
+            "\n{}: p90 {p90:.3}, p99.99 {p9999:.3}, longest {max:.3} msec",
+            row.label
         );
+        if row.errors + row.nulls > 0 {
+            let _ = write!(text, ", {} errors, {} nulls", row.errors, row.nulls);
+        }
     }
+    text.push_str(&server_note(report));
     let _ = writeln!(
         text,
         "\nClient: {:.3} us CPU per request, {:.3} s",
@@ -106,10 +136,36 @@ fn notes(report: &PhaseReport) -> String {
             memory.rss_bytes_per_key, memory.overhead_bytes_per_key, memory.keys
         );
     }
-    if let Some(cores) = report
-        .other_cores
-        .filter(|cores| *cores > OTHER_CORES_NOTED)
-    {
+    text.push_str(&warnings(report));
+    text
+}
+
+fn server_note(report: &PhaseReport) -> String {
+    let server = &report.server;
+    let mut text = format!(
+        "\nServer: {}",
+        server.version.as_deref().unwrap_or("unknown")
+    );
+    if let (Some(cpu), Some(source)) = (server.cpu_us_per_op, server.cpu_source.as_deref()) {
+        let _ = write!(text, ", {cpu:.3} us CPU per request ({source})");
+    }
+    if let Some(rss) = server.rss_bytes {
+        let _ = write!(text, ", {:.1} MB resident", rss as f64 / MEGABYTE);
+    }
+    if let Some(commands) = server.commands {
+        let _ = write!(
+            text,
+            ", {commands} commands counted there and {} here",
+            report.commands
+        );
+    }
+    text
+}
+
+fn warnings(report: &PhaseReport) -> String {
+    let mut text = String::new();
+    let others = report.other_cores;
+    if let Some(cores) = others.filter(|cores| *cores > OTHER_CORES_NOTED) {
         let _ = writeln!(
             text,
             "DISTURBED: other processes used {cores:.2} cores meanwhile"
@@ -145,164 +201,46 @@ pub fn idle_line(idle: &IdleReport) -> String {
     text
 }
 
-/// Header and rows in Markdown.
-#[must_use]
-pub fn markdown(results: &Results) -> String {
-    let mut text = String::from(
-        "| Phase | Type | ops/s | avg ms | p50 | p90 | p99 | p99.9 | p99.99 | max | KB/s | server CPU us/op | RSS MB |\n\
-         |---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n",
-    );
-    for (name, report) in [("populate", &results.populate), ("run", &results.run)] {
-        let Some(report) = report else { continue };
-        for row in report.rows.iter().filter(|row| row.replies > 0) {
-            text.push_str(&markdown_row(name, row, report));
-        }
-        if report.rows.len() > 1 {
-            text.push_str(&markdown_row(name, &report.totals, report));
-        }
-    }
-    text
-}
-
-fn markdown_row(phase: &str, row: &Row, report: &PhaseReport) -> String {
-    let mut text = format!(
-        "| {phase}{} | {} | {:.0} |",
-        if report.partial { " (partial)" } else { "" },
-        row.label,
-        row.ops_per_s
-    );
-    let latency = row.latency.clone().unwrap_or_default();
-    let Latency {
-        avg_us,
-        p50_us,
-        p90_us,
-        p99_us,
-        p999_us,
-        p9999_us,
-        max_us,
-        ..
-    } = latency;
-    for us in [avg_us, p50_us, p90_us, p99_us, p999_us, p9999_us, max_us] {
-        let _ = write!(text, " {:.3} |", us / MILLISECOND_US);
-    }
-    let optional = |value: Option<f64>, digits: usize| {
-        value.map_or_else(|| "---".to_owned(), |v| format!("{v:.digits$}"))
-    };
-    let rss_mb = report.server.rss_bytes.map(|bytes| bytes as f64 / MEGABYTE);
-    let _ = writeln!(
-        text,
-        " {:.0} | {} | {} |",
-        row.kb_per_s,
-        optional(report.server.cpu_us_per_op, 3),
-        optional(rss_mb, 1)
-    );
-    text
-}
-
 /// memtier's latency distribution of every command.
 #[must_use]
 pub fn histogram(report: &PhaseReport, tally: &PhaseTally) -> String {
     let mut text = format!(
-        "\nRequest Latency Distribution\n{:<12}{:>14}{:>14}\n{}\n",
+        "\n\nRequest Latency Distribution\n{:<6} {:>12} {:>12}\n{}\n",
         "Type",
-        "<= msec",
+        "<= msec   ",
         "Percent",
-        "-".repeat(40)
+        "-".repeat(72)
     );
-    for (row, command) in report
-        .rows
-        .iter()
-        .zip(&tally.commands)
-        .filter(|(row, _)| row.replies > 0)
-    {
+    for (row, command) in report.rows.iter().zip(&tally.commands) {
+        let name = row.label.trim_end_matches('s').to_uppercase();
         for step in command.latency_ns.iter_quantiles(HISTOGRAM_STEPS) {
             let milliseconds = step.value_iterated_to() as f64 / MILLISECOND_NS;
-            let percent = step.quantile() * 100.0;
-            let _ = writeln!(text, "{:<12}{milliseconds:>14.5}{percent:>14.5}", row.label);
+            let percent = step.quantile_iterated_to() * 100.0;
+            let _ = writeln!(text, "{name:<6} {milliseconds:>8.3} {percent:>12.2}");
         }
         text.push_str("---\n");
     }
     text
 }
 
-/// Writes one percentile file per command and one for all, in the text format that the HdrHistogram plotter
-/// reads; values in milliseconds.
-///
-/// # Errors
-/// As the system reports them, with the file's name.
-pub fn write_hgrm_files(
-    prefix: &str,
-    report: &PhaseReport,
-    tally: &PhaseTally,
-) -> Result<(), (PathBuf, io::Error)> {
-    let totals = tally.totals();
-    let commands = report.rows.iter().zip(&tally.commands);
-    let named = commands
-        .filter(|(row, _)| row.replies > 0)
-        .map(|(row, command)| {
-            (
-                format!("{prefix}_{}_command_run_1.hgrm", file_part(&row.label)),
-                &command.latency_ns,
-            )
-        });
-    for (name, latency_ns) in
-        named.chain([(format!("{prefix}_FULL_RUN_1.hgrm"), &totals.latency_ns)])
-    {
-        let path = PathBuf::from(name);
-        std::fs::write(&path, hgrm(latency_ns)).map_err(|error| (path, error))?;
-    }
-    Ok(())
-}
-
-fn file_part(label: &str) -> String {
-    label
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
-        .collect()
-}
-
-fn hgrm(latency_ns: &Histogram<u64>) -> String {
-    let mut text = format!(
-        "{:>12} {:>14} {:>10} {:>14}\n\n",
-        "Value", "Percentile", "TotalCount", "1/(1-Percentile)"
-    );
-    let mut seen = 0;
-    for step in latency_ns.iter_quantiles(HGRM_STEPS) {
-        seen += step.count_since_last_iteration();
-        let milliseconds = step.value_iterated_to() as f64 / MILLISECOND_NS;
-        let quantile = step.quantile_iterated_to();
-        let _ = write!(text, "{milliseconds:>12.5} {quantile:>14.12} {seen:>10}");
-        if quantile < 1.0 {
-            let _ = write!(text, " {:>14.2}", 1.0 / (1.0 - quantile));
-        }
-        text.push('\n');
-    }
-    let _ = writeln!(
-        text,
-        "#[Mean    = {:>12.5}, StdDeviation   = {:>12.5}]\n#[Max     = {:>12.5}, Total count    = {:>12}]",
-        latency_ns.mean() / MILLISECOND_NS,
-        latency_ns.stdev() / MILLISECOND_NS,
-        latency_ns.max() as f64 / MILLISECOND_NS,
-        latency_ns.len(),
-    );
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::Results;
     use crate::server_stats::ServerReport;
 
-    fn results() -> Results {
+    pub(crate) fn results() -> Results {
         let latency = Latency {
             p50_us: 1500.0,
-            percentiles: vec![(50.0, 1500.0)],
+            percentiles: vec![(50.0, 1500.0), (99.9, 2500.0)],
             ..Latency::default()
         };
         let gets = Row {
             label: "Gets".to_owned(),
             replies: 10,
+            ops_per_s: 4.0,
             hits_per_s: Some(4.0),
+            misses_per_s: Some(0.0),
             latency: Some(latency),
             ..Row::default()
         };
@@ -315,8 +253,12 @@ mod tests {
             cpu_source: Some("proc".to_owned()),
             ..ServerReport::default()
         };
+        let totals = Row {
+            label: "Totals".to_owned(),
+            ..gets.clone()
+        };
         let mut run = PhaseReport {
-            totals: gets.clone(),
+            totals,
             rows: vec![sets, gets],
             server,
             partial: true,
@@ -329,60 +271,41 @@ mod tests {
         }
     }
 
+    /// The lines are memtier's own, with the figures changed.
     #[test]
-    fn the_table_has_memtiers_columns_and_the_errors() {
-        let results = results();
-        let text = phase_table("ALL STATS", results.run.as_ref().unwrap(), &[50.0]);
-        let line = |start: &str| {
-            text.lines()
-                .find(|line| line.starts_with(start))
-                .unwrap()
-                .split_whitespace()
-                .collect::<Vec<_>>()
-        };
+    fn the_table_is_memtiers_byte_for_byte() {
+        let text = phase_table("ALL STATS", results().run.as_ref().unwrap(), &[50.0, 99.9]);
+        let expected = "\nALL STATS\n\
+            ============================================================================================================\n\
+            Type         Ops/sec     Hits/sec   Misses/sec    Avg. Latency     p50 Latency   p99.9 Latency       KB/sec \n\
+            ------------------------------------------------------------------------------------------------------------\n\
+            Sets            0.00          ---          ---             ---             ---             ---         0.00 \n\
+            Gets            4.00         4.00         0.00         0.00000         1.50000         2.50000         0.00 \n\
+            Waits           0.00          ---          ---             ---             ---             ---          --- \n\
+            Totals          4.00         4.00         0.00         0.00000         1.50000         2.50000         0.00 \n";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn free_commands_have_no_hits_and_a_wider_first_column() {
+        let mut report = results().run.unwrap();
+        report.free_commands = true;
+        report.rows.truncate(1);
+        report.rows[0].label = "Zrevranges".to_owned();
+        let text = phase_table("ALL STATS", &report, &[99.0]);
+        let header = text.lines().nth(3).unwrap();
         assert_eq!(
-            line("Type")[..4],
-            ["Type", "Ops/sec", "Hits/sec", "Misses/sec"]
+            header,
+            "Type             Ops/sec    Avg. Latency     p99 Latency       KB/sec "
         );
-        assert_eq!(
-            line("Gets")[1..6],
-            ["0.00", "4.00", "---", "0.00000", "1.50000"]
-        );
-        assert_eq!(line("Sets")[1..6], ["0.00", "---", "---", "---", "---"]);
+        assert!(!text.contains("Waits"));
+    }
+
+    #[test]
+    fn the_notes_hold_the_servers_side_and_the_errors() {
+        let text = notes(results().run.as_ref().unwrap());
         assert!(text.contains("ERROR REPLIES: 3 x ERR x"));
-        assert!(text.contains("1.250 us CPU per command (proc)"));
-    }
-
-    #[test]
-    fn markdown_leaves_out_commands_that_were_not_sent_and_marks_partial_results() {
-        let text = markdown(&results());
-        assert_eq!(text.lines().count(), 4);
-        assert!(
-            text.lines()
-                .nth(2)
-                .unwrap()
-                .starts_with("| run (partial) | Gets | 0 |")
-        );
-        let columns = |line: &str| line.matches('|').count();
-        assert!(
-            text.lines()
-                .all(|line| columns(line) == columns(text.lines().next().unwrap()))
-        );
-    }
-
-    #[test]
-    fn percentile_files_end_with_everything() {
-        let mut latency_ns = Histogram::<u64>::new(3).unwrap();
-        for i in 1..=1000 {
-            latency_ns.record(i * 1_000_000).unwrap();
-        }
-        let text = hgrm(&latency_ns);
-        let last = text.lines().rfind(|line| !line.starts_with('#')).unwrap();
-        assert!(
-            last.contains("1.000000000000") && last.contains("1000"),
-            "{last}"
-        );
-        assert!(text.contains("Total count    =         1000"));
-        assert_eq!(file_part("GET a:b"), "GET_a_b");
+        assert!(text.contains("1.250 us CPU per request (proc)"));
+        assert!(text.contains("Gets: p90 0.000, p99.99 0.000, longest 0.000 msec"));
     }
 }

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use hdrhistogram::Histogram;
 
+use crate::timeline::Timeline;
+
 /// Latencies are kept in nanoseconds with three digits, up to this.
 const LATENCY_NS_MAX: u64 = 3_600_000_000_000;
 const LATENCY_DIGITS: u8 = 3;
@@ -65,6 +67,8 @@ pub struct CommandTally {
     pub hits: u64,
     /// Replies without one.
     pub misses: u64,
+    /// Nulls among the replies to other commands.
+    pub nulls: u64,
     /// Error replies.
     pub errors: u64,
     /// Bytes of the requests.
@@ -81,6 +85,7 @@ impl Default for CommandTally {
             latency_ns,
             hits: 0,
             misses: 0,
+            nulls: 0,
             errors: 0,
             bytes_sent: 0,
             bytes_received: 0,
@@ -94,6 +99,7 @@ impl CommandTally {
         self.latency_ns += &other.latency_ns;
         self.hits += other.hits;
         self.misses += other.misses;
+        self.nulls += other.nulls;
         self.errors += other.errors;
         self.bytes_sent += other.bytes_sent;
         self.bytes_received += other.bytes_received;
@@ -121,14 +127,19 @@ pub struct PhaseTally {
     pub unanswered: u64,
     /// Open loop: requests that were due before the end and never sent, because the window was full.
     pub unsent: u64,
+    /// The run over time.
+    pub timeline: Timeline,
+    /// The longest time in which no reply came to a worker that waited for one.
+    pub longest_gap_ns: u64,
 }
 
 impl PhaseTally {
-    /// Nothing yet, of so many commands.
+    /// Nothing yet, of so many commands, in a phase that starts at `start_ns`.
     #[must_use]
-    pub fn new(commands: usize) -> Self {
+    pub fn new(commands: usize, start_ns: u64) -> Self {
         Self {
             commands: vec![CommandTally::default(); commands],
+            timeline: Timeline::starting(start_ns),
             ..Self::default()
         }
     }
@@ -143,6 +154,8 @@ impl PhaseTally {
         self.lost_reason = self.lost_reason.take().or(other.lost_reason);
         self.unanswered += other.unanswered;
         self.unsent += other.unsent;
+        self.timeline.merge(&other.timeline);
+        self.longest_gap_ns = self.longest_gap_ns.max(other.longest_gap_ns);
     }
 
     /// All commands as one.
@@ -168,8 +181,8 @@ mod tests {
 
     #[test]
     fn merged_histograms_hold_what_both_held() {
-        let mut one = PhaseTally::new(2);
-        let mut two = PhaseTally::new(2);
+        let mut one = PhaseTally::new(2, 0);
+        let mut two = PhaseTally::new(2, 0);
         for value in 1..=1000u64 {
             one.commands[0].latency_ns.saturating_record(value * 1000);
             two.commands[0]

@@ -272,7 +272,7 @@ mod tests {
         let error = control.call(&["INFO"]).unwrap_err().to_string();
         assert_eq!(
             error,
-            "the server refused INFO: NOAUTH Authentication required."
+            "the server refused INFO: NOAUTH Authentication required. Give the password with -a."
         );
     }
 

@@ -1,5 +1,6 @@
 //! Request templates: a command with `__key__` and `__data__` in it, compiled once into the bytes that never
-//! change and the places that do, so that a request costs a few copies.
+//! change and the places that do, so that a request costs a few copies. A request may be several commands that
+//! are sent and timed as one (`MULTI __then__ ... __then__ EXEC`).
 
 use tessera_core::resp::split_args;
 
@@ -10,6 +11,12 @@ use crate::values::Values;
 const KEY: &str = "__key__";
 const DATA: &str = "__data__";
 const EXPIRY: &str = "__expiry__";
+/// The key drawn last, once more.
+const SAME_KEY: &str = "__same_key__";
+/// A random number below the number of keys.
+const RANDOM: &str = "__rand__";
+/// The word between the commands of one request.
+const THEN: &[u8] = b"__then__";
 
 /// What a request is filled in with.
 #[derive(Clone, Debug)]
@@ -29,6 +36,8 @@ enum Atom {
     Key,
     Data,
     Expiry,
+    SameKey,
+    Random,
 }
 
 /// A piece of a request.
@@ -46,6 +55,7 @@ enum Piece {
 #[derive(Clone, Debug)]
 pub struct Template {
     name: String,
+    verbs: Vec<String>,
     reads: bool,
     pieces: Vec<Piece>,
 }
@@ -57,18 +67,25 @@ impl Template {
     /// # Errors
     /// A text for the user when the line is empty or a quote does not end.
     pub fn parse(line: &str, filling: &Filling) -> Result<Self, String> {
-        let words = split_words(line)?;
-        let Some(verb) = words.first() else {
-            return Err("an empty command".to_owned());
-        };
-        let name = String::from_utf8_lossy(verb).to_uppercase();
-        let mut pieces = vec![Piece::Bytes(format!("*{}\r\n", words.len()).into_bytes())];
-        for word in &words {
-            push_argument(&mut pieces, atoms(word, filling));
+        Self::of_words(&split_words(line)?, filling)
+            .ok_or_else(|| format!("an empty command in: {line}"))
+    }
+
+    fn of_words(words: &[Vec<u8>], filling: &Filling) -> Option<Self> {
+        let mut pieces = Vec::new();
+        let mut verbs = Vec::new();
+        for command in words.split(|word| word == THEN) {
+            verbs.push(String::from_utf8_lossy(command.first()?).to_uppercase());
+            push_bytes(&mut pieces, format!("*{}\r\n", command.len()).as_bytes());
+            for word in command {
+                push_argument(&mut pieces, atoms(word, filling));
+            }
         }
-        Ok(Self {
-            reads: name == "GET",
+        let name = verbs.first()?.clone();
+        Some(Self {
+            reads: verbs == ["GET"],
             name,
+            verbs,
             pieces,
         })
     }
@@ -91,22 +108,27 @@ impl Template {
 
     /// A line of our own, without quotes.
     fn fixed(line: &str, filling: &Filling) -> Self {
-        let words: Vec<&str> = line.split(' ').collect();
-        let mut pieces = vec![Piece::Bytes(format!("*{}\r\n", words.len()).into_bytes())];
-        for word in &words {
-            push_argument(&mut pieces, atoms(word.as_bytes(), filling));
-        }
-        Self {
-            name: words[0].to_owned(),
-            reads: words[0] == "GET",
-            pieces,
-        }
+        let words: Vec<Vec<u8>> = line.split(' ').map(|word| word.into()).collect();
+        Self::of_words(&words, filling).expect("our own lines have a command")
     }
 
     /// The command's name in capitals.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The names of all its commands in capitals.
+    #[must_use]
+    pub fn verbs(&self) -> &[String] {
+        &self.verbs
+    }
+
+    /// Replies to one request.
+    #[inline]
+    #[must_use]
+    pub fn replies(&self) -> u32 {
+        self.verbs.len() as u32
     }
 
     /// Whether its replies are hits and misses.
@@ -171,6 +193,8 @@ fn append_argument(
                 .keys
                 .append_name(source.next(&filling.keys, random), out),
             Atom::Data => out.extend_from_slice(filling.values.next(random)),
+            Atom::SameKey => filling.keys.append_name(source.last(), out),
+            Atom::Random => append_decimal(random.below(filling.keys.count()), 0, out),
             Atom::Expiry => {
                 let (low, high) = filling.expiry.unwrap_or((0, 0));
                 append_decimal(low + random.below(high - low + 1), 0, out);
@@ -199,13 +223,17 @@ fn push_argument(pieces: &mut Vec<Piece>, atoms: Vec<Atom>) {
             append_header(body.len(), &mut bytes);
             bytes.extend_from_slice(&body);
             bytes.extend_from_slice(b"\r\n");
-            match pieces.last_mut() {
-                Some(Piece::Bytes(before)) => before.extend_from_slice(&bytes),
-                _ => pieces.push(Piece::Bytes(bytes)),
-            }
+            push_bytes(pieces, &bytes);
         }
         None if atoms == [Atom::Key] => pieces.push(Piece::Key),
         None => pieces.push(Piece::Argument(atoms)),
+    }
+}
+
+fn push_bytes(pieces: &mut Vec<Piece>, bytes: &[u8]) {
+    match pieces.last_mut() {
+        Some(Piece::Bytes(before)) => before.extend_from_slice(bytes),
+        _ => pieces.push(Piece::Bytes(bytes.to_vec())),
     }
 }
 
@@ -215,9 +243,15 @@ fn atoms(word: &[u8], filling: &Filling) -> Vec<Atom> {
     let mut literal = Vec::new();
     let mut rest = word;
     while !rest.is_empty() {
-        let found = [(KEY, Atom::Key), (DATA, Atom::Data), (EXPIRY, Atom::Expiry)]
-            .into_iter()
-            .find(|(mark, _)| rest.starts_with(mark.as_bytes()));
+        let found = [
+            (KEY, Atom::Key),
+            (DATA, Atom::Data),
+            (EXPIRY, Atom::Expiry),
+            (SAME_KEY, Atom::SameKey),
+            (RANDOM, Atom::Random),
+        ]
+        .into_iter()
+        .find(|(mark, _)| rest.starts_with(mark.as_bytes()));
         match found {
             Some((mark, atom)) => {
                 rest = &rest[mark.len()..];
@@ -323,8 +357,33 @@ mod tests {
     }
 
     #[test]
+    fn one_request_of_several_commands_may_name_a_key_twice() {
+        let filling = filling(1, 1, None);
+        let line = "INCR r:__key__ __then__ EXPIRE r:__same_key__ 60";
+        let template = Template::parse(line, &filling).unwrap();
+        assert_eq!((template.replies(), template.name()), (2, "INCR"));
+        assert_eq!(template.verbs(), ["INCR", "EXPIRE"]);
+        assert_eq!(
+            requests(&template, &filling, 1)[0],
+            "*2\r\n$4\r\nINCR\r\n$4\r\nr:k9\r\n*3\r\n$6\r\nEXPIRE\r\n$4\r\nr:k9\r\n$2\r\n60\r\n"
+        );
+    }
+
+    #[test]
+    fn random_numbers_stay_below_the_number_of_keys() {
+        let filling = filling(1, 1, None);
+        let template = Template::parse("ZADD z __rand__ m", &filling).unwrap();
+        let numbers: std::collections::BTreeSet<String> =
+            requests(&template, &filling, 50).into_iter().collect();
+        let expected =
+            ["0", "1"].map(|n| format!("*4\r\n$4\r\nZADD\r\n$1\r\nz\r\n$1\r\n{n}\r\n$1\r\nm\r\n"));
+        assert_eq!(numbers, expected.into());
+    }
+
+    #[test]
     fn lines_that_are_no_command_are_refused() {
         let filling = filling(1, 1, None);
+        assert!(Template::parse("GET a __then__", &filling).is_err());
         assert!(Template::parse("   ", &filling).is_err());
         assert!(Template::parse("GET 'a", &filling).is_err());
     }

@@ -4,6 +4,8 @@
 //! The loop wakes for replies and for one alarm (the end of the phase, or the next request that is due in an
 //! open loop), so waiting costs one system call however many connections there are.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::os::fd::OwnedFd;
 use std::sync::Barrier;
 
@@ -68,11 +70,11 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Opens `count` connections, numbered from `first` on.
+    /// Opens `count` connections, numbered from `first` on; keys and values are drawn from `seed` and that number.
     ///
     /// # Errors
     /// When the server refuses one.
-    pub fn connect(target: &Target, first: u64, count: u64) -> Result<Self, BenchError> {
+    pub fn connect(target: &Target, first: u64, count: u64, seed: u64) -> Result<Self, BenchError> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)
             .map_err(|errno| BenchError::system("no epoll")(errno.into()))?;
         let alarm = Alarm::new()?;
@@ -89,7 +91,7 @@ impl Worker {
             epoll,
             alarm,
             connections,
-            random: Random::new(first),
+            random: Random::new(seed ^ first),
             buffer: vec![0; READ_BYTES],
         })
     }
@@ -109,7 +111,7 @@ impl Worker {
             load: phase.load,
             clock: phase.clock,
             random: &mut self.random,
-            tally: PhaseTally::new(phase.load.commands.len()),
+            tally: PhaseTally::new(phase.load.commands.len(), started_ns),
             live: phase.live,
             schedule: phase
                 .load
@@ -126,6 +128,7 @@ impl Worker {
             buffer: &mut self.buffer,
             busy: 0,
             due_next: (0, 0),
+            sleepers: BinaryHeap::new(),
             ends_ns: match phase.limit {
                 Limit::Time(duration_ns) => started_ns.saturating_add(duration_ns),
                 Limit::Requests(_) | Limit::AllKeys => u64::MAX,
@@ -168,6 +171,8 @@ struct Course<'a> {
     busy: usize,
     /// Open loop: number of the next request that becomes due, and the position of its connection.
     due_next: (u64, usize),
+    /// Connections that wait before they send what follows a miss, by the time when they go on.
+    sleepers: BinaryHeap<Reverse<(u64, usize)>>,
     ends_ns: u64,
 }
 
@@ -203,6 +208,7 @@ impl Course<'_> {
                 }
                 self.stop(now_ns);
             }
+            self.wake_sleepers(now_ns)?;
             self.issue_due(now_ns)?;
         }
         self.count_unanswered();
@@ -214,6 +220,9 @@ impl Course<'_> {
         if let (Some(schedule), false) = (self.turn.schedule, self.turn.stopping) {
             let (number, at) = self.due_next;
             due_ns = due_ns.min(schedule.due_ns(self.connections[at].index(), number));
+        }
+        if let Some(Reverse((wakes_ns, _))) = self.sleepers.peek() {
+            due_ns = due_ns.min(*wakes_ns);
         }
         if due_ns == u64::MAX {
             return Ok(());
@@ -273,9 +282,33 @@ impl Course<'_> {
             )
             .map_err(|errno| BenchError::system("epoll")(errno.into()))?;
         }
+        if let Some(due_ns) = connection.follow_up_due_ns()
+            && !connection.sleeps
+            && !self.turn.stopping
+        {
+            connection.sleeps = true;
+            self.sleepers.push(Reverse((due_ns, at)));
+        }
         let is_done = connection.is_done(self.turn.stopping);
         if is_done && !was_done {
             self.busy -= 1;
+        }
+        Ok(())
+    }
+
+    /// Sends what follows a miss where its time has come.
+    fn wake_sleepers(&mut self, now_ns: u64) -> Result<(), BenchError> {
+        while let Some(Reverse((due_ns, at))) = self.sleepers.peek().copied() {
+            if due_ns > now_ns {
+                break;
+            }
+            self.sleepers.pop();
+            self.connections[at].sleeps = false;
+            // A full window has it sent with a later reply: it need not be woken again.
+            let full = self.connections[at].outstanding() >= self.turn.load.pipeline;
+            if !full {
+                self.serve(at, |connection, turn, _| connection.issue(turn, now_ns))?;
+            }
         }
         Ok(())
     }
@@ -303,6 +336,7 @@ impl Course<'_> {
 
     /// The time is up: no more requests, and the replies get a while to come.
     fn stop(&mut self, now_ns: u64) {
+        self.sleepers.clear();
         self.turn.tally.unsent = match self.turn.schedule {
             Some(_) => self
                 .connections
@@ -356,8 +390,12 @@ mod tests {
     use std::io::{Read, Write};
     use std::net::TcpListener;
 
-    /// A server that answers `+OK` to every request of each connection, and closes after `limit`.
     fn serve(connections: usize, limit: usize) -> Target {
+        serve_with(connections, limit, b"+OK\r\n")
+    }
+
+    /// A server that gives one answer to every request of each connection, and closes after `limit`.
+    fn serve_with(connections: usize, limit: usize, answer: &'static [u8]) -> Target {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = Address::Tcp(listener.local_addr().unwrap());
         std::thread::spawn(move || {
@@ -371,7 +409,7 @@ mod tests {
                             return;
                         }
                         for _ in buffer[..got].iter().filter(|byte| **byte == b'*') {
-                            stream.write_all(b"+OK\r\n").unwrap();
+                            stream.write_all(answer).unwrap();
                             answered += 1;
                         }
                     }
@@ -397,6 +435,7 @@ mod tests {
             ratio: 1,
             pattern: Pattern::Parallel,
             label: "Sets".to_owned(),
+            on_miss: None,
         };
         Load::new(vec![set], filling, pipeline).unwrap()
     }
@@ -419,7 +458,7 @@ mod tests {
 
     #[test]
     fn phases_end_at_their_limit_and_can_follow_each_other() {
-        let mut worker = Worker::connect(&serve(3, usize::MAX), 0, 3).unwrap();
+        let mut worker = Worker::connect(&serve(3, usize::MAX), 0, 3, 0).unwrap();
         let end = run(&mut worker, &load(4), Limit::Requests(10));
         assert_eq!(end.tally.totals().replies(), 30);
         let end = run(&mut worker, &load(4), Limit::AllKeys);
@@ -432,7 +471,7 @@ mod tests {
 
     #[test]
     fn an_open_loop_keeps_its_rate() {
-        let mut worker = Worker::connect(&serve(2, usize::MAX), 0, 2).unwrap();
+        let mut worker = Worker::connect(&serve(2, usize::MAX), 0, 2, 0).unwrap();
         let mut load = load(8);
         load.rate = Some(500);
         let end = run(&mut worker, &load, Limit::Time(200_000_000));
@@ -441,8 +480,26 @@ mod tests {
     }
 
     #[test]
+    fn a_phase_ends_while_connections_wait_to_follow_a_miss() {
+        let mut load = load(1);
+        let follow = Command {
+            ratio: 0,
+            ..load.commands[0].clone()
+        };
+        load.commands.push(follow);
+        load.commands[0].on_miss = Some(1);
+        load.miss_delay_ns = 5_000_000;
+        let target = serve_with(2, usize::MAX, b"$-1\r\n");
+        let mut worker = Worker::connect(&target, 0, 2, 0).unwrap();
+        let end = run(&mut worker, &load, Limit::Time(40_000_000));
+        let replies = |at: usize| end.tally.commands[at].replies();
+        assert!(replies(1) >= 2 && replies(0) >= replies(1) && replies(0) <= replies(1) + 2);
+        assert!(!end.tally.is_partial());
+    }
+
+    #[test]
     fn a_connection_that_breaks_makes_the_result_partial_and_keeps_it() {
-        let mut worker = Worker::connect(&serve(2, 20), 0, 2).unwrap();
+        let mut worker = Worker::connect(&serve(2, 20), 0, 2, 0).unwrap();
         let end = run(&mut worker, &load(1), Limit::Requests(1000));
         assert_eq!(end.tally.lost_connections, 2);
         assert_eq!(end.tally.totals().replies(), 40);
