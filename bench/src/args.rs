@@ -74,6 +74,16 @@ pub struct Args {
     #[arg(long, default_value_t = 0, value_name = "NUMBER")]
     pub idle_connections: u64,
 
+    /// Print all named workloads and disturbances with their sources, and end
+    #[arg(long)]
+    pub list: bool,
+    /// Run a named workload, or all; may be given more than once. The flags given beside it win over its own
+    #[arg(long, value_name = "NAME")]
+    pub workload: Vec<String>,
+    /// Run a load beside which something else happens, or all of them; may be given more than once
+    #[arg(long, value_name = "NAME")]
+    pub disturb: Vec<String>,
+
     /// SET:GET ratio
     #[arg(long, default_value = "1:10", value_name = "SET:GET")]
     pub ratio: String,
@@ -152,6 +162,9 @@ pub struct Args {
     /// Write HdrHistogram percentile files whose names begin with this
     #[arg(long, value_name = "PREFIX")]
     pub hdr_file_prefix: Option<String>,
+    /// Draw latency by percentile, and throughput and p99 over time, as SVG and PNG files whose names begin with this
+    #[arg(long, value_name = "PREFIX")]
+    pub plot_prefix: Option<String>,
     /// NAME=VALUE to put into the JSON
     #[arg(long, value_name = "NAME=VALUE")]
     pub label: Vec<String>,

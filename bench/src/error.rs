@@ -40,6 +40,15 @@ pub enum BenchError {
 }
 
 impl BenchError {
+    /// A connection that broke while something was prepared.
+    #[must_use]
+    pub fn lost(address: &str, reason: String) -> Self {
+        Self::Connect {
+            address: address.to_owned(),
+            source: io::Error::other(reason),
+        }
+    }
+
     /// For `map_err` at a system call.
     pub fn system(action: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let action = action.into();
@@ -51,7 +60,7 @@ impl fmt::Display for BenchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Usage(text) => f.write_str(text),
-            Self::Connect { address, source } => write!(f, "cannot connect to {address}: {source}"),
+            Self::Connect { address, source } => write!(f, "no connection to {address}: {source}"),
             Self::Refused { command, reply } => {
                 write!(f, "the server refused {command}: {reply}")?;
                 if reply.starts_with("NOAUTH") {

@@ -43,7 +43,8 @@ pub fn write_hgrm_files(
     Ok(())
 }
 
-fn file_part(label: &str) -> String {
+/// A label as part of a file name.
+pub(crate) fn file_part(label: &str) -> String {
     label
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use tessera_bench::error::BenchError;
 use tessera_bench::plan::Plan;
 use tessera_bench::run::run;
+use tessera_bench::workload::{self, run_workloads};
 
 const EXIT_USAGE: u8 = 2;
 
@@ -28,5 +29,18 @@ fn execute() -> Result<ExitCode, BenchError> {
         }
         None => Box::new(std::io::stdout()),
     };
-    run(&plan, &mut out)
+    if plan.args.list {
+        return list(&mut out);
+    }
+    if plan.args.workload.is_empty() && plan.args.disturb.is_empty() {
+        return run(&plan, &mut out);
+    }
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    run_workloads(&plan, &words, &mut out)
+}
+
+fn list(out: &mut dyn Write) -> Result<ExitCode, BenchError> {
+    out.write_all(workload::list().as_bytes())
+        .map_err(BenchError::system("cannot write the list"))?;
+    Ok(ExitCode::SUCCESS)
 }

@@ -12,6 +12,7 @@ use crate::load::Load;
 use crate::server_stats::ServerReport;
 use crate::tally::{CommandTally, PhaseTally};
 use crate::timeline::TimePoint;
+use crate::workload::StepReport;
 
 const MICROSECOND_NS: f64 = 1000.0;
 const KILOBYTE: f64 = 1024.0;
@@ -31,6 +32,9 @@ pub struct Results {
     pub run: Option<PhaseReport>,
     /// The idle connections beside it.
     pub idle: Option<IdleReport>,
+    /// The rows of named workloads.
+    #[serde(default)]
+    pub steps: Vec<StepReport>,
     /// Why it ended before everything was measured.
     #[serde(default)]
     pub ended_early: Option<String>,

@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::control::{Control, bulk_body};
 use crate::error::BenchError;
 use crate::process::{Process, memory_available_bytes};
-use crate::target::{Control, Target, bulk_body};
+use crate::target::Target;
 
 const SECOND_US: f64 = 1e6;
 

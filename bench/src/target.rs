@@ -1,5 +1,5 @@
 //! The server under test: its address, and how a connection to it is opened and made ready (HELLO, AUTH,
-//! SELECT). `Control` is a blocking connection for the few commands that are not load: INFO and PING.
+//! SELECT).
 
 use std::fmt;
 use std::io;
@@ -9,12 +9,8 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use rustix::net::{RecvFlags, SendFlags};
-use tessera_core::resp::write_command;
-
+use crate::control::Control;
 use crate::error::BenchError;
-use crate::reply::{Outcome, Skipper};
-use crate::tally::ErrorTally;
 
 /// A server that takes longer to answer a connect or a command outside the load is taken for dead.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -109,10 +105,7 @@ impl Target {
                 stream.into()
             }
         };
-        let mut control = Control {
-            socket,
-            address: self.address.to_string(),
-        };
+        let mut control = Control::new(socket, self.address.to_string());
         self.shake_hands(&mut control)?;
         Ok(control)
     }
@@ -143,97 +136,10 @@ impl Target {
     }
 }
 
-/// A blocking connection.
-#[derive(Debug)]
-pub struct Control {
-    socket: OwnedFd,
-    address: String,
-}
-
-impl Control {
-    /// Sends one command and returns the bytes of its reply.
-    ///
-    /// # Errors
-    /// When the connection breaks, or the reply is an error.
-    pub fn call(&mut self, arguments: &[&str]) -> Result<Vec<u8>, BenchError> {
-        let mut request = Vec::new();
-        write_command(&mut request, arguments);
-        let broken = |source| BenchError::Connect {
-            address: self.address.clone(),
-            source,
-        };
-        send_all(&self.socket, &request).map_err(broken)?;
-        let mut errors = ErrorTally::default();
-        let reply = read_reply(&self.socket, &mut errors).map_err(broken)?;
-        if let Some((text, _)) = errors.iter().next() {
-            // The password stays out of the message.
-            return Err(BenchError::Refused {
-                command: arguments[0].to_owned(),
-                reply: text.to_owned(),
-            });
-        }
-        Ok(reply)
-    }
-
-    /// The socket, for the event loop.
-    #[must_use]
-    pub fn into_socket(self) -> OwnedFd {
-        self.socket
-    }
-}
-
-fn send_all(socket: &OwnedFd, mut bytes: &[u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        match rustix::net::send(socket, bytes, SendFlags::NOSIGNAL) {
-            Ok(sent) => bytes = &bytes[sent..],
-            Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(())
-}
-
-fn read_reply(socket: &OwnedFd, errors: &mut ErrorTally) -> io::Result<Vec<u8>> {
-    let mut skipper = Skipper::default();
-    let mut reply = Vec::new();
-    let mut buffer = [0u8; 16 * 1024];
-    loop {
-        let (got, _) = match rustix::net::recv(socket, &mut buffer, RecvFlags::empty()) {
-            Ok((0, _)) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(read) => read,
-            Err(rustix::io::Errno::INTR) => continue,
-            Err(error) => return Err(error.into()),
-        };
-        let mut input = &buffer[..got];
-        let outcome = skipper
-            .next(&mut input, errors)
-            .map_err(|malformed| io::Error::new(io::ErrorKind::InvalidData, malformed.0))?;
-        reply.extend_from_slice(&buffer[..got - input.len()]);
-        if let Some(Outcome::Value | Outcome::Null | Outcome::Error) = outcome {
-            return Ok(reply);
-        }
-    }
-}
-
-/// The body of a bulk or verbatim string reply.
-#[must_use]
-pub fn bulk_body(reply: &[u8]) -> &[u8] {
-    let start = reply
-        .iter()
-        .position(|byte| *byte == b'\n')
-        .map_or(0, |end| end + 1);
-    let body = &reply[start..];
-    let body = body.strip_suffix(b"\r\n").unwrap_or(body);
-    if reply.first() == Some(&b'=') {
-        body.get(4..).unwrap_or_default()
-    } else {
-        body
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::control::bulk_body;
     use std::io::{Read, Write};
 
     /// A server that reads one request and answers with `reply` in two pieces.
