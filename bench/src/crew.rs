@@ -2,6 +2,7 @@
 //! with a progress line, with the server's side measured, and with somebody beside them if wanted.
 
 use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use crate::clock::Clock;
@@ -16,8 +17,8 @@ use crate::server_stats::Probe;
 use crate::tally::{ErrorTally, PhaseTally};
 use crate::worker::{Phase, PhaseEnd, Worker};
 
-/// What runs beside the load, in a thread of its own; it is given the time of the load.
-pub type Beside<'a> = &'a mut (dyn FnMut(Clock) + Send);
+/// What runs beside the load, in a thread of its own. A load that ends by time goes on until it is done.
+pub type Beside<'a> = &'a mut (dyn FnMut() + Send);
 
 /// The threads and their connections; they outlive the phases.
 #[derive(Debug)]
@@ -101,6 +102,7 @@ impl Crew {
         let barrier = Barrier::new(self.workers.len());
         let lives: Vec<Live> = self.workers.iter().map(|_| Live::default()).collect();
         let watched = Progress::is_wanted();
+        let (hold, going_on) = (beside.is_some(), AtomicBool::new(true));
         let Self {
             clock,
             workers,
@@ -116,12 +118,16 @@ impl Crew {
                     connections: *connections,
                     barrier: &barrier,
                     live: watched.then_some(live),
+                    hold: hold.then_some(&going_on),
                 };
                 threads.push(scope.spawn(move || worker.run(&phase)));
             }
             if let Some(beside) = beside {
-                let clock = *clock;
-                scope.spawn(move || beside(clock));
+                let going_on = &going_on;
+                scope.spawn(move || {
+                    beside();
+                    going_on.store(false, Ordering::Relaxed);
+                });
             }
             if watched {
                 let requests = match task.limit {

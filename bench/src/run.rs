@@ -11,6 +11,7 @@ use crate::idle::IdleConnections;
 use crate::load::{Limit, Load};
 use crate::markdown::markdown;
 use crate::plan::Plan;
+use crate::plot::write_plots;
 use crate::process::{Process, allow_open_files, quoted, without_path};
 use crate::report::{PhaseReport, Results, Setup};
 use crate::server_stats::Probe;
@@ -205,6 +206,10 @@ fn show_phase(
         }
         text.push_str(&table::notes(report));
         print(out, &text)?;
+    }
+    if let Some(prefix) = &plan.args.plot_prefix {
+        let name = (title != "ALL STATS").then_some("loading");
+        write_plots(prefix, name, report)?;
     }
     if let Some(prefix) = &plan.args.hdr_file_prefix {
         write_hgrm_files(prefix, report, tally).map_err(|(path, source)| BenchError::System {

@@ -8,6 +8,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::os::fd::OwnedFd;
 use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
@@ -29,6 +30,8 @@ const READ_BYTES: usize = 64 * 1024;
 const EVENTS_MAX: usize = 256;
 /// Replies that are not there so long after the end of a phase will not come.
 const DRAIN_NS_MAX: u64 = 10 * SECOND_NS;
+/// How much longer a phase goes on each time that it is held.
+const HOLD_NS: u64 = SECOND_NS / 10;
 const ALARM: u64 = u64::MAX;
 
 /// A phase, as one worker sees it.
@@ -46,6 +49,8 @@ pub struct Phase<'a> {
     pub barrier: &'a Barrier,
     /// This worker's counters for the progress line.
     pub live: Option<&'a Live>,
+    /// While this is true, a phase that ends by time goes on.
+    pub hold: Option<&'a AtomicBool>,
 }
 
 /// What a worker made of a phase.
@@ -126,6 +131,7 @@ impl Worker {
             alarm: &mut self.alarm,
             connections: &mut self.connections,
             buffer: &mut self.buffer,
+            hold: phase.hold,
             busy: 0,
             due_next: (0, 0),
             sleepers: BinaryHeap::new(),
@@ -167,6 +173,7 @@ struct Course<'a> {
     alarm: &'a mut Alarm,
     connections: &'a mut [Connection],
     buffer: &'a mut [u8],
+    hold: Option<&'a AtomicBool>,
     /// Connections that are not done.
     busy: usize,
     /// Open loop: number of the next request that becomes due, and the position of its connection.
@@ -206,7 +213,11 @@ impl Course<'_> {
                 if self.turn.stopping {
                     break;
                 }
-                self.stop(now_ns);
+                if self.hold.is_some_and(|hold| hold.load(Ordering::Relaxed)) {
+                    self.ends_ns = now_ns + HOLD_NS;
+                } else {
+                    self.stop(now_ns);
+                }
             }
             self.wake_sleepers(now_ns)?;
             self.issue_due(now_ns)?;
@@ -452,6 +463,7 @@ mod tests {
                 connections,
                 barrier: &barrier,
                 live: None,
+                hold: None,
             })
             .unwrap()
     }

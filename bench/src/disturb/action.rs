@@ -14,7 +14,7 @@ use crate::target::Target;
 /// How often the server is asked whether it is done.
 const POLL: Duration = Duration::from_millis(20);
 /// A server that has not finished by then is left to itself.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Between the last deadline given and the first one reached.
 const STORM_LEAD_MS: i64 = 1500;
 const EVICTED_VALUE_BYTES: usize = 1024;
@@ -107,6 +107,7 @@ pub struct Disturber<'a> {
     /// When the storm breaks, by the server's clock in milliseconds.
     deadline_ms: i64,
     expired_before: u64,
+    expiring: u64,
 }
 
 impl<'a> Disturber<'a> {
@@ -122,6 +123,7 @@ impl<'a> Disturber<'a> {
             restore: Vec::new(),
             deadline_ms: 0,
             expired_before: 0,
+            expiring: 0,
         };
         match action {
             Action::RewriteLog => disturber.configure("appendonly", "yes")?,
@@ -171,11 +173,10 @@ impl<'a> Disturber<'a> {
                 self.wait_for("aof_rewrite_in_progress", |value| value == 0)?
             }
             Action::Scan { count } => Some(self.scan(*count)?),
-            Action::ExpiryStorm { keys } => {
-                let left = self.lead()?;
-                sleep(left);
+            Action::ExpiryStorm { .. } => {
+                sleep(self.lead()?);
                 let started = Instant::now();
-                let wanted = self.expired_before + keys;
+                let wanted = self.expired_before + self.expiring;
                 let note = self.wait_for("expired_keys", |value| value >= wanted)?;
                 let took = started.elapsed();
                 return Ok(Outcome { took, note });
@@ -275,7 +276,19 @@ impl<'a> Disturber<'a> {
         self.give_deadline(keys, far_ms)?;
         let took_ms = i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX / 4);
         self.deadline_ms = self.server_ms()? + 2 * took_ms + STORM_LEAD_MS;
-        self.give_deadline(keys, self.deadline_ms)
+        self.give_deadline(keys, self.deadline_ms)?;
+        // There may be fewer keys than there were deadlines.
+        let reply = self.control.call(&["INFO", "keyspace"])?;
+        let keyspace = Info::parse(bulk_body(&reply));
+        let counts = keyspace.text(&format!("db{}", self.target.database));
+        let expires = counts
+            .and_then(|text| {
+                text.split(',')
+                    .find_map(|pair| pair.strip_prefix("expires="))
+            })
+            .and_then(|number| number.parse().ok());
+        self.expiring = expires.unwrap_or(keys);
+        Ok(())
     }
 
     fn give_deadline(&mut self, keys: u64, deadline_ms: i64) -> Result<(), BenchError> {

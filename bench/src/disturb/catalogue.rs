@@ -3,9 +3,9 @@
 use super::action::Action;
 use crate::workload::{Part, Workload};
 
-/// The bystanders: 20 connections that read and write a range of their own at 10,000 requests a second, due at fixed
+/// The bystanders: 20 connections that read and write a range of their own at 5,000 requests a second, due at fixed
 /// times, so that waiting counts in full.
-pub const BYSTANDERS: &str = "-c 20 --key-prefix by: --key-minimum 0 --key-maximum 99999 -d 64 --ratio 1:10 --rate-limiting 500";
+pub const BYSTANDERS: &str = "-c 20 --key-prefix by: --key-minimum 0 --key-maximum 99999 -d 64 --ratio 1:10 --rate-limiting 250";
 
 const MILLION: &str = "--key-minimum 0 --key-maximum 999999";
 
@@ -38,7 +38,7 @@ disturbances! {
     /// 1 M keys expire at the same moment.
     "expiry" => beside(&[strings()], Action::ExpiryStorm { keys: 1_000_000 });
     /// Writes of new keys of 1 KiB at the memory limit with allkeys-lru: every write evicts.
-    "eviction" => beside(&[strings()], Action::Eviction { keys: 200_000 });
+    "eviction" => beside(&[strings()], Action::Eviction { keys: 50_000 });
     /// 1,000 connections arrive at once; each is served a PING and stays.
     "connections" => beside(&[], Action::Connections { count: 1000 });
 }

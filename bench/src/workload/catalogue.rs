@@ -105,7 +105,7 @@ pub fn list() -> String {
             .count();
         text.push_str(&format!("\n  {} ({rows} rows)\n", workload.name));
         for line in workload.about.lines() {
-            text.push_str(&format!("     {line}\n"));
+            text.push_str(&format!("     {}\n", line.trim_start()));
         }
     };
     for workload in WORKLOADS {

@@ -168,7 +168,7 @@ pub(super) fn stampede() -> Vec<Part> {
     let row = |label: &str, on_miss: &str| Part::Row {
         label: label.to_owned(),
         flags: format!(
-            "-c 50 -d 256 --command 'GET hot' --command-on-miss '{on_miss}' --miss-delay 10 --rate-limiting 1000"
+            "-c 50 -d 256 --command 'GET hot' --command-on-miss '{on_miss}' --miss-delay 10 --rate-limiting 100"
         ),
         facts: Some(facts::stampede),
     };

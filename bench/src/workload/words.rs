@@ -7,6 +7,7 @@ use crate::error::BenchError;
 
 /// Flags that a part with a limit of its own does not take from the user.
 const LIMITS: &[&str] = &["-n", "--requests", "--test-time"];
+const WARMUP: &[&str] = &["--warmup-time"];
 /// Flags that filling does not take from the user either.
 const NOT_FOR_FILLING: &[&str] = &[
     "-n",
@@ -42,11 +43,14 @@ pub(super) fn row_words(flags: &str, user: &[String]) -> Result<Vec<String>, Ben
     if !limited(&own) && !limited(&user) {
         words.extend(["--test-time".to_owned(), "3".to_owned()]);
     }
-    let user = if limited(&own) {
-        without(&user, LIMITS)
-    } else {
-        user
-    };
+    let mut user = user;
+    if limited(&own) {
+        user = without(&user, LIMITS);
+    }
+    // A row that counts everything it sends can have no warm-up.
+    if own.iter().any(|word| is_one_of(word, WARMUP)) {
+        user = without(&user, WARMUP);
+    }
     words.extend(own);
     words.extend(user);
     Ok(words)
