@@ -208,6 +208,9 @@ mod tests {
             batch.parcel(Parcel::Return {
                 lock: n,
                 keys: Vec::new(),
+                changed: Vec::new(),
+                wait: None,
+                ready: false,
             });
             assert!(!batch.make_room_for(3, isize::MAX as usize));
         }

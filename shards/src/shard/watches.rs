@@ -132,7 +132,9 @@ mod tests {
     }
 
     fn set(shard: &mut Shard, db: usize, key: &[u8], expire: ExpireChange) {
-        shard.set(db, key, StrValue::Int(1), expire);
+        shard
+            .set(db, key, StrValue::Int(1), expire)
+            .expect("an integer needs no buffer");
     }
 
     type Change = fn(&mut Shard);

@@ -99,7 +99,7 @@ fn add(cx: &mut Cx<'_>, args: &[&[u8]], mut options: Options) {
     if nx && xx {
         return cx.error("ERR XX and NX options at the same time are not compatible");
     }
-    if gt && nx || lt && nx || gt && lt {
+    if nx && (gt || lt) || gt && lt {
         return cx.error("ERR GT, LT, and/or NX options at the same time are not compatible");
     }
     if options.incr && pairs.len() > 2 {
