@@ -1,5 +1,5 @@
 //! The fuzz bodies over mutated samples, the same ones in every run: what a change breaks grossly shows here, without
-//! libFuzzer. Longer runs: `cargo fuzz run parser` (or `reply`, `glob`, `number`).
+//! libFuzzer. Longer runs: `cargo fuzz run parser` (or `reply`, `glob`, `number`, `stream`).
 
 mod fuzz_bodies;
 
@@ -167,4 +167,40 @@ fn number() {
         fuzz_bodies::number(&data);
     };
     smoke(body, samples, tokens);
+}
+
+#[test]
+fn stream() {
+    // An id of up to seven bytes; blocks of one field with one and two entries, and one with a deleted entry of its own field names.
+    let samples: &[&[u8]] = &[
+        b"12-34  ",
+        b"5-*",
+        b"\x01\0\x01a\0\x02\0\0v\x04",
+        b"\x02\0\x01a\0\x02\0\0v\x04\x02\x01\0v\x04",
+        b"\x01\x01\x01a\0\x02\0\0v\x04\x01\0\x01\x01bw\x06",
+    ];
+    let tokens: &[&[u8]] = &[
+        b"-",
+        b"+",
+        b"*",
+        b"(",
+        b"0",
+        b"9",
+        b"18446744073709551615",
+        b"\0",
+        b"\x01",
+        b"\x02",
+        b"\x03",
+        b"\x02\x05\0v\x04",
+    ];
+    let body = |data: &[u8]| {
+        let mut data = data.to_vec();
+        data.first_mut().into_iter().for_each(|at| *at %= 12);
+        fuzz_bodies::stream(&data);
+    };
+    smoke(body, samples, tokens);
+    // As they are, the blocks are good.
+    for sample in &samples[2..] {
+        fuzz_bodies::stream(&[b"\0", *sample].concat());
+    }
 }

@@ -7,11 +7,13 @@ mod glob;
 mod number;
 mod parser;
 mod reply;
+mod stream;
 
 pub(crate) use glob::glob;
 pub(crate) use number::number;
 pub(crate) use parser::parser;
 pub(crate) use reply::reply;
+pub(crate) use stream::stream;
 
 /// Splits the input at its first byte's word: so a fuzzer can move the border.
 fn split(data: &[u8]) -> (&[u8], &[u8]) {

@@ -82,6 +82,7 @@ impl KeySpec {
         let argc = args.len() as i64;
         match self.begin {
             Begin::Index(index) => Some(i64::from(index)),
+            Begin::Keyword("STREAMS", _) => streams_at(args),
             Begin::Keyword(word, from) => {
                 let is_word = |at: &i64| args[*at as usize].eq_ignore_ascii_case(word.as_bytes());
                 if let Find::Range { last: 0, .. } = self.find {
@@ -111,6 +112,24 @@ fn last_value(args: &[&[u8]], word: &str, from: i64) -> Option<i64> {
         at += 1;
     }
     found
+}
+
+/// What follows STREAMS in XREAD and XREADGROUP. A group or a consumer may have that name, too, so the options before it are gone through.
+fn streams_at(args: &[&[u8]]) -> Option<i64> {
+    let mut at = 1;
+    loop {
+        let is = |word: &str| {
+            args.get(at)
+                .map(|arg| arg.eq_ignore_ascii_case(word.as_bytes()))
+        };
+        at += match () {
+            () if is("STREAMS")? => return Some(at as i64 + 1),
+            () if is("COUNT")? || is("BLOCK")? => 2,
+            () if is("GROUP")? => 3,
+            () if is("NOACK")? => 1,
+            () => return None,
+        };
+    }
 }
 
 #[cfg(test)]
@@ -168,6 +187,9 @@ mod tests {
         assert_eq!(places(STORE, "SORT k STORE d STORE e"), [5]);
         assert_eq!(places(STORE, "SORT k STORE store"), [3]);
         assert_eq!(places(HALF, "XREAD STREAMS a b 0 0"), [2, 3]);
+        let named = "XREADGROUP COUNT 1 GROUP streams STREAMS NOACK STREAMS k >";
+        assert_eq!(places(HALF, named), [8]);
+        assert_eq!(places(HALF, "XREAD COUNT STREAMS a 0"), [0usize; 0]);
         assert_eq!(places(ALL, "DEL"), [0usize; 0]);
     }
 }

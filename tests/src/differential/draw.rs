@@ -218,6 +218,7 @@ impl Draw {
             10 => owned("{}empty"),
             11 => owned("missing"),
             12 | 13 => format!("list{}", self.rng.below(8)).into_bytes(),
+            14 => format!("s{}", self.rng.below(6)).into_bytes(),
             _ => format!("k{}", self.rng.below(28)).into_bytes(),
         }
     }

@@ -3,7 +3,9 @@
 
 use super::draw::Draw;
 use super::step::{Command, Judge, Step};
-use super::{bitmaps, connection, database, expiry, generic, hyperloglog, lists, sets, strings};
+use super::{
+    bitmaps, connection, database, expiry, generic, hyperloglog, lists, sets, streams, strings,
+};
 
 type Family = fn(&mut Draw) -> Vec<Step>;
 
@@ -12,6 +14,7 @@ const FAMILIES: &[(usize, Family)] = &[
     (30, strings::draw),
     (12, lists::draw),
     (12, sets::draw),
+    (14, streams::draw),
     (5, bitmaps::draw),
     (4, hyperloglog::draw),
     (15, expiry::draw),
@@ -122,7 +125,7 @@ fn mutate(draw: &mut Draw, step: &mut Step) {
         && step.silent.is_empty()
         && !matches!(
             step.name().as_str(),
-            "SHUTDOWN" | "DEBUG" | "QUIT" | "CONFIG" | "CLIENT" | "RESET"
+            "SHUTDOWN" | "DEBUG" | "QUIT" | "CONFIG" | "CLIENT" | "RESET" | "XADD"
         );
     if !may_change {
         return;

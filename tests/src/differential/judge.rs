@@ -39,6 +39,7 @@ fn by_judge(step: &Step, ours: &Reply, theirs: &Reply) -> Result<(), String> {
         Judge::Positive => {
             matches!((ours, theirs), (Reply::Int(a), Reply::Int(b)) if *a > 0 && *b > 0)
         }
+        Judge::Stream => timeless(ours) == timeless(theirs),
         Judge::CommandInfo => return command_info(ours, theirs),
         Judge::Hello => return hello(ours, theirs),
         Judge::ClientInfo => return client_info(ours, theirs),
@@ -81,6 +82,47 @@ fn sorted(reply: &Reply) -> Option<Vec<Reply>> {
 
 fn kind(reply: &Reply) -> std::mem::Discriminant<Reply> {
     std::mem::discriminant(reply)
+}
+
+/// Fields that tell a time; `active-time` and `inactive` came with Redis 7.2.
+const TIMES: &[&str] = &["idle", "inactive", "seen-time", "active-time"];
+
+/// What XINFO and XPENDING say, without times: those fields, and the time in what they tell of a pending entry.
+fn timeless(reply: &Reply) -> Reply {
+    let is_time = |name: &Reply| matches!(name, Reply::Bulk(name) if TIMES.iter().any(|time| time.as_bytes() == name));
+    match reply {
+        Reply::Array(elements) => match elements.as_slice() {
+            [id, Reply::Int(_), count @ Reply::Int(_)] => {
+                Reply::Array(vec![id.clone(), count.clone()])
+            }
+            [
+                id,
+                consumer @ Reply::Bulk(_),
+                Reply::Int(_),
+                count @ Reply::Int(_),
+            ] => Reply::Array(vec![id.clone(), consumer.clone(), count.clone()]),
+            elements => {
+                let mut kept = Vec::new();
+                let mut rest = elements.iter();
+                while let Some(element) = rest.next() {
+                    if is_time(element) {
+                        rest.next();
+                    } else {
+                        kept.push(timeless(element));
+                    }
+                }
+                Reply::Array(kept)
+            }
+        },
+        Reply::Map(pairs) => {
+            let kept = pairs.iter().filter(|(name, _)| !is_time(name));
+            Reply::Map(
+                kept.map(|(name, value)| (name.clone(), timeless(value)))
+                    .collect(),
+            )
+        }
+        other => other.clone(),
+    }
 }
 
 /// Name, arity, flags, first key, last key, step and ACL categories of each.
@@ -219,6 +261,26 @@ mod tests {
             Judge::Unordered,
             "*2\r\n+a\r\n+a\r\n",
             "*2\r\n+b\r\n+a\r\n"
+        ));
+    }
+
+    #[test]
+    fn streams_are_compared_without_times() {
+        let pending = |ms: u32, count: u32| {
+            format!("*1\r\n*4\r\n$3\r\n1-0\r\n$1\r\nc\r\n:{ms}\r\n:{count}\r\n")
+        };
+        assert!(judged(Judge::Stream, &pending(5, 1), &pending(6, 1)));
+        assert!(!judged(Judge::Stream, &pending(5, 1), &pending(5, 2)));
+        let info = "%2\r\n$4\r\nname\r\n$1\r\nc\r\n$8\r\ninactive\r\n:-1\r\n";
+        assert!(judged(
+            Judge::Stream,
+            info,
+            "%1\r\n$4\r\nname\r\n$1\r\nc\r\n"
+        ));
+        assert!(!judged(
+            Judge::Stream,
+            info,
+            "%1\r\n$4\r\nname\r\n$1\r\nd\r\n"
         ));
     }
 

@@ -18,4 +18,5 @@ pub mod sets;
 pub mod shrink;
 pub mod side;
 pub mod step;
+pub mod streams;
 pub mod strings;

@@ -82,6 +82,8 @@ impl Run {
 }
 
 fn start(launch: Launch) -> Server {
+    // Small blocks, so that streams have several.
+    let launch = launch.with("stream-node-max-entries", "10");
     launch.with("enable-debug-command", "yes").start()
 }
 

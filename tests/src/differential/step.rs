@@ -27,6 +27,8 @@ pub enum Judge {
     Hello,
     /// CLIENT INFO: the fields that say what the client did.
     ClientInfo,
+    /// XINFO and XPENDING: without the times in them.
+    Stream,
     /// Not one reply but a whole SCAN from cursor 0, compared as a set.
     Walk,
     /// RANDOMKEY: nothing on both sides, or a key that exists on its side.

@@ -4,7 +4,7 @@ use tessera_core::stream::{AppendError, NewId, Stream, StreamId};
 
 use super::trim::{BLOCKS_AT_ONCE, TrimOptions, TrimReply, TrimTask};
 use super::{ROW, UPDATES, limits, reply_id};
-use crate::command::spec::flag;
+use crate::command::spec::{KeySpec, flag};
 use crate::command::{Cx, KeyspaceRow, Spec, Spread};
 use crate::commands::args::wrong_arity;
 use crate::shard::WrongType;
@@ -14,7 +14,10 @@ pub(super) const XADD: KeyspaceRow = KeyspaceRow {
         name: "xadd",
         arity: -5,
         flags: flag::WRITE | flag::DENYOOM | flag::FAST,
-        keys: UPDATES,
+        keys: &[KeySpec {
+            notes: "UPDATE instead of INSERT because of the optional trimming feature",
+            ..UPDATES[0]
+        }],
         tips: &["nondeterministic_output"],
         summary: "Adds an entry to a stream, which is created if need be, and may trim it.",
         complexity: "O(1) to add, O(N) to trim with N entries removed",

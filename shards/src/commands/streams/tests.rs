@@ -303,11 +303,11 @@ fn group_errors() {
         ),
         (
             "XGROUP HELP",
-            "[XGROUP <subcommand> [<arg> [value] [opt] ...]. Subcommands are: CREATE <key>",
+            "[XGROUP <subcommand> and its arguments, one of: CREATE <key>",
         ),
         (
             "XINFO HELP",
-            "[XINFO <subcommand> [<arg> [value] [opt] ...]. Subcommands are: CONSUMERS",
+            "[XINFO <subcommand> and its arguments, one of: CONSUMERS",
         ),
         ("XINFO STREAM none", "ERR no such key"),
         (
