@@ -17,6 +17,27 @@ pub trait Task {
     }
 }
 
+/// The keys that a command asks for beyond those that its arguments name.
+#[derive(Debug, Default)]
+pub struct Further {
+    asked: Vec<Box<[u8]>>,
+    is_missing: bool,
+}
+
+impl Further {
+    fn note(&mut self, key: &[u8], is_here: bool) {
+        self.asked.push(key.into());
+        self.is_missing |= !is_here;
+    }
+
+    /// All that it asked for, if one of them was not at hand: those that were have to be locked with the others, or they would be read as they are
+    /// later than these.
+    #[must_use]
+    pub fn wanted(self) -> Option<Vec<Box<[u8]>>> {
+        self.is_missing.then_some(self.asked)
+    }
+}
+
 /// The context of one command on its owner.
 pub struct Cx<'a> {
     /// The keys, counters, clock and random numbers of the owner.
@@ -27,8 +48,8 @@ pub struct Cx<'a> {
     pub reply: Reply<'a>,
     /// Which keys that no argument names are at hand; asked by `reaches`.
     pub reach: &'a dyn Fn(&[u8]) -> bool,
-    /// Keys that the function needs before it can run: see `reaches`.
-    pub missing: Vec<Box<[u8]>>,
+    /// The keys that it has asked for beyond those that the arguments name.
+    pub further: Further,
     /// Set by a command that goes on in slices; its reply then comes from the task, and nothing may be written to `reply`.
     pub task: Option<Box<dyn Task>>,
     /// Whether the command may wait: not in a transaction or a script, where a blocking command that finds nothing replies as if its time
@@ -45,9 +66,7 @@ impl Cx<'_> {
     /// from the start when the key is here. So it asks for all such keys before it changes anything, and then returns if one is missing.
     pub fn reaches(&mut self, key: &[u8]) -> bool {
         let is_here = (self.reach)(key);
-        if !is_here {
-            self.missing.push(key.into());
-        }
+        self.further.note(key, is_here);
         is_here
     }
 

@@ -7,7 +7,7 @@ mod run;
 pub mod spec;
 mod subcommand;
 
-pub use context::{Cx, Task};
+pub use context::{Cx, Further, Task};
 pub use keys::KeyPlaces;
 pub use registry::{Command, Registry};
 pub use run::{KeyspaceRow, Merge, Op, Run, Spread};

@@ -60,7 +60,7 @@ impl Rig {
             db: self.db,
             reply: Reply::new(&mut out, self.proto),
             reach: &|_| true,
-            missing: Vec::new(),
+            further: crate::command::Further::default(),
             task: None,
             may_block: false,
             waits_for: None,

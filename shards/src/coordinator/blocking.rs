@@ -9,7 +9,7 @@ use std::collections::{HashMap, VecDeque};
 
 use tessera_core::resp::Reply;
 
-use crate::command::Cx;
+use crate::command::{Cx, Further};
 use crate::coordinator::claim::Claim;
 use crate::coordinator::engine::{Asker, Engine, Submitted, refused};
 use crate::coordinator::route::{Places, owner};
@@ -107,7 +107,7 @@ impl<X> Engine<X> {
             db: parked.head.db,
             reply: Reply::new(&mut reply, parked.head.proto),
             reach: &|_| true,
-            missing: Vec::new(),
+            further: Further::default(),
             task: None,
             may_block: true,
             waits_for: None,

@@ -8,7 +8,7 @@ use slab::Slab;
 use tessera_core::resp::{OUT_OF_MEMORY, Proto, Reply, skip_reply, try_append};
 use tessera_io::ConnId;
 
-use crate::command::{Cx, KeyspaceRow, Merge, Spread, Task};
+use crate::command::{Cx, Further, KeyspaceRow, Merge, Spread, Task};
 use crate::coordinator::blocking::{Found, Waiters};
 use crate::coordinator::borrow::{Borrow, Loan};
 use crate::coordinator::further::{Outcome, Reach};
@@ -725,7 +725,7 @@ fn execute<X>(
         db: head.db,
         reply: Reply::new(out, head.proto),
         reach: &|key| reach.has(key),
-        missing: Vec::new(),
+        further: Further::default(),
         task: None,
         may_block: false,
         waits_for: None,
@@ -733,8 +733,8 @@ fn execute<X>(
     };
     (row.row.op)(&mut cx, args);
     cx.reply.finish();
-    let Cx { task, missing, .. } = cx;
-    if !missing.is_empty() {
+    let Cx { task, further, .. } = cx;
+    if let Some(missing) = further.wanted() {
         meter.part(head.command, begun);
         out.truncate(start);
         return Outcome::Missing(missing);

@@ -31,11 +31,14 @@ pub(super) struct Reach<'a, X> {
 }
 
 impl<X> Reach<'_, X> {
-    /// Whether a key is borrowed, or this shard's own and nobody has or awaits it.
+    /// Whether a key is one of those borrowed; with nothing borrowed, whether it is this shard's own and nobody has or awaits it. (An own key that
+    /// is not locked may have changed since the others were locked.)
     pub(super) fn has(&self, key: &[u8]) -> bool {
-        let is_lent = || self.lent.binary_search_by(|lent| (**lent).cmp(key)).is_ok();
+        if !self.lent.is_empty() {
+            return self.lent.binary_search_by(|lent| (**lent).cmp(key)).is_ok();
+        }
         let is_own = owner(key, self.shards) == self.id;
-        is_lent() || is_own && !self.locks.is_shut() && !self.locks.is_locked([key].into_iter())
+        is_own && !self.locks.is_shut() && !self.locks.is_locked([key].into_iter())
     }
 }
 

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 use tessera_core::resp::{OUT_OF_MEMORY, Proto, Reply, make_room, try_append};
 
-use crate::command::{Cx, Merge, Op, Spread, Task};
+use crate::command::{Cx, Further, Merge, Op, Spread, Task};
 use crate::coordinator::engine::{Asker, Engine, Submitted, check_whole};
 use crate::coordinator::gather::merge_parts;
 use crate::coordinator::route::owner;
@@ -83,7 +83,7 @@ impl Running {
             db: step.db,
             reply: Reply::new(&mut reply, self.proto),
             reach: &|_| true,
-            missing: Vec::new(),
+            further: Further::default(),
             task: None,
             may_block: false,
             waits_for: None,

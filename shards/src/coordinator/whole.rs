@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use tessera_core::number::parse_u64;
 use tessera_core::resp::{OUT_OF_MEMORY, Reply, try_append};
 
-use crate::command::{Cx, Spread};
+use crate::command::{Cx, Further, Spread};
 use crate::coordinator::engine::{Engine, Submitted, check_whole, distinct};
 use crate::coordinator::gather::{merge_parts, split_number};
 use crate::coordinator::program::{Program, RAN, Step, TOUCHED, put_reply};
@@ -273,7 +273,7 @@ impl<X> Engine<X> {
             db: step.db,
             reply: Reply::new(&mut reply, program.proto),
             reach: &|key| owner(key, shards) == home || lent.contains(key),
-            missing: Vec::new(),
+            further: Further::default(),
             task: None,
             may_block: false,
             waits_for: None,
@@ -281,7 +281,8 @@ impl<X> Engine<X> {
         };
         (self.rows[usize::from(step.command)].row.op)(&mut cx, args);
         cx.reply.finish();
-        let Cx { task, missing, .. } = cx;
+        let Cx { task, further, .. } = cx;
+        let missing = further.wanted().unwrap_or_default();
         if let Some(mut task) = task {
             while !task.step(&mut self.shard, &mut reply) {}
             check_whole(&mut reply);

@@ -41,7 +41,6 @@ const SCENE: &[Cue] = &[
     ("publisher", "PUBSUB NUMPAT x", &[("publisher", 1)]),
     ("publisher", "PUBSUB CHANNELS a b", &[("publisher", 1)]),
     ("publisher", "PUBSUB NOSUCH", &[("publisher", 1)]),
-    ("publisher", "PUBSUB HELP", &[("publisher", 1)]),
     ("two", "SSUBSCRIBE s", &[("two", 1)]),
     (
         "publisher",
