@@ -99,7 +99,8 @@ impl Iterator for Generator {
 
 /// A command with keys, for COMMAND GETKEYS.
 pub fn any_keyed(draw: &mut Draw) -> Command {
-    let mut steps = family(draw)(draw);
+    let families: [Family; 4] = [strings::draw, lists::draw, expiry::draw, generic::draw];
+    let mut steps = families[draw.rng.below(families.len())](draw);
     steps.swap_remove(0).command
 }
 

@@ -235,13 +235,9 @@ fn group(draw: &mut Draw, command: &mut Command) {
         "DELCONSUMER",
         "DESTROY",
         "SETID",
-        "HELP",
         "NONSENSE",
     ]);
     command.push(draw.cased(name));
-    if name == "HELP" {
-        return;
-    }
     command.extend([draw.stream(), draw.one_of(GROUPS)]);
     match name {
         "CREATE" | "SETID" => {
@@ -264,18 +260,11 @@ fn group(draw: &mut Draw, command: &mut Command) {
 }
 
 fn info(draw: &mut Draw, command: &mut Command) {
-    let name = draw.rng.pick(&[
-        "STREAM",
-        "STREAM",
-        "GROUPS",
-        "CONSUMERS",
-        "HELP",
-        "NONSENSE",
-    ]);
+    let name = draw
+        .rng
+        .pick(&["STREAM", "STREAM", "GROUPS", "CONSUMERS", "NONSENSE"]);
     command.push(draw.cased(name));
-    if name != "HELP" {
-        command.push(draw.stream());
-    }
+    command.push(draw.stream());
     match name {
         "CONSUMERS" => command.push(draw.one_of(GROUPS)),
         "STREAM" if draw.rng.one_in(2) => {
