@@ -243,6 +243,14 @@ impl Field {
 }
 
 impl Step {
+    /// Whether Redis saturates a number to be set at the upper bound although it is the most negative: its distance to that bound overflows there.
+    fn seems_too_large(&self, number: i64) -> bool {
+        let (_, greatest) = self.field.bounds();
+        self.overflow == Overflow::Saturate
+            && self.field.width < 64
+            && greatest - i128::from(number) > i128::from(i64::MAX)
+    }
+
     /// Carries it out and returns the value to reply.
     fn run(&self, bytes: &mut [u8], is_changed: &mut bool) -> Option<i64> {
         let old = self.field.read(bytes);
@@ -250,6 +258,7 @@ impl Step {
             Action::Get => return Some(old as i64),
             // A negative number for an unsigned field counts as a huge one, as in Redis.
             Action::Set(number) if !self.field.is_signed => (i128::from(number as u64), true),
+            Action::Set(number) if self.seems_too_large(number) => (i128::from(i64::MAX), true),
             Action::Set(number) => (i128::from(number), true),
             Action::Add(number) => (old + i128::from(number), false),
         };
@@ -299,6 +308,10 @@ mod tests {
             ("BITFIELD k OVERFLOW FAIL INCRBY u2 0 1 SET i3 8 4 OVERFLOW WRAP SET i3 8 4 GET i3 8", "[(nil) (nil) 3 -4]"),
             ("BITFIELD k SET i64 16 9223372036854775807 INCRBY i64 16 1", "[0 -9223372036854775808]"),
             ("BITFIELD k OVERFLOW SAT INCRBY i64 16 -1 SET u8 96 -1 GET u8 96", "[-9223372036854775808 0 255]"),
+            (
+                "BITFIELD n OVERFLOW SAT SET i18 96 -9223372036854775808 GET i18 96 SET i18 96 -9223372036854600000 GET i18 96",
+                "[0 131071 131071 -131072]",
+            ),
             ("BITFIELD k INCRBY u63 16 9223372036854775807", "[4611686018427387903]"),
             ("BITFIELD none OVERFLOW FAIL INCRBY u2 0 9", "[(nil)]"),
             ("GET none", "\"\\x00\""),
