@@ -2,7 +2,8 @@
 //!
 //! Owns nothing: it borrows the connection's output buffer and only ever appends. Invariants: every method writes
 //! one whole reply or one header; a header must be followed by as many replies as it announces. Once the allocator has refused
-//! to let the buffer grow, nothing more is written, and [`Reply::finish`] puts an error in place of the whole. Types that RESP2
+//! to let the buffer grow, nothing more is written, and [`Reply::finish`] puts an error in place of the whole. Until then
+//! the buffer is marked as broken: later writers to it, and those that append it to another, write nothing more. Types that RESP2
 //! lacks are written the way redis-server 7.0 writes them for a RESP2 client, byte for byte.
 //!
 //! Called by every command, by the router for errors, and by the log writer and the clients for requests
@@ -23,6 +24,8 @@ const CRLF: &[u8] = b"\r\n";
 
 /// Type byte, 20 digits or sign, CRLF, rounded up.
 const HEADER_BYTES_MAX: usize = 24;
+/// The last byte of a broken buffer: no reply ends like this.
+const BROKEN: u8 = 0xFF;
 /// The longest text of a double, its type byte included, rounded up.
 const DOUBLE_BYTES_MAX: usize = 40;
 
@@ -63,12 +66,20 @@ impl<'a> Reply<'a> {
     #[inline]
     pub fn new(out: &'a mut Vec<u8>, proto: Proto) -> Self {
         let start = out.len();
+        let refused = Self::is_broken(out);
         Self {
             out,
             proto,
-            refused: false,
+            refused,
             start,
         }
+    }
+
+    /// Whether a buffer holds replies that could not be written whole.
+    #[inline]
+    #[must_use]
+    pub fn is_broken(buffer: &[u8]) -> bool {
+        buffer.last() == Some(&BROKEN)
     }
 
     /// Whether the buffer could not grow as far as this reply needs: what a command must ask before it takes away
@@ -90,6 +101,9 @@ impl<'a> Reply<'a> {
     /// Puts the error for lack of memory in place of all that was written since this writer was made.
     #[cold]
     pub fn refuse(&mut self) {
+        if Self::is_broken(&self.out[..self.start]) {
+            return;
+        }
         self.out.truncate(self.start);
         // A small allocation, if any.
         self.out.extend_from_slice(OUT_OF_MEMORY);
@@ -99,11 +113,22 @@ impl<'a> Reply<'a> {
     /// Whether there is room for so many more bytes.
     #[inline]
     fn room(&mut self, more: usize) -> bool {
-        if self.refused || !make_room(self.out, more) {
-            self.refused = true;
-            return false;
+        if !self.refused && make_room(self.out, more) {
+            return true;
         }
-        true
+        self.give_up();
+        false
+    }
+
+    /// Marks the buffer.
+    #[cold]
+    fn give_up(&mut self) {
+        if !self.refused {
+            self.refused = true;
+            self.out.truncate(self.start);
+            self.out.reserve_exact(1);
+            self.out.push(BROKEN);
+        }
     }
 
     /// The version this writer speaks.
@@ -125,7 +150,9 @@ impl<'a> Reply<'a> {
     /// Appends bytes that are RESP already: another shard's reply, a constant such as [`OK`].
     #[inline]
     pub fn raw(&mut self, bytes: &[u8]) {
-        if self.room(bytes.len()) {
+        if Self::is_broken(bytes) {
+            self.give_up();
+        } else if self.room(bytes.len()) {
             self.out.extend_from_slice(bytes);
         }
     }
@@ -290,7 +317,7 @@ impl<'a> Reply<'a> {
         self.aggregate(b'=', text.len() + 4);
         self.raw(&format);
         self.raw(b":");
-        self.raw(text);
+        self.out.extend_from_slice(text);
         self.raw(CRLF);
     }
 
@@ -431,6 +458,35 @@ mod tests {
 
     fn pair(resp2: &str, resp3: &str) -> (String, String) {
         (resp2.to_owned(), resp3.to_owned())
+    }
+
+    #[test]
+    fn what_is_broken_stays_broken_until_it_is_replaced() {
+        let mut bulks = b"$1\r\na\r\n".to_vec();
+        Reply::new(&mut bulks, Proto::Resp2).give_up();
+        assert!(Reply::is_broken(&bulks));
+        Reply::new(&mut bulks, Proto::Resp2).bulk(b"b");
+        Reply::new(&mut bulks, Proto::Resp2).finish();
+        assert!(Reply::is_broken(&bulks), "the second writer cannot mend it");
+        let mut out = b"+before\r\n".to_vec();
+        let mut reply = Reply::new(&mut out, Proto::Resp2);
+        reply.array(2);
+        reply.raw(&bulks);
+        reply.integer(7);
+        assert!(reply.is_refused());
+        reply.finish();
+        assert_eq!(out, [b"+before\r\n", OUT_OF_MEMORY].concat());
+    }
+
+    #[test]
+    fn binary_text_is_not_broken() {
+        let mut out = Vec::new();
+        let mut reply = Reply::new(&mut out, Proto::Resp3);
+        reply.verbatim(*b"txt", b"\xff");
+        reply.bulk(b"\xff");
+        reply.error(b"ERR \xff");
+        reply.finish();
+        assert_eq!(out, b"=5\r\ntxt:\xff\r\n$1\r\n\xff\r\n-ERR \xff\r\n");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use tessera_core::resp::Reply;
 
 use crate::command::{Cx, Further};
 use crate::coordinator::claim::Claim;
-use crate::coordinator::engine::{Asker, Engine, Submitted, refused};
+use crate::coordinator::engine::{Asker, Engine, Submitted, check_whole, refused};
 use crate::coordinator::route::{Places, owner};
 use crate::coordinator::work::{Job, Parked};
 use crate::mesh::{KeyPlace, Parcel};
@@ -123,6 +123,7 @@ impl<X> Engine<X> {
         } = cx;
         if let Some(mut task) = task {
             while !task.step(&mut self.shard, &mut reply) {}
+            check_whole(&mut reply);
         }
         match waits_for {
             Some(keys) => {

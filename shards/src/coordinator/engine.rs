@@ -5,7 +5,7 @@
 //! of this shard that could not be written at once are in `local`.
 
 use slab::Slab;
-use tessera_core::resp::{OUT_OF_MEMORY, Proto, Reply, skip_reply, try_append};
+use tessera_core::resp::{OUT_OF_MEMORY, Proto, Reply, try_append};
 use tessera_io::ConnId;
 
 use crate::command::{Cx, Further, KeyspaceRow, Merge, Spread, Task};
@@ -15,7 +15,6 @@ use crate::coordinator::further::{Outcome, Reach};
 use crate::coordinator::gather::Gather;
 use crate::coordinator::locks::Locks;
 use crate::coordinator::meter::{Meter, Spent, measured_from};
-use crate::coordinator::program::is_payload;
 use crate::coordinator::route::{KeyPlan, Places, owner};
 use crate::coordinator::whole::Whole;
 use crate::coordinator::work::{Job, Parked, Work};
@@ -625,9 +624,7 @@ impl<X> Engine<X> {
             let loans = self.pick_up(places);
             if is_done {
                 let mut done = self.running.swap_remove(index);
-                if !is_payload(&done.reply) {
-                    check_whole(&mut done.reply);
-                }
+                check_whole(&mut done.reply);
                 self.meter.finish(&done.spent);
                 self.answer(done.origin, &done.reply);
                 self.give_back(loans);
@@ -747,10 +744,9 @@ fn execute<X>(
     Outcome::Task(task)
 }
 
-/// A task writes its reply in several slices, and the allocator may have refused to let it grow in any of them. Then elements are missing,
-/// and the error takes its place.
+/// A task writes its reply in several slices. If there was no memory for all of it, the error takes its place.
 pub(super) fn check_whole(reply: &mut Vec<u8>) {
-    if skip_reply(reply) != Ok(Some(reply.len())) {
+    if Reply::is_broken(reply) {
         *reply = OUT_OF_MEMORY.to_vec();
     }
 }

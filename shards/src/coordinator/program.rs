@@ -259,11 +259,6 @@ impl<X> Engine<X> {
     }
 }
 
-/// Whether an answer is the payload of a program, not a reply.
-pub(super) fn is_payload(answer: &[u8]) -> bool {
-    matches!(answer.first(), Some(&(TOUCHED | RAN)))
-}
-
 /// Puts a reply into a payload, or the error when there is no memory for it.
 pub(super) fn put_reply(payload: &mut Vec<u8>, reply: &[u8]) {
     let reply = if make_room(payload, 4 + reply.len()) {
