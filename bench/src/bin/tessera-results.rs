@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use clap::Parser;
 use serde::Serialize;
 use tessera_bench::results::{
-    Cell, Loss, Machine, Provenance, Verdict, gather, losses, page, read_runs, verdicts,
+    Cell, Loss, Machine, Provenance, Skip, Verdict, draw, gather, losses, page, read_runs, skips,
+    verdicts,
 };
 
 /// Makes the results page from the JSON files of many runs.
@@ -22,6 +23,9 @@ struct Args {
     /// The JSON to write beside it
     #[arg(long, value_name = "FILE")]
     json: PathBuf,
+    /// Folder for the plots, beside the JSON's
+    #[arg(long, value_name = "FOLDER")]
+    plots: Option<PathBuf>,
     /// The command that made the runs
     #[arg(long)]
     command: String,
@@ -41,6 +45,7 @@ struct Json<'a> {
     provenance: &'a Provenance,
     targets: Vec<Verdict>,
     losses: Vec<Loss>,
+    skipped: &'a [Skip],
     cells: &'a [Cell],
 }
 
@@ -55,7 +60,16 @@ fn main() -> ExitCode {
 }
 
 fn write(args: Args) -> std::io::Result<()> {
-    let cells = gather(&read_runs(&args.runs)?);
+    let runs = read_runs(&args.runs)?;
+    let (cells, skipped) = (gather(&runs), skips(&runs));
+    let pictures = match &args.plots {
+        Some(folder) => {
+            let page = args.out.parent().unwrap_or(folder);
+            let from_page = folder.strip_prefix(page).unwrap_or(folder);
+            draw(&cells, folder, &from_page.to_string_lossy()).map_err(std::io::Error::other)?
+        }
+        None => Vec::new(),
+    };
     let provenance = Provenance {
         command: args.command,
         commit: args.commit,
@@ -67,9 +81,10 @@ fn write(args: Args) -> std::io::Result<()> {
         provenance: &provenance,
         targets: verdicts(&cells),
         losses: losses(&cells),
+        skipped: &skipped,
         cells: &cells,
     };
     let text = serde_json::to_string_pretty(&json).map_err(std::io::Error::other)?;
-    std::fs::write(&args.out, page(&provenance, &cells))?;
+    std::fs::write(&args.out, page(&provenance, &cells, &skipped, &pictures))?;
     std::fs::write(&args.json, text + "\n")
 }

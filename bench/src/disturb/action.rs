@@ -269,6 +269,8 @@ impl<'a> Disturber<'a> {
 
     /// Gives every key the same deadline, late enough that none has passed when the last one got its own.
     fn set_deadlines(&mut self, keys: u64) -> Result<(), BenchError> {
+        let there = u64::try_from(self.control.number(&["DBSIZE"])?).unwrap_or(0);
+        let keys = keys.min(there);
         self.expired_before = self.info_number("expired_keys")?;
         // A first, far deadline says how long this server takes for all of them.
         let started = Instant::now();

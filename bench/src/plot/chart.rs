@@ -79,7 +79,7 @@ impl Chart {
             }
         }
         figure.text((left, top + 20.0), &*self.title, Anchor::Start);
-        figure.text((6.0, above - 8.0), self.y_label, Anchor::Start);
+        figure.text((6.0, above - 14.0), self.y_label, Anchor::Start);
         figure.text(
             (right, below + 2.0 * LETTER_HEIGHT),
             self.x_label,

@@ -8,8 +8,10 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::report::{PhaseReport, Results};
+use crate::workload::StepReport;
 
 const SECOND_US: f64 = 1e6;
+const MEGABYTE: f64 = 1024.0 * 1024.0;
 /// Client and server may differ by this share in the number of commands.
 const MISCOUNT: f64 = 0.01;
 
@@ -21,14 +23,28 @@ pub enum Metric {
     CpuUsPerOp,
     /// Commands per second.
     OpsPerS,
+    /// Mean latency.
+    AvgUs,
     /// Median latency.
     P50Us,
+    /// 90 %.
+    P90Us,
     /// 99 %.
     P99Us,
     /// 99.9 %.
     P999Us,
+    /// 99.99 %.
+    P9999Us,
     /// Longest latency.
     MaxUs,
+    /// Requests and replies in KB per second.
+    KbPerS,
+    /// Resident memory of the server.
+    RssMb,
+    /// Longest time without a reply.
+    StallUs,
+    /// How long the thing beside the load took.
+    TookMs,
     /// CPU time of the client per request.
     ClientCpuUsPerOp,
     /// Share of one core that the client used.
@@ -75,8 +91,10 @@ impl Spread {
 /// One server under one load in one placement.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Cell {
-    /// The table: `single`, `shards`, `load` or `idle`.
+    /// The table: `single`, `shards`, `open`, `load`, `idle`, `workload` or `disturb`.
     pub table: String,
+    /// The named workload, where there is one.
+    pub workload: String,
     /// The server's short name.
     pub server: String,
     /// Its shards, when it has such.
@@ -105,6 +123,24 @@ pub struct Cell {
     pub client_command: String,
     /// The figures.
     pub figures: BTreeMap<Metric, Spread>,
+    /// What was said besides in the last round.
+    pub notes: Vec<String>,
+    /// Latency by percentile in the last round.
+    #[serde(skip)]
+    pub curve: Vec<(f64, f64)>,
+}
+
+/// A row that a server could not be asked.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Skip {
+    /// The workload.
+    pub workload: String,
+    /// The server.
+    pub server: String,
+    /// Why.
+    pub reason: String,
+    /// Which rows.
+    pub rows: Vec<String>,
 }
 
 impl Cell {
@@ -124,7 +160,8 @@ impl Cell {
     /// Whether both had the same load.
     #[must_use]
     pub fn same_load(&self, other: &Self) -> bool {
-        (&self.command, self.pipeline) == (&other.command, other.pipeline)
+        (&self.workload, &self.command, self.pipeline)
+            == (&other.workload, &other.command, other.pipeline)
     }
 
     /// Whether it is ours.
@@ -136,7 +173,11 @@ impl Cell {
     /// The load in words.
     #[must_use]
     pub fn load(&self) -> String {
-        format!("{}, pipeline {}", self.command, self.pipeline)
+        if self.workload.is_empty() {
+            format!("{}, pipeline {}", self.command, self.pipeline)
+        } else {
+            format!("{}: {}", self.workload, self.command)
+        }
     }
 
     /// The server in words.
@@ -176,11 +217,60 @@ pub fn read_runs(folder: &Path) -> io::Result<Vec<Results>> {
     paths.iter().map(read).collect()
 }
 
+/// The rows that were passed over, with the reasons.
+#[must_use]
+pub fn skips(runs: &[Results]) -> Vec<Skip> {
+    let mut list: Vec<Skip> = Vec::new();
+    for run in runs {
+        let server = run.labels.get("server").cloned().unwrap_or_default();
+        for step in &run.steps {
+            let Some(reason) = &step.skipped else {
+                continue;
+            };
+            let same = |skip: &&mut Skip| {
+                (&skip.workload, &skip.server, &skip.reason) == (&step.workload, &server, reason)
+            };
+            match list.iter_mut().find(same) {
+                Some(skip) if skip.rows.contains(&step.label) => {}
+                Some(skip) => skip.rows.push(step.label.clone()),
+                None => list.push(Skip {
+                    workload: step.workload.clone(),
+                    server: server.clone(),
+                    reason: reason.clone(),
+                    rows: vec![step.label.clone()],
+                }),
+            }
+        }
+    }
+    list
+}
+
+/// A run as runs of one row each.
+fn expand(run: &Results) -> Vec<Results> {
+    if run.steps.is_empty() {
+        return vec![run.clone()];
+    }
+    let alone = |step: &StepReport| {
+        let mut labels = run.labels.clone();
+        labels.insert("workload".to_owned(), step.workload.clone());
+        labels.insert("command".to_owned(), step.label.clone());
+        Results {
+            command_line: step.command_line.clone(),
+            labels,
+            setup: step.setup.clone(),
+            run: step.run.clone(),
+            steps: vec![step.clone()],
+            ..Results::default()
+        }
+    };
+    run.steps.iter().map(alone).collect()
+}
+
 /// Groups runs into cells, in the order in which the cells first appear.
 #[must_use]
 pub fn gather(runs: &[Results]) -> Vec<Cell> {
     let mut cells: Vec<(Cell, BTreeMap<Metric, Vec<f64>>)> = Vec::new();
-    for run in runs {
+    for run in &runs.iter().flat_map(expand).collect::<Vec<_>>() {
         let Some(phase) = run.run.as_ref().or(run.populate.as_ref()) else {
             continue;
         };
@@ -209,9 +299,12 @@ pub fn gather(runs: &[Results]) -> Vec<Cell> {
             });
         let (cell, values) = &mut cells[at];
         cell.rounds += 1;
+        cell.curve.clone_from(&new.curve);
+        cell.notes.clone_from(&new.notes);
         cell.errors += phase.error_count();
         cell.partial_rounds += usize::from(phase.partial);
-        cell.miscounted_rounds += usize::from(is_miscounted(phase));
+        let plain = cell.workload.is_empty();
+        cell.miscounted_rounds += usize::from(plain && is_miscounted(phase));
         for (metric, value) in figures(run, phase) {
             values.entry(metric).or_default().push(value);
         }
@@ -228,8 +321,9 @@ pub fn gather(runs: &[Results]) -> Vec<Cell> {
 
 /// Whether the server's count of commands is off from the client's.
 fn is_miscounted(phase: &PhaseReport) -> bool {
-    let replies = phase.totals.replies;
-    let off = |commands: u64| commands.abs_diff(replies) as f64 > MISCOUNT * replies as f64;
+    // Commands inside transactions and scripts count there and not here; the plain loads must agree.
+    let sent = phase.commands.max(phase.totals.replies);
+    let off = |commands: u64| commands.abs_diff(sent) as f64 > MISCOUNT * sent as f64;
     phase.server.commands.is_some_and(off)
 }
 
@@ -238,6 +332,13 @@ fn describe(run: &Results, phase: &PhaseReport) -> Cell {
     let label = |name: &str| run.labels.get(name).cloned().unwrap_or_default();
     Cell {
         table: label("table"),
+        workload: label("workload"),
+        notes: run
+            .steps
+            .iter()
+            .flat_map(|step| step.facts.clone())
+            .collect(),
+        curve: phase.curve.clone(),
         server: label("server"),
         shards: label("shards").parse().ok(),
         command: label("command"),
@@ -258,7 +359,20 @@ fn figures(run: &Results, phase: &PhaseReport) -> Vec<(Metric, f64)> {
     let all = [
         (Metric::CpuUsPerOp, phase.server.cpu_us_per_op),
         (Metric::OpsPerS, Some(ops_per_s)),
+        (Metric::AvgUs, latency.map(|l| l.avg_us)),
         (Metric::P50Us, latency.map(|l| l.p50_us)),
+        (Metric::P90Us, latency.map(|l| l.p90_us)),
+        (Metric::P9999Us, latency.map(|l| l.p9999_us)),
+        (Metric::KbPerS, Some(phase.totals.kb_per_s)),
+        (Metric::StallUs, Some(phase.longest_gap_us)),
+        (
+            Metric::TookMs,
+            run.steps.first().and_then(|step| step.took_ms),
+        ),
+        (
+            Metric::RssMb,
+            phase.server.rss_bytes.map(|bytes| bytes as f64 / MEGABYTE),
+        ),
         (Metric::P99Us, latency.map(|l| l.p99_us)),
         (Metric::P999Us, latency.map(|l| l.p999_us)),
         (Metric::MaxUs, latency.map(|l| l.max_us)),
@@ -338,6 +452,40 @@ pub(super) mod tests {
         assert_eq!(median(&[3.0, 1.0, 2.0]), Some(2.0));
         assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), Some(2.5));
         assert_eq!(median(&[]), None);
+    }
+
+    #[test]
+    fn rows_of_a_workload_become_cells_and_what_was_passed_over_is_kept() {
+        let mut run = run_of("workload", "redis", "", 1, 7.0);
+        let step = |label: &str| StepReport {
+            workload: "recent".to_owned(),
+            label: label.to_owned(),
+            ..StepReport::default()
+        };
+        let measured = StepReport {
+            run: run.run.take(),
+            took_ms: Some(3.0),
+            facts: vec!["a fact".to_owned()],
+            ..step("push")
+        };
+        let skipped = StepReport {
+            skipped: Some("no LRANGE".to_owned()),
+            ..step("read")
+        };
+        run.steps = vec![measured, skipped.clone(), skipped];
+        let cells = gather(&[run.clone(), run.clone()]);
+        assert_eq!(cells.len(), 1);
+        assert_eq!(
+            (cells[0].rounds, cells[0].load()),
+            (2, "recent: push".to_owned())
+        );
+        assert_eq!(cells[0].median(Metric::TookMs), Some(3.0));
+        assert_eq!(cells[0].notes, ["a fact"]);
+        let skips = skips(&[run]);
+        assert_eq!(
+            (skips.len(), skips[0].rows.as_slice()),
+            (1, &["read".to_owned()][..])
+        );
     }
 
     #[test]

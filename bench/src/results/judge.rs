@@ -8,10 +8,17 @@ use super::cells::{Cell, Metric};
 /// A difference smaller than this is noise, not a loss.
 const NOISE: f64 = 0.01;
 
-/// Largest CPU per command, as a share of redis-server's, at a pipeline.
-const CPU_OF_REDIS: [(u32, f64); 3] = [(1, 0.85), (16, 0.75), (64, 0.5)];
+/// Largest CPU per GET or SET, as a share of the cheapest other's, at a pipeline.
+const CPU_OF_CHEAPEST: [(u32, f64); 3] = [(1, 0.8), (16, 0.75), (50, 0.5)];
+/// The others that count.
+const MEASURED_AGAINST: [&str; 2] = ["redis", "kevy"];
+/// The same for the other common commands.
+const CPU_OF_CHEAPEST_COMMON: f64 = 0.9;
+const COMMON: &str = "common";
 /// Largest CPU per command with two shards, as a multiple of one shard's, at a pipeline.
-const CPU_OF_ONE_SHARD: [(u32, f64); 2] = [(1, 1.5), (16, 1.6)];
+const CPU_OF_ONE_SHARD: [(u32, f64); 2] = [(1, 1.4), (16, 1.4)];
+/// Largest p99.9 at a fixed rate, as a share of redis-server's.
+const P999_OF_REDIS: f64 = 1.0;
 const OVERHEAD_BYTES_PER_KEY: f64 = 40.0;
 const IDLE_BYTES: f64 = 2048.0;
 
@@ -57,14 +64,33 @@ pub fn verdicts(cells: &[Cell]) -> Vec<Verdict> {
             });
         }
     };
-    for (ours, other) in pairs(cells, "single").filter(|(_, other)| other.server == "redis") {
-        if let Some(target) = target_at(&CPU_OF_REDIS, ours.pipeline) {
-            let what = format!(
-                "{}: server CPU per command, ratio to redis-server",
-                ours.load()
-            );
-            judge(what, ours.ratio(Metric::CpuUsPerOp, other), target);
+    for table in ["single", "workload"] {
+        for (ours, other) in cheapest(cells, table) {
+            let common = ours
+                .workload
+                .starts_with(COMMON)
+                .then_some(CPU_OF_CHEAPEST_COMMON);
+            let target = match table {
+                "workload" => common,
+                _ => target_at(&CPU_OF_CHEAPEST, ours.pipeline),
+            };
+            if let Some(target) = target {
+                let what = format!(
+                    "{}: server CPU per command over {}'s",
+                    ours.load(),
+                    other.server
+                );
+                judge(what, ours.ratio(Metric::CpuUsPerOp, other), target);
+            }
         }
+    }
+    for (ours, other) in pairs(cells, "open").filter(|(_, other)| other.server == "redis") {
+        let what = format!(
+            "{}, {}: p99.9 over redis-server's",
+            ours.load(),
+            ours.name()
+        );
+        judge(what, ours.ratio(Metric::P999Us, other), P999_OF_REDIS);
     }
     for (two, one) in shard_pairs(cells) {
         if let Some(target) = target_at(&CPU_OF_ONE_SHARD, two.pipeline) {
@@ -104,7 +130,7 @@ pub fn verdicts(cells: &[Cell]) -> Vec<Verdict> {
 #[must_use]
 pub fn losses(cells: &[Cell]) -> Vec<Loss> {
     let mut list = Vec::new();
-    for table in ["single", "load", "idle"] {
+    for table in ["single", "open", "workload", "disturb", "load", "idle"] {
         for (ours, other) in pairs(cells, table) {
             for (metric, figure) in compared(table) {
                 let (Some(mine), Some(theirs)) = (ours.median(*metric), other.median(*metric))
@@ -132,7 +158,24 @@ pub fn losses(cells: &[Cell]) -> Vec<Loss> {
     list
 }
 
-/// One shard of ours and another server under the same load.
+/// Ours beside the one of the others that spends the least CPU on the same load.
+fn cheapest<'a>(cells: &'a [Cell], table: &'a str) -> impl Iterator<Item = (&'a Cell, &'a Cell)> {
+    let ours = move || {
+        cells
+            .iter()
+            .filter(move |cell| cell.is_ours() && cell.table == table)
+    };
+    ours().filter_map(move |mine| {
+        let others = cells.iter().filter(move |cell| {
+            cell.table == table && mine.same_load(cell) && MEASURED_AGAINST.contains(&&*cell.server)
+        });
+        let cpu = |cell: &&Cell| cell.median(Metric::CpuUsPerOp).unwrap_or(f64::MAX);
+        let least = others.min_by(|a, b| cpu(a).total_cmp(&cpu(b)))?;
+        Some((mine, least))
+    })
+}
+
+/// Ours and another server under the same load.
 fn pairs<'a>(cells: &'a [Cell], table: &'a str) -> impl Iterator<Item = (&'a Cell, &'a Cell)> {
     let of_table = move || cells.iter().filter(move |cell| cell.table == table);
     of_table()
@@ -182,6 +225,21 @@ fn compared(table: &str) -> &'static [(Metric, &'static str)] {
             (Metric::IdleBytes, "bytes per idle connection"),
             (Metric::P99Us, "p99 of the busy connections, us"),
         ],
+        "open" => &[
+            (Metric::P50Us, "p50, us"),
+            (Metric::P99Us, "p99, us"),
+            (Metric::P999Us, "p99.9, us"),
+        ],
+        "disturb" => &[
+            (Metric::StallUs, "longest stall, us"),
+            (Metric::P999Us, "p99.9 of the bystanders, us"),
+            (Metric::TookMs, "how long it takes, ms"),
+        ],
+        "workload" => &[
+            (Metric::CpuUsPerOp, "server CPU, us/op"),
+            (Metric::OpsPerS, "ops/s"),
+            (Metric::P999Us, "p99.9, us"),
+        ],
         _ => &[
             (Metric::CpuUsPerOp, "server CPU, us/op"),
             (Metric::OpsPerS, "ops/s"),
@@ -199,9 +257,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn targets_are_judged_against_redis_alone() {
+    fn targets_are_judged_against_the_cheapest_of_redis_and_kevy() {
         let cells = gather(&[
-            run_of("single", "redis", "", 1, 10.0),
+            run_of("single", "redis", "", 1, 12.0),
+            run_of("single", "kevy", "", 1, 10.0),
             run_of("single", "valkey", "", 1, 5.0),
             run_of("single", "tessera", "1", 1, 8.0),
             run_of("single", "redis", "", 16, 2.0),

@@ -4,8 +4,11 @@ mod cells;
 mod judge;
 mod machine;
 mod page;
+mod plots;
+mod rows;
 
-pub use cells::{Cell, Metric, Spread, gather, read_runs};
+pub use cells::{Cell, Metric, Skip, Spread, gather, read_runs, skips};
 pub use judge::{Loss, Verdict, losses, verdicts};
 pub use machine::Machine;
 pub use page::{Provenance, page};
+pub use plots::{Picture, draw};

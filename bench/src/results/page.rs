@@ -5,9 +5,11 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::cells::{Cell, Metric};
+use super::cells::{Cell, Metric, Skip};
 use super::judge::{losses, shard_pairs, verdicts};
 use super::machine::Machine;
+use super::plots::{Picture, loads};
+use super::rows::{disturb_section, show, skip_section, workload_section};
 use crate::table::OTHER_CORES_NOTED;
 
 const MILLISECOND_US: f64 = 1000.0;
@@ -31,14 +33,24 @@ pub struct Provenance {
 
 /// The whole page.
 #[must_use]
-pub fn page(provenance: &Provenance, cells: &[Cell]) -> String {
+pub fn page(
+    provenance: &Provenance,
+    cells: &[Cell],
+    skips: &[Skip],
+    pictures: &[Picture],
+) -> String {
     let mut text = head(provenance, cells);
     text.push_str(&verdict_section(cells));
     text.push_str(&single_section(cells));
+    show(&mut text, pictures, "single");
     text.push_str(&shards_section(cells));
+    text.push_str(&open_section(cells));
+    text.push_str(&workload_section(cells, pictures));
+    text.push_str(&disturb_section(cells, pictures));
     text.push_str(&load_section(cells));
     text.push_str(&idle_section(cells));
     text.push_str(&loss_section(cells));
+    text.push_str(&skip_section(skips));
     text.push_str(&fault_section(cells));
     text.push_str(&command_section(cells));
     text
@@ -127,6 +139,32 @@ fn single_section(cells: &[Cell]) -> String {
                 number(ratio, 2)
             );
         }
+    }
+    text
+}
+
+fn open_section(cells: &[Cell]) -> String {
+    let rows: Vec<&Cell> = cells.iter().filter(|cell| cell.table == "open").collect();
+    if rows.is_empty() {
+        return String::new();
+    }
+    let mut text = String::from("\n## At a fixed rate\n\n");
+    text.push_str(
+        "An open loop at half of what redis-server reached in a closed one: every request is due at a fixed time, whatever the \
+         server does, and its latency counts from then.\n\n\
+         | Load | Server | server CPU us/op | lowest to highest | ops/s | p50 ms | p99 ms | p99.9 ms | p99.99 ms | max ms |\n\
+         |---|---|--:|--:|--:|--:|--:|--:|--:|--:|\n",
+    );
+    for cell in rows {
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {} | {} |",
+            cell.load(),
+            cell.name(),
+            run_columns(cell),
+            milliseconds(cell, Metric::P9999Us),
+            milliseconds(cell, Metric::MaxUs),
+        );
     }
     text
 }
@@ -325,26 +363,15 @@ fn command_section(cells: &[Cell]) -> String {
     text
 }
 
-/// The loads in the order of their first rows.
-fn loads(rows: &[&Cell]) -> Vec<String> {
-    let mut loads: Vec<String> = Vec::new();
-    for row in rows {
-        if !loads.contains(&row.load()) {
-            loads.push(row.load());
-        }
-    }
-    loads
-}
-
 fn dash() -> String {
     "---".to_owned()
 }
 
-fn number(value: Option<f64>, digits: usize) -> String {
+pub(super) fn number(value: Option<f64>, digits: usize) -> String {
     value.map_or_else(dash, |value| format!("{value:.digits$}"))
 }
 
-fn milliseconds(cell: &Cell, metric: Metric) -> String {
+pub(super) fn milliseconds(cell: &Cell, metric: Metric) -> String {
     number(cell.median(metric).map(|us| us / MILLISECOND_US), 3)
 }
 
@@ -372,8 +399,12 @@ mod tests {
             run_of("shards", "tessera", "2", 1, 12.0),
             run_of("load", "tessera", "1", 16, 1.0),
             run_of("idle", "tessera", "1", 1, 6.0),
+            run_of("open", "redis", "", 1, 6.0),
+            run_of("open", "tessera", "2", 1, 6.0),
+            run_of("workload", "redis", "", 1, 6.0),
+            run_of("disturb", "redis", "", 1, 6.0),
         ]);
-        let text = page(&provenance(), &cells);
+        let text = page(&provenance(), &cells, &[], &[]);
         assert!(text.contains("| **missed** |"));
         assert!(text.contains("| GET, pipeline 1 | server CPU, us/op | 6.00 | 5.00 | redis |"));
         assert!(text.contains("One core only."));
@@ -387,7 +418,7 @@ mod tests {
 
     #[test]
     fn a_page_without_runs_says_so() {
-        let text = page(&provenance(), &[]);
+        let text = page(&provenance(), &[], &[], &[]);
         assert!(text.contains("No figures to judge."));
     }
 }

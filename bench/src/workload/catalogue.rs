@@ -19,6 +19,13 @@ macro_rules! catalogue {
 }
 
 catalogue! {
+    /// The commands that most applications live on, without pipelining: INCR, LPUSH, RPOP, SADD, HSET, HGET, ZADD, MGET of
+    /// ten and others; 64-byte values.
+    /// Source: ours; the commands are those of redis-benchmark's default list and their counterparts.
+    "common" => everyday::common;
+    /// The same at a pipeline of 16.
+    /// Source: ours.
+    "common-16" => everyday::common_16;
     /// SET, GET and SETEX with 256-byte values, pipelines of 1 and 30.
     /// Source: Dragonfly's README, "Benchmarks" (github.com/dragonflydb/dragonfly): memtier_benchmark -d 256,
     /// --ratio 1:0 and 0:1, --expiry-range for SETEX, --pipeline 30.

@@ -16,6 +16,63 @@ fn repeated(command: &str, word: &str, times: usize) -> String {
     line
 }
 
+/// Name, command, and the command that fills what it reads or takes.
+const COMMON: &[(&str, &str, &str)] = &[
+    ("INCR", "INCR counter:__key__", ""),
+    ("SETEX", "SETEX __key__ 600 __data__", ""),
+    ("EXISTS", "EXISTS __key__", ""),
+    ("EXPIRE", "EXPIRE __key__ 600", ""),
+    ("LPUSH", "LPUSH list:__key__ __data__", ""),
+    ("LRANGE 10", "LRANGE list:__key__ 0 9", ""),
+    (
+        "RPOP",
+        "RPOP pop:__key__",
+        "RPUSH pop:__key__ __data__ __data__ __data__ __data__",
+    ),
+    ("SADD", "SADD set:__key__ member:__rand__", ""),
+    ("SISMEMBER", "SISMEMBER set:__key__ member:__rand__", ""),
+    ("HSET", "HSET hash:__key__ field:__rand__ __data__", ""),
+    ("HGET", "HGET hash:__key__ field:__rand__", ""),
+    ("HGETALL", "HGETALL hash:__key__", ""),
+    ("ZADD", "ZADD board:__key__ __rand__ member:__rand__", ""),
+    ("ZRANGE 10", "ZRANGE board:__key__ 0 9", ""),
+    (
+        "MGET 10",
+        "MGET __key__ __key__ __key__ __key__ __key__ __key__ __key__ __key__ __key__ __key__",
+        "SET __key__ __data__",
+    ),
+];
+
+pub(super) fn common() -> Vec<Part> {
+    common_at(1)
+}
+
+pub(super) fn common_16() -> Vec<Part> {
+    common_at(16)
+}
+
+fn common_at(pipeline: u32) -> Vec<Part> {
+    let mut parts = Vec::new();
+    let mut fresh = true;
+    for (name, command, fill) in COMMON {
+        // What a server lacks must not keep the rows after it from running.
+        if fresh || !fill.is_empty() {
+            parts.push(Part::flush());
+        }
+        fresh = !fill.is_empty();
+        if fresh {
+            parts.push(Part::fill(format!(
+                "{RANGE} -d 64 --command '{fill}' --command-key-pattern P"
+            )));
+        }
+        parts.push(Part::row(
+            *name,
+            format!("{RANGE} -c 50 -d 64 --command '{command}' --pipeline {pipeline}"),
+        ));
+    }
+    parts
+}
+
 pub(super) fn multi_key() -> Vec<Part> {
     let mut parts = vec![Part::flush(), Part::fill(format!("{RANGE} -d 64"))];
     for keys in [1, 10, 100] {
