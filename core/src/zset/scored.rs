@@ -39,7 +39,7 @@ impl Scored<'_> {
     pub fn score(&self, member: &[u8]) -> Option<f64> {
         match self {
             Self::Zset(zset) => zset.score(member),
-            Self::Set(set) => set.contains(Item::Bytes(member)).then_some(1.0),
+            Self::Set(set) => set.contains(Item::of(member)).then_some(1.0),
         }
     }
 

@@ -219,6 +219,8 @@ impl Draw {
             11 => owned("missing"),
             12 | 13 => format!("list{}", self.rng.below(8)).into_bytes(),
             14 => format!("s{}", self.rng.below(6)).into_bytes(),
+            15 => format!("zset{}", self.rng.below(6)).into_bytes(),
+            16 => format!("g{}", self.rng.below(3)).into_bytes(),
             _ => format!("k{}", self.rng.below(28)).into_bytes(),
         }
     }

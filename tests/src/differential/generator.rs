@@ -4,7 +4,8 @@
 use super::draw::Draw;
 use super::step::{Command, Judge, Step};
 use super::{
-    bitmaps, connection, database, expiry, generic, hyperloglog, lists, sets, streams, strings,
+    bitmaps, connection, database, expiry, generic, geo, hyperloglog, lists, sets, streams,
+    strings, zsets,
 };
 
 type Family = fn(&mut Draw) -> Vec<Step>;
@@ -15,6 +16,8 @@ const FAMILIES: &[(usize, Family)] = &[
     (12, lists::draw),
     (12, sets::draw),
     (14, streams::draw),
+    (20, zsets::draw),
+    (8, geo::draw),
     (5, bitmaps::draw),
     (4, hyperloglog::draw),
     (15, expiry::draw),

@@ -28,6 +28,18 @@ pub const KNOWN: &[Known] = &[
         },
     },
     Known {
+        reason: "ZRANK and ZREVRANK take WITHSCORE since Redis 7.2; 7.0 has no option there",
+        applies: |step, _, _| {
+            let is_rank = |word: &Vec<u8>| {
+                word.eq_ignore_ascii_case(b"zrank") || word.eq_ignore_ascii_case(b"zrevrank")
+            };
+            match step.name().as_str() {
+                "COMMAND" => step.command.iter().any(is_rank),
+                _ => step.command.first().is_some_and(is_rank) && step.command.len() > 3,
+            }
+        },
+    },
+    Known {
         reason: "an error text quotes a word of the client's with a NUL in it: Redis's ends there, as C strings do; ours shows it",
         applies: |step, ours, theirs| {
             let quotes_nul = step.command.iter().any(|word| word.contains(&0));

@@ -286,13 +286,15 @@ fn audit_database(ours: &mut Client, theirs: &mut Client, database: usize) -> Re
 }
 
 /// All that can be asked about a key.
-fn about(key: &[u8]) -> [Step; 3] {
+fn about(key: &[u8]) -> [Step; 4] {
     let step = |words: &[&str], judge| {
         let mut command: Vec<Vec<u8>> = words.iter().map(|word| word.as_bytes().to_vec()).collect();
         command.push(key.to_vec());
         Step::new(command, judge)
     };
+    let range = [&b"ZRANGE"[..], key, b"0", b"-1", b"WITHSCORES"];
     [
+        Step::exact(range.map(<[u8]>::to_vec).to_vec()),
         step(&["GET"], Judge::Exact),
         step(&["OBJECT", "ENCODING"], Judge::Exact),
         step(&["PEXPIRETIME"], Judge::Moment(Unit::Milliseconds)),

@@ -76,6 +76,10 @@ fn unit_m(cx: &mut Cx<'_>, word: &[u8]) -> Option<f64> {
 
 /// A distance has four decimals in either protocol.
 fn reply_distance(reply: &mut Reply<'_>, distance: f64) {
+    if distance.is_nan() {
+        // Between places off the map, as C prints it.
+        return reply.bulk(b"-nan");
+    }
     reply.bulk(format!("{distance:.4}").as_bytes());
 }
 

@@ -299,6 +299,28 @@ mod tests {
     }
 
     #[test]
+    fn sets_are_inputs_too() {
+        let mut rig = filled();
+        rig.check(&[
+            ("SADD s y 7 w", "3"),
+            ("SADD numbers 1 7", "2"),
+            (
+                "ZUNION 2 a s WITHSCORES",
+                "[\"7\" \"1\" \"w\" \"1\" \"x\" \"1\" \"y\" \"3\" \"z\" \"3\"]",
+            ),
+            (
+                "ZINTER 2 s b WEIGHTS 5 1 WITHSCORES",
+                "[\"y\" \"15\" \"w\" \"35\"]",
+            ),
+            ("ZINTER 2 s numbers WITHSCORES", "[\"7\" \"2\"]"),
+            ("ZDIFF 2 a s", "[\"x\" \"z\"]"),
+            ("ZDIFFSTORE s 2 s b", "1"),
+            ("TYPE s", "zset"),
+            ("ZSCORE s 7", "\"1\""),
+        ]);
+    }
+
+    #[test]
     fn infinities_and_zeros() {
         let mut rig = Rig::new();
         rig.check(&[

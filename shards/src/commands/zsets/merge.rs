@@ -152,8 +152,8 @@ impl Merge {
         } else {
             1
         };
-        // A look-up in another input costs about as much as an element.
-        let cost = if walked == 1 { inputs.len() } else { 1 };
+        // A member costs a look-up in every other input, or one in the result, and at most one insertion.
+        let cost = if walked == 1 { inputs.len() } else { 1 } + 1;
         let mut left = ELEMENTS_AT_ONCE as isize;
         while self.at < walked && left > 0 {
             let (cursor, weight) = (self.cursor, self.sources[self.at].weight);
