@@ -1,6 +1,7 @@
 //! Tessera's reactor and the kernel: clock, network, disk and randomness behind one trait.
 #![allow(unsafe_code)] // the one crate besides core's table that talks to the kernel and raw memory
 
+mod allocator;
 mod clock;
 mod disk;
 mod env;
@@ -18,6 +19,7 @@ mod slab;
 mod uring;
 mod wake;
 
+pub use allocator::MALLOC_CONF;
 pub use disk::{Disk, FileId};
 pub use env::{CloseMode, ConnId, Env, Event, Hangup, Peer, Wait};
 pub use fsdisk::FsDisk;

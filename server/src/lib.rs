@@ -4,6 +4,7 @@ pub mod cli;
 pub mod config;
 pub mod driver;
 pub mod front;
+pub mod huge_pages;
 pub mod info;
 pub mod limits;
 pub mod listen;

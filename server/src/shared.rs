@@ -11,6 +11,7 @@ use tessera_shards::shard::Stats;
 
 use crate::config::{Config, Rename};
 use crate::front::{Front, Latencies, Tally};
+use crate::huge_pages::HugePages;
 use crate::info::Rates;
 use crate::logging::Verbosity;
 use crate::session::SessionFn;
@@ -117,6 +118,8 @@ pub struct Shared {
     pub start_bytes: u64,
     /// Most memory in use so far, bytes.
     pub peak_bytes: AtomicU64,
+    /// When memory comes in huge pages.
+    pub huge_pages: HugePages,
 }
 
 impl Shared {
@@ -138,6 +141,7 @@ impl Shared {
             verbosity: Arc::default(),
             start_bytes: 0,
             peak_bytes: AtomicU64::new(0),
+            huge_pages: HugePages::never(),
         }
     }
 

@@ -17,6 +17,7 @@ use crate::cli::{self, Arguments, Request};
 use crate::config::{Config, IoBackend, Source, load_file, load_lines, read_lines};
 use crate::driver::Driver;
 use crate::front::Front;
+use crate::huge_pages::HugePages;
 use crate::info::Memory;
 use crate::listen::listen_of;
 use crate::session::{REDIS_VERSION, VERSION};
@@ -53,6 +54,7 @@ pub fn run(args: &[Vec<u8>]) -> ExitCode {
 /// Everything between reading the configuration and the last thread's end.
 fn serve(arguments: &Arguments) -> Result<(), Obstacle> {
     let mut config = configure(arguments)?;
+    let huge_pages = HugePages::later(config.disable_thp);
     // Before the change of directory: afterwards a relative path means another file.
     let config_file = arguments.file.as_deref().map(absolute).transpose()?;
     enter_dir(&mut config)?;
@@ -79,6 +81,7 @@ fn serve(arguments: &Arguments) -> Result<(), Obstacle> {
             "epoll"
         },
         start_bytes: Memory::now().allocated,
+        huge_pages,
         ..Shared::with_renames(config, shards)?
     });
     announce(&shared, &group);

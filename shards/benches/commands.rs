@@ -275,7 +275,7 @@ fn round_trip(
     for batch in mail.drain(..) {
         batch.open(&mut |item: Item<'_, ()>| {
             if let Item::Request(head, args) = item {
-                there.request(&head, &args);
+                there.request(&head, args);
             }
         });
     }

@@ -112,7 +112,7 @@ pub const ROWS: &[Directive] = &[
     row("ignore-warnings", Text, ""),
     row("oom-score-adj", Choice(&["no", "yes", "relative", "absolute"]), "no").only("no", NOT_YET),
     row("oom-score-adj-values", Words(words::oom_values), "0 200 800"),
-    row("disable-thp", Bool, "yes").at_start(),
+    row("disable-thp", Bool, "no").to(field!(disable_thp)).at_start(),
     row("server_cpulist", Text, "").at_start().only("", NOT_YET),
     row("bio_cpulist", Text, "").at_start(),
     row("aof_rewrite_cpulist", Text, "").at_start(),

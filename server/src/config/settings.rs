@@ -54,6 +54,8 @@ pub struct Config {
     pub logfile: PathBuf,
     /// `always-show-logo`.
     pub always_show_logo: bool,
+    /// `disable-thp`: never ask for huge pages.
+    pub disable_thp: bool,
     /// `databases`.
     pub databases: usize,
     /// `dir`.
@@ -134,6 +136,7 @@ impl Config {
             log_level: LogLevel::Notice,
             logfile: PathBuf::new(),
             always_show_logo: false,
+            disable_thp: false,
             databases: 0,
             dir: PathBuf::new(),
             password: None,

@@ -13,6 +13,14 @@ pub(crate) const AHEAD: usize = 16;
 /// A table of fewer keys lies in the caches anyway.
 const KEYS_MIN: usize = 2048;
 
+/// What a glance at a client's pipeline has to know of the client.
+pub(super) struct Glanced {
+    /// Its database.
+    pub(super) db: usize,
+    /// Whether one of its commands went into a batch in this turn.
+    pub(super) is_batched: bool,
+}
+
 impl Front {
     /// The first command of a chunk comes soon.
     pub(crate) fn glance(&mut self, conn: ConnId, chunk: &[u8]) {
@@ -21,22 +29,28 @@ impl Front {
         };
         if client.query.is_empty()
             && let Some(Some(key)) = Ahead::new(chunk).next()
+            && self.engine.owns(key)
         {
             let db = client.db;
             self.announce_key(db, key);
         }
     }
 
-    /// The next commands of a pipeline come soon. Returns how many were looked at, at least one.
-    pub(super) fn glance_at_pipeline(&mut self, db: usize, bytes: &[u8]) -> usize {
-        if self.engine.shard.table(db).len() < KEYS_MIN {
+    /// The next commands of a pipeline come soon. Returns how many were looked at, at least one. Once one of them has gone into a
+    /// batch all others follow it there, and whoever opens the batch looks ahead.
+    pub(super) fn glance_at_pipeline(&mut self, client: &Glanced, bytes: &[u8]) -> usize {
+        if client.is_batched || self.engine.shard.table(client.db).len() < KEYS_MIN {
             return AHEAD;
         }
         let mut seen = 0;
         for key in Ahead::new(bytes).take(AHEAD) {
             seen += 1;
             if let Some(key) = key {
-                self.announce_key(db, key);
+                if !self.engine.owns(key) {
+                    seen = AHEAD;
+                    break;
+                }
+                self.announce_key(client.db, key);
             }
         }
         self.fetch_announced();

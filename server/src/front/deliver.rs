@@ -1,9 +1,9 @@
 //! Messages from other shards, and replies on their way to clients.
 
 use tessera_io::ConnId;
-use tessera_shards::mesh::{Batch, Item, Parcel, Recipient, Route};
+use tessera_shards::mesh::{Batch, Parcel, Recipient, RequestHead, Route};
 
-use crate::front::Front;
+use crate::front::{Client, Front};
 
 /// Batch buffers kept for reuse, and the largest of them.
 const BATCH_BUFFERS_KEPT: usize = 64;
@@ -18,20 +18,28 @@ impl Recipient<Front> for Front {
         self.fetch_announced();
     }
 
-    fn accept(&mut self, item: Item<'_, Front>) {
-        match item {
-            Item::Request(head, args) => self.engine.request(&head, &args),
-            Item::Reply(Route::Client(conn, seq), bytes) => self.fill(conn, seq, bytes),
-            Item::Reply(Route::Gather(gather, part), bytes) => {
-                self.engine.part(gather, part, bytes)
-            }
-            Item::Parcel(Parcel::Call { origin, call }) => {
+    #[inline]
+    fn request(&mut self, head: &RequestHead, args: &[&[u8]]) {
+        self.engine.request(head, args);
+    }
+
+    #[inline]
+    fn reply(&mut self, route: Route, bytes: &[u8]) {
+        match route {
+            Route::Client(conn, seq) => self.fill(conn, seq, bytes),
+            Route::Gather(gather, part) => self.engine.part(gather, part, bytes),
+        }
+    }
+
+    fn parcel(&mut self, parcel: Parcel<Front>) {
+        match parcel {
+            Parcel::Call { origin, call } => {
                 let mut said = Vec::new();
                 call(self, &mut said);
                 self.engine.answer_call(origin, &said);
             }
-            Item::Parcel(Parcel::Tell { call }) => call(self, &mut Vec::new()),
-            Item::Parcel(parcel) => self.engine.parcel(parcel),
+            Parcel::Tell { call } => call(self, &mut Vec::new()),
+            parcel => self.engine.parcel(parcel),
         }
     }
 }
@@ -58,21 +66,18 @@ impl Front {
     }
 
     fn fill(&mut self, conn: ConnId, seq: u32, bytes: &[u8]) {
-        let Some(client) = self.clients.get_mut(conn) else {
+        let Some(mut client) = self.clients.get_mut(conn) else {
             return;
         };
-        if client.blocked.is_some() && self.blocked_answered(conn, seq, bytes) {
-            return;
+        if client.blocked.is_some() || !client.execs.is_empty() {
+            if self.special_answered(conn, seq, bytes) {
+                return;
+            }
+            match self.clients.get_mut(conn) {
+                Some(same) => client = same,
+                None => return,
+            }
         }
-        let Some(client) = self.clients.get_mut(conn) else {
-            return;
-        };
-        if !client.execs.is_empty() && self.exec_answered(conn, seq, bytes) {
-            return;
-        }
-        let Some(client) = self.clients.get_mut(conn) else {
-            return;
-        };
         if client.out.capacity() == 0 {
             client.out = self.buffers.pop().unwrap_or_default();
         }
@@ -90,6 +95,17 @@ impl Front {
             client.dirty = true;
             self.dirty.push(conn);
         }
+    }
+
+    /// Whether this reply belongs to a blocking command or a transaction, which have seen to it then.
+    #[cold]
+    fn special_answered(&mut self, conn: ConnId, seq: u32, bytes: &[u8]) -> bool {
+        let blocks = |client: &Client| client.blocked.is_some();
+        if self.clients.get(conn).is_some_and(blocks) && self.blocked_answered(conn, seq, bytes) {
+            return true;
+        }
+        let executes = |client: &Client| !client.execs.is_empty();
+        self.clients.get(conn).is_some_and(executes) && self.exec_answered(conn, seq, bytes)
     }
 
     /// The batch for a shard, if there is anything in it.

@@ -7,6 +7,7 @@ use tessera_core::resp::{Limits, Parsed, Parser, try_append};
 use tessera_io::ConnId;
 
 use crate::front::Front;
+use crate::front::ahead::Glanced;
 
 /// The end of a line of the protocol.
 const LINE_END_BYTES: u64 = 2;
@@ -142,8 +143,11 @@ impl Front {
                 break;
             }
             if ahead == 0 {
-                let db = client.db;
-                ahead = self.glance_at_pipeline(db, &bytes[used..]);
+                let glanced = Glanced {
+                    db: client.db,
+                    is_batched: client.batched_turn == self.turn,
+                };
+                ahead = self.glance_at_pipeline(&glanced, &bytes[used..]);
                 continue;
             }
             ahead -= 1;

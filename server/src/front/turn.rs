@@ -116,6 +116,7 @@ impl Front {
         if is_tick {
             self.next_tick_ns = self.now_ns + TICK_NS;
             self.end_idle_clients();
+            self.shared.huge_pages.consider();
             self.sampler.sample(self.now_ns, &self.counters);
         }
         if self.engine.shard.wants_expiry() && (is_tick || self.engine.shard.expiry_is_busy()) {

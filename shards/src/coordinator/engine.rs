@@ -191,6 +191,13 @@ impl<X> Engine<X> {
         }
     }
 
+    /// Whether a key belongs to this shard.
+    #[inline]
+    #[must_use]
+    pub fn owns(&self, key: &[u8]) -> bool {
+        owner(key, self.shards) == self.id
+    }
+
     fn submit_by_rules(
         &mut self,
         command: u16,

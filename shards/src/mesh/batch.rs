@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use smallvec::SmallVec;
 use tessera_core::resp::make_room;
 
 use crate::mesh::message::{
@@ -121,32 +122,33 @@ impl<X> Batch<X> {
 
     fn open_buffer(&mut self, bytes: &[u8], recipient: &mut impl Recipient<X>) {
         let mut reader = Reader { bytes };
+        let mut args = SmallVec::<[&[u8]; 8]>::new();
         let mut announced = 0usize;
         while !reader.bytes.is_empty() {
             if announced == 0 {
-                announced = announce(&bytes[bytes.len() - reader.bytes.len()..], recipient);
+                announced = announce(reader.bytes, recipient);
             }
             announced -= 1;
             match reader.u8() {
                 REQUEST => {
-                    let (head, args) = reader.request();
-                    recipient.accept(Item::Request(head, args));
+                    let head = reader.request(&mut args);
+                    recipient.request(&head, &args);
                 }
                 REPLY => {
                     let (route, bytes) = reader.reply();
-                    recipient.accept(Item::Reply(route, bytes));
+                    recipient.reply(route, bytes);
                 }
                 _ => {
                     let parcel = self.parcels.pop_front().expect("one parcel per mark");
-                    recipient.accept(Item::Parcel(parcel));
+                    recipient.parcel(parcel);
                 }
             }
         }
     }
 }
 
-/// Messages that are looked at ahead of their turn. Two cache lines each: they stay in the first-level cache.
-const AHEAD: usize = 16;
+/// Messages that are looked at ahead of their turn. Three cache lines each: they stay in the first-level cache.
+const AHEAD: usize = 32;
 
 /// Announces the keys of the next messages. Returns how many messages that were, at least one.
 fn announce<X>(bytes: &[u8], recipient: &mut impl Recipient<X>) -> usize {
@@ -177,15 +179,25 @@ pub trait Recipient<X> {
     fn announce(&mut self, db: usize, key: &[u8]);
     /// Those announced come now.
     fn announced(&mut self);
-    /// The next message.
-    fn accept(&mut self, item: Item<'_, X>);
+    /// Carry out a command.
+    fn request(&mut self, head: &RequestHead, args: &[&[u8]]);
+    /// Hand over a reply.
+    fn reply(&mut self, route: Route, bytes: &[u8]);
+    /// See the parcel.
+    fn parcel(&mut self, parcel: Parcel<X>);
 }
 
 impl<X, F: FnMut(Item<'_, X>)> Recipient<X> for F {
     fn announce(&mut self, _db: usize, _key: &[u8]) {}
     fn announced(&mut self) {}
-    fn accept(&mut self, item: Item<'_, X>) {
-        self(item);
+    fn request(&mut self, head: &RequestHead, args: &[&[u8]]) {
+        self(Item::Request(*head, args));
+    }
+    fn reply(&mut self, route: Route, bytes: &[u8]) {
+        self(Item::Reply(route, bytes));
+    }
+    fn parcel(&mut self, parcel: Parcel<X>) {
+        self(Item::Parcel(parcel));
     }
 }
 

@@ -140,7 +140,7 @@ pub enum Parcel<X> {
 /// One message of a batch, as read.
 pub enum Item<'a, X> {
     /// Carry out a command.
-    Request(RequestHead, SmallVec<[&'a [u8]; 8]>),
+    Request(RequestHead, &'a [&'a [u8]]),
     /// Hand over a reply.
     Reply(Route, &'a [u8]),
     /// See the parcel.
@@ -152,11 +152,14 @@ pub(super) const REPLY: u8 = 2;
 pub(super) const PARCEL: u8 = 3;
 
 const ROUTE_BYTES: usize = 13;
+/// A request up to its arguments, without the mark.
+const HEAD_BYTES: usize = 7 + ROUTE_BYTES + 4;
 
 /// Bit of the protocol byte.
 const NO_TOUCH: u8 = 0x80;
 
-fn put_route(out: &mut Vec<u8>, route: Route) {
+#[inline]
+fn route_bytes(route: Route) -> [u8; ROUTE_BYTES] {
     let (tag, a, b, c) = match route {
         Route::Client(conn, seq) => (0, conn.index, conn.generation, seq),
         Route::Gather(gather, part) => (1, gather, part, 0),
@@ -166,7 +169,33 @@ fn put_route(out: &mut Vec<u8>, route: Route) {
     bytes[1..5].copy_from_slice(&a.to_le_bytes());
     bytes[5..9].copy_from_slice(&b.to_le_bytes());
     bytes[9..13].copy_from_slice(&c.to_le_bytes());
-    out.extend_from_slice(&bytes);
+    bytes
+}
+
+#[inline]
+fn route_of(bytes: &[u8; ROUTE_BYTES]) -> Route {
+    let (a, b, c) = (u32_at(bytes, 1), u32_at(bytes, 5), u32_at(bytes, 9));
+    if bytes[0] == 0 {
+        Route::Client(
+            ConnId {
+                index: a,
+                generation: b,
+            },
+            c,
+        )
+    } else {
+        Route::Gather(a, b)
+    }
+}
+
+#[inline]
+fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"))
+}
+
+#[inline]
+fn u16_at(bytes: &[u8], at: usize) -> u16 {
+    u16::from_le_bytes(bytes[at..at + 2].try_into().expect("two bytes"))
 }
 
 /// Reads back what this file wrote, in this process: malformed bytes cannot occur, so running short is a bug.
@@ -175,96 +204,88 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
+    #[inline]
     fn take(&mut self, len: usize) -> &'a [u8] {
         let (head, tail) = self.bytes.split_at(len);
         self.bytes = tail;
         head
     }
 
+    #[inline]
+    fn array<const N: usize>(&mut self) -> &'a [u8; N] {
+        let (head, tail) = self
+            .bytes
+            .split_first_chunk()
+            .expect("what was written is whole");
+        self.bytes = tail;
+        head
+    }
+
+    #[inline]
     pub(super) fn u8(&mut self) -> u8 {
-        self.take(1)[0]
+        self.array::<1>()[0]
     }
 
-    fn u16(&mut self) -> u16 {
-        u16::from_le_bytes(self.take(2).try_into().expect("took two bytes"))
-    }
-
+    #[inline]
     fn u32(&mut self) -> u32 {
-        u32::from_le_bytes(self.take(4).try_into().expect("took four bytes"))
+        u32::from_le_bytes(*self.array())
     }
 
-    fn route(&mut self) -> Route {
-        let tag = self.u8();
-        let (a, b, c) = (self.u32(), self.u32(), self.u32());
-        if tag == 0 {
-            Route::Client(
-                ConnId {
-                    index: a,
-                    generation: b,
-                },
-                c,
-            )
-        } else {
-            Route::Gather(a, b)
-        }
-    }
-
-    pub(super) fn request(&mut self) -> (RequestHead, SmallVec<[&'a [u8]; 8]>) {
-        let flags = self.u8();
+    /// A request; its arguments replace what is in `args`.
+    #[inline]
+    pub(super) fn request(&mut self, args: &mut SmallVec<[&'a [u8]; 8]>) -> RequestHead {
+        let bytes = self.array::<HEAD_BYTES>();
+        let flags = bytes[0];
         let proto = if flags & !NO_TOUCH == 3 {
             Proto::Resp3
         } else {
             Proto::Resp2
         };
-        let db = usize::from(self.u16());
-        let command = self.u16();
-        let shard = usize::from(self.u16());
-        let route = self.route();
-        let argc = self.u32();
-        let mut args = SmallVec::new();
-        for _ in 0..argc {
+        let route: &[u8; ROUTE_BYTES] = bytes[7..7 + ROUTE_BYTES].try_into().expect("so long");
+        args.clear();
+        for _ in 0..u32_at(bytes, HEAD_BYTES - 4) {
             let len = self.u32() as usize;
             args.push(self.take(len));
         }
-        (
-            RequestHead {
-                origin: Origin { shard, route },
-                command,
-                db,
-                proto,
-                no_touch: flags & NO_TOUCH != 0,
+        RequestHead {
+            origin: Origin {
+                shard: usize::from(u16_at(bytes, 5)),
+                route: route_of(route),
             },
-            args,
-        )
+            command: u16_at(bytes, 3),
+            db: usize::from(u16_at(bytes, 1)),
+            proto,
+            no_touch: flags & NO_TOUCH != 0,
+        }
     }
 
     /// The database and the first argument after the name of a request that is only looked at.
+    #[inline]
     pub(super) fn skip_request(&mut self) -> (usize, Option<&'a [u8]>) {
-        self.u8();
-        let db = usize::from(self.u16());
-        self.take(4 + ROUTE_BYTES);
-        let argc = self.u32();
+        let bytes = self.array::<HEAD_BYTES>();
         let mut key = None;
-        for index in 0..argc {
+        for index in 0..u32_at(bytes, HEAD_BYTES - 4) {
             let len = self.u32() as usize;
             let arg = self.take(len);
             if index == 1 {
                 key = Some(arg);
             }
         }
-        (db, key)
+        (usize::from(u16_at(bytes, 1)), key)
     }
 
+    #[inline]
     pub(super) fn reply(&mut self) -> (Route, &'a [u8]) {
-        let route = self.route();
+        let route = route_of(self.array());
         let len = self.u32() as usize;
         (route, self.take(len))
     }
 }
 
 /// Starts a request of `argc` arguments; they follow by `put_arg`.
+#[inline]
 pub(super) fn put_request(out: &mut Vec<u8>, head: &RequestHead, argc: usize) {
-    let mut bytes = [0u8; 8];
+    let mut bytes = [0u8; 1 + HEAD_BYTES];
     bytes[0] = REQUEST;
     bytes[1] = if head.proto == Proto::Resp3 { 3 } else { 2 };
     if head.no_touch {
@@ -273,21 +294,24 @@ pub(super) fn put_request(out: &mut Vec<u8>, head: &RequestHead, argc: usize) {
     bytes[2..4].copy_from_slice(&(head.db as u16).to_le_bytes());
     bytes[4..6].copy_from_slice(&head.command.to_le_bytes());
     bytes[6..8].copy_from_slice(&(head.origin.shard as u16).to_le_bytes());
+    bytes[8..8 + ROUTE_BYTES].copy_from_slice(&route_bytes(head.origin.route));
+    bytes[8 + ROUTE_BYTES..].copy_from_slice(&(argc as u32).to_le_bytes());
     out.extend_from_slice(&bytes);
-    put_route(out, head.origin.route);
-    out.extend_from_slice(&(argc as u32).to_le_bytes());
 }
 
+#[inline]
 pub(super) fn put_arg(out: &mut Vec<u8>, arg: &[u8]) {
     out.extend_from_slice(&(arg.len() as u32).to_le_bytes());
     out.extend_from_slice(arg);
 }
 
 /// Starts a reply whose bytes follow; returns the place for `end_reply`.
+#[inline]
 pub(super) fn begin_reply(out: &mut Vec<u8>, route: Route) -> usize {
-    out.push(REPLY);
-    put_route(out, route);
-    out.extend_from_slice(&[0; 4]);
+    let mut bytes = [0u8; 1 + ROUTE_BYTES + 4];
+    bytes[0] = REPLY;
+    bytes[1..=ROUTE_BYTES].copy_from_slice(&route_bytes(route));
+    out.extend_from_slice(&bytes);
     out.len()
 }
 
