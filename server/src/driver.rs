@@ -180,12 +180,19 @@ impl<E: Env> Driver<E> {
     }
 
     fn send_replies(&mut self) {
+        self.front.uncork();
         let mut dirty = std::mem::take(&mut self.front.dirty);
         for conn in dirty.drain(..) {
             let Some(client) = self.front.clients.get_mut(conn) else {
                 continue;
             };
             client.dirty = false;
+            if !client.out.is_empty() && self.front.holds_back(conn) {
+                continue;
+            }
+            let Some(client) = self.front.clients.get_mut(conn) else {
+                continue;
+            };
             if !client.out.is_empty() {
                 let bytes = std::mem::take(&mut client.out);
                 client.net_out_bytes += bytes.len() as u64;

@@ -114,6 +114,8 @@ pub struct Client {
     pub(crate) watched: Vec<(usize, Box<[u8]>)>,
     /// Since when more output waits than the soft limit allows, on the clock of `Front::now_ns`.
     pub(crate) above_soft_since_ns: Option<u64>,
+    /// Since when replies wait for later ones, on the clock of `Front::now_ns`.
+    pub(crate) held_since_ns: Option<u64>,
     /// In the list of clients with output of this turn.
     pub(crate) dirty: bool,
     /// Turn in which a command of this client last went into a batch.
@@ -171,6 +173,7 @@ impl Client {
             is_watching: false,
             watched: Vec::new(),
             above_soft_since_ns: None,
+            held_since_ns: None,
             dirty: false,
             batched_turn: 0,
             batched_target: 0,

@@ -9,6 +9,7 @@ pub(crate) mod ahead;
 mod blocked;
 mod client;
 mod clients;
+mod cork;
 mod deliver;
 mod dispatch;
 mod exec;
@@ -41,6 +42,7 @@ pub use tally::{CommandTally, Tally};
 pub use transaction::Transaction;
 
 use crate::config::Config;
+use crate::front::cork::Cork;
 use crate::info::Sampler;
 use crate::shared::{Counters, Shared};
 
@@ -84,6 +86,8 @@ pub struct Front {
     pub(crate) next_tick_ns: u64,
     /// Clients with replies to send.
     pub(crate) dirty: Vec<ConnId>,
+    /// Those among them whose replies wait for later ones.
+    pub(crate) cork: Cork,
     /// Clients to look at again in the next turn: stalled ones, and those that were sent much.
     pub(crate) held: Vec<ConnId>,
     /// Clients above the soft limit of their output.
@@ -137,6 +141,7 @@ impl Front {
             turn: 0,
             next_tick_ns: 0,
             dirty: Vec::new(),
+            cork: Cork::default(),
             held: Vec::new(),
             above_soft: Vec::new(),
             wakes: Vec::new(),

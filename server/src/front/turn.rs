@@ -161,7 +161,7 @@ impl Front {
             .deadlines
             .first_key_value()
             .map_or(u64::MAX, |(key, _)| key.0);
-        match tick_ns.min(deadline_ns) {
+        match tick_ns.min(deadline_ns).min(self.cork_deadline_ns()) {
             u64::MAX => Wait::Forever,
             until => Wait::Until(until),
         }
