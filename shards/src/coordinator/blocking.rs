@@ -7,6 +7,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use tessera_core::list::List;
 use tessera_core::resp::Reply;
 
 use crate::command::{Cx, Further};
@@ -208,19 +209,27 @@ impl<X> Engine<X> {
         self.shard.ready_later(later);
     }
 
+    /// Serves those who wait for a key, in the order in which they came, as long as there is something for them.
     fn serve_place(&mut self, place: &KeyPlace) {
-        while let Some(&claim) = self.waiters.by_key.get(place).and_then(VecDeque::front) {
+        let queue: Vec<u64> = match self.waiters.by_key.get(place) {
+            Some(queue) => queue.iter().copied().collect(),
+            None => return,
+        };
+        for claim in queue {
             let Some(waiter) = self.waiters.all.get(&claim) else {
-                return;
+                continue;
             };
             let parked = waiter.parked.clone();
             if self.needs_elsewhere(&parked) {
-                self.forget_waiter(claim);
-                let coordinator = parked.head.origin.shard;
-                let again = Parcel::Again(Job::Command(parked));
-                self.out[coordinator].parcel(again);
-                // Those behind it are looked at when its keys have come back.
-                return;
+                if self.is_of_use(place, &parked) {
+                    self.forget_waiter(claim);
+                    let coordinator = parked.head.origin.shard;
+                    let again = Parcel::Again(Job::Command(parked));
+                    self.out[coordinator].parcel(again);
+                    // Those behind it are looked at when its keys have come back.
+                    return;
+                }
+                continue;
             }
             match self.run_blocking(&parked) {
                 // A key of another type is none to one who waits already; but a group that is gone will not come back.
@@ -230,17 +239,27 @@ impl<X> Engine<X> {
                     if let Some(claim) = &parked.claim {
                         claim.give_back();
                     }
-                    return;
                 }
                 Found::Replied(reply) => {
                     self.forget_waiter(claim);
                     self.answer(parked.head.origin, &reply);
                 }
-                // What it may have changed while it found nothing is nothing to wait for.
-                Found::Waits(..) => return self.shard.forget_ready(place),
+                Found::Waits(..) => {
+                    // What it may have changed while it found nothing is nothing to wait for.
+                    self.shard.forget_ready(place);
+                    if !self.shard.exists(place.0, &place.1) {
+                        return;
+                    }
+                    // Others may wait for another type, or for an earlier entry of the stream.
+                }
                 Found::Gone => self.forget_waiter(claim),
             }
         }
+    }
+
+    /// Whether a key that has changed is one that a command with several keys can use: it moves an element of a list, or reads for a group.
+    fn is_of_use(&mut self, place: &KeyPlace, parked: &Parked) -> bool {
+        self.is_of_a_group(parked) || self.shard.check_object::<List>(place.0, &place.1) == Ok(true)
     }
 
     /// Whether a command reads for a consumer group.

@@ -109,7 +109,128 @@ const SCENE: &[Cue] = &[
     ("publisher", "EXEC", &[("publisher", 1)]),
     ("one", "XREAD BLOCK -1 STREAMS s1 $", &[("one", 1)]),
     ("one", "XREAD BLOCK x STREAMS s1 $", &[("one", 1)]),
+    // One that waits for a later entry is not in the way of another.
+    ("one", "XREAD BLOCK 0 STREAMS s1 99", &[]),
+    ("two", "XREAD BLOCK 0 STREAMS s1 $", &[]),
+    (
+        "publisher",
+        "XADD s1 50-1 e 5",
+        &[("publisher", 1), ("two", 1)],
+    ),
+    (
+        "publisher",
+        "XADD s1 99-1 e 5",
+        &[("publisher", 1), ("one", 1)],
+    ),
 ];
+
+/// Waiting for members of sorted sets; every way in which one can come to be.
+const MEMBERS: &[Cue] = &[
+    ("one", "BZPOPMIN a b c d 0", &[]),
+    ("three", "BZPOPMAX c 0", &[]),
+    (
+        "publisher",
+        "ZADD c 1 x 2 y",
+        &[("one", 1), ("publisher", 1), ("three", 1)],
+    ),
+    ("publisher", "EXISTS c", &[("publisher", 1)]),
+    ("one", "BZPOPMIN a b 0.01", &[("one", 1)]),
+    ("three", "BZPOPMAX a b 0.01", &[("three", 1)]),
+    ("one", "BZMPOP 0.01 2 a b MIN", &[("one", 1)]),
+    ("three", "BZMPOP 0.01 2 a b MAX COUNT 2", &[("three", 1)]),
+    ("three", "BZMPOP 0 2 a b MAX COUNT 2", &[]),
+    (
+        "publisher",
+        "ZADD b 1 x 2 y 3 z",
+        &[("publisher", 1), ("three", 1)],
+    ),
+    ("publisher", "ZRANGE b 0 -1 WITHSCORES", &[("publisher", 1)]),
+    ("one", "BZPOPMIN k 0", &[]),
+    (
+        "publisher",
+        "ZINCRBY k 3 m",
+        &[("publisher", 1), ("one", 1)],
+    ),
+    ("one", "BZPOPMIN k 0", &[]),
+    ("publisher", "ZADD j 1 m", &[("publisher", 1)]),
+    ("publisher", "RENAME j k", &[("publisher", 1), ("one", 1)]),
+    ("one", "BZPOPMIN k 0", &[]),
+    ("publisher", "ZADD j 1 m 2 n", &[("publisher", 1)]),
+    ("publisher", "COPY j k", &[("publisher", 1), ("one", 1)]),
+    ("one", "BZPOPMAX l 0", &[]),
+    (
+        "publisher",
+        "ZUNIONSTORE l 1 j",
+        &[("publisher", 1), ("one", 1)],
+    ),
+    ("one", "BZPOPMAX r 0", &[]),
+    (
+        "publisher",
+        "ZRANGESTORE r j 0 0",
+        &[("publisher", 1), ("one", 1)],
+    ),
+    ("one", "BZPOPMIN geo 0", &[]),
+    (
+        "publisher",
+        "GEOADD geo 13 38 p 15 37 c",
+        &[("publisher", 1), ("one", 1)],
+    ),
+    ("one", "BZPOPMIN near 0", &[]),
+    (
+        "publisher",
+        "GEOSEARCHSTORE near geo FROMLONLAT 15 37 BYRADIUS 900 km",
+        &[("publisher", 1), ("one", 1)],
+    ),
+    ("one", "BZPOPMIN other 0", &[]),
+    ("publisher", "SELECT 1", &[("publisher", 1)]),
+    ("publisher", "ZADD other 7 m", &[("publisher", 1)]),
+    ("publisher", "MOVE other 0", &[("publisher", 1), ("one", 1)]),
+    ("one", "BZPOPMIN swapped 0", &[]),
+    ("publisher", "ZADD swapped 7 m", &[("publisher", 1)]),
+    ("publisher", "SWAPDB 0 1", &[("publisher", 1), ("one", 1)]),
+    ("publisher", "SWAPDB 0 1", &[("publisher", 1)]),
+    ("publisher", "SELECT 0", &[("publisher", 1)]),
+    ("one", "BZPOPMIN m n 0", &[]),
+    ("publisher", "MULTI", &[("publisher", 1)]),
+    ("publisher", "ZADD m 1 gone", &[("publisher", 1)]),
+    ("publisher", "DEL m", &[("publisher", 1)]),
+    ("publisher", "ZADD n 1 stays", &[("publisher", 1)]),
+    ("publisher", "BZPOPMIN none 0", &[("publisher", 1)]),
+    ("publisher", "EXEC", &[("publisher", 1), ("one", 1)]),
+    // Who waits for another type is not in the way.
+    ("one", "BLPOP both 0", &[]),
+    ("two", "BZPOPMIN both 0", &[]),
+    ("publisher", "SET both text", &[("publisher", 1)]),
+    ("publisher", "DEL both", &[("publisher", 1)]),
+    (
+        "publisher",
+        "ZADD both 1 m",
+        &[("publisher", 1), ("two", 1)],
+    ),
+    ("two", "BZPOPMAX both 0", &[]),
+    ("publisher", "RPUSH both e", &[("publisher", 1), ("one", 1)]),
+    (
+        "publisher",
+        "ZADD both 4 m",
+        &[("publisher", 1), ("two", 1)],
+    ),
+    ("one", "BLMOVE both else LEFT LEFT 0", &[]),
+    ("two", "BZPOPMIN both 0", &[]),
+    (
+        "publisher",
+        "ZADD both 5 m",
+        &[("publisher", 1), ("two", 1)],
+    ),
+    ("publisher", "RPUSH both e", &[("publisher", 1), ("one", 1)]),
+    ("one", "BZPOPMIN a 0 b", &[("one", 1)]),
+    ("one", "BZMPOP 0 1 a MID", &[("one", 1)]),
+    ("one", "BZPOPMAX else 0", &[("one", 1)]),
+];
+
+#[test]
+fn as_the_oracle_serves_members() {
+    compare(MEMBERS);
+}
 
 #[test]
 fn as_the_oracle_serves_them() {

@@ -1,6 +1,7 @@
 //! Sorted sets: the rows of the family and what its files share.
 
 mod add;
+mod blocking;
 mod bounds;
 mod combine;
 mod count;
@@ -52,6 +53,9 @@ pub const ROWS: &[KeyspaceRow] = &[
     pop::ZPOPMIN,
     pop::ZPOPMAX,
     pop::ZMPOP,
+    blocking::BZPOPMIN,
+    blocking::BZPOPMAX,
+    blocking::BZMPOP,
     random::ZRANDMEMBER,
     scan::ZSCAN,
     combine::ZUNION,

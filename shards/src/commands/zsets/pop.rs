@@ -48,13 +48,17 @@ pub(super) const ZMPOP: KeyspaceRow = KeyspaceRow {
         complexity: "O(K + log N + M) with K keys and M of N members removed",
         ..ROW
     },
-    op: op_zmpop,
+    op: |cx, args| {
+        if mpop(cx, args).is_some() {
+            cx.reply.null_array();
+        }
+    },
     spread: Spread::Borrow,
 };
 
 /// From which end.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum End {
+pub(super) enum End {
     Min,
     Max,
 }
@@ -89,10 +93,11 @@ fn pop(cx: &mut Cx<'_>, args: &[&[u8]], end: End) {
     }
 }
 
-fn op_zmpop(cx: &mut Cx<'_>, args: &[&[u8]]) {
+/// Pops from the first of the keys that is there. Otherwise, without an error, returns the keys.
+pub(super) fn mpop<'a, 'b>(cx: &mut Cx<'_>, args: &'a [&'b [u8]]) -> Option<&'a [&'b [u8]]> {
     let error = "ERR numkeys should be greater than 0";
     let Some(keys) = at_least(cx, args[1], 1, error) else {
-        return;
+        return None;
     };
     let Some((end, options)) =
         args[2..]
@@ -104,46 +109,56 @@ fn op_zmpop(cx: &mut Cx<'_>, args: &[&[u8]]) {
                 _ => None,
             })
     else {
-        return cx.error(SYNTAX);
+        cx.error(SYNTAX);
+        return None;
     };
     let count = match options {
         [] => 1,
         [word, count, rest @ ..] if is(word, "COUNT") => {
             let error = "ERR count should be greater than 0";
             let Some(count) = at_least(cx, count, 1, error) else {
-                return;
+                return None;
             };
             if !rest.is_empty() {
-                return cx.error(SYNTAX);
+                cx.error(SYNTAX);
+                return None;
             }
             count
         }
-        _ => return cx.error(SYNTAX),
+        _ => {
+            cx.error(SYNTAX);
+            return None;
+        }
     };
-    for key in &args[2..2 + keys] {
+    let keys = &args[2..2 + keys];
+    for key in keys {
         match length(cx, key) {
-            Err(WrongType) => return cx.wrong_type(),
+            Err(WrongType) => {
+                cx.wrong_type();
+                return None;
+            }
             Ok(None) => {}
             Ok(Some(len)) => {
                 let mut prefix = Vec::new();
                 let mut head = Reply::new(&mut prefix, cx.reply.proto());
                 head.array(2);
                 head.bulk(key);
-                return pop_some(cx, key, (len, count), end, Style::Nested, Some(prefix));
+                pop_some(cx, key, (len, count), end, Style::Nested, Some(prefix));
+                return None;
             }
         }
     }
-    cx.reply.null_array();
+    Some(keys)
 }
 
 /// The number of elements under a key that is to be changed.
-fn length(cx: &mut Cx<'_>, key: &[u8]) -> Result<Option<usize>, WrongType> {
+pub(super) fn length(cx: &mut Cx<'_>, key: &[u8]) -> Result<Option<usize>, WrongType> {
     cx.shard
         .change_object(cx.db, key, |zset: &mut Zset| zset.len())
 }
 
 /// Pops up to `count` of `len` elements; `prefix` comes before them in the reply.
-fn pop_some(
+pub(super) fn pop_some(
     cx: &mut Cx<'_>,
     key: &[u8],
     (len, count): (usize, usize),

@@ -22,6 +22,8 @@ pub(super) enum Style {
     Flat,
     /// An array of member and score each.
     Nested,
+    /// As `Flat`, within an array that has been begun.
+    Bare,
 }
 
 impl Style {
@@ -36,7 +38,11 @@ impl Style {
 
     /// The header of so many elements.
     pub(super) fn header(self, reply: &mut Reply<'_>, len: usize) {
-        reply.array(if self == Self::Flat { 2 * len } else { len });
+        match self {
+            Self::Flat => reply.array(2 * len),
+            Self::Members | Self::Nested => reply.array(len),
+            Self::Bare => {}
+        }
     }
 
     pub(super) fn element(self, reply: &mut Reply<'_>, member: Item<'_>, score: f64) {
