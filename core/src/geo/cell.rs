@@ -87,10 +87,10 @@ impl Cell {
 
     fn centre(self) -> Place {
         let edges = self.edges();
-        let middle = |(low, high): (f64, f64)| (low + high) / 2.0;
+        let middle = |(low, high): (f64, f64), max: f64| ((low + high) / 2.0).clamp(-max, max);
         Place {
-            longitude: middle(edges.longitude),
-            latitude: middle(edges.latitude),
+            longitude: middle(edges.longitude, LONGITUDE_MAX),
+            latitude: middle(edges.latitude, LATITUDE_MAX),
         }
     }
 
@@ -127,7 +127,7 @@ pub fn score_of_place(place: Place) -> f64 {
     Cell::of(place, STEPS_MAX).bits as f64
 }
 
-/// The place that a score stands for: the middle of its cell. Any score stands for one, if only for a place off the map.
+/// The place that a score stands for: the middle of its cell, or the edge of the map if that lies beyond.
 #[must_use]
 pub fn place_of_score(score: f64) -> Place {
     let cell = Cell {
@@ -228,6 +228,23 @@ mod tests {
             let scores = Cell::of(PALERMO, steps).scores();
             assert!(scores.contains(&score_of_place(PALERMO)), "{steps}");
         }
+    }
+
+    #[test]
+    fn no_place_lies_off_the_map() {
+        let place = |score: f64| {
+            let place = place_of_score(score);
+            (place.longitude, place.latitude)
+        };
+        assert_eq!(
+            place(1e300),
+            (-179.999_997_317_790_98, -85.051_127_512_639_43)
+        );
+        assert_eq!(place(-5.0), (LONGITUDE_MAX, LATITUDE_MAX));
+        assert_eq!(
+            place(9_007_199_254_740_992.0),
+            (180.0, -85.051_127_512_639_43)
+        );
     }
 
     #[test]

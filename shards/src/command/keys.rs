@@ -25,19 +25,37 @@ impl Spec {
     pub fn keys_of(&self, args: &[&[u8]]) -> KeyPlaces {
         let mut places = KeyPlaces::new();
         let spec = self.resolve(args);
-        for rule in spec.keys {
-            if rule.access & access::NOT_KEY == 0 {
-                rule.collect(args, &mut places);
-            }
+        for rule in spec.keys.iter().filter(|rule| rule.tells_keys()) {
+            rule.collect(args, &mut places);
         }
         if let Some(find) = spec.find_keys {
             find(args, &mut places);
         }
         places
     }
+
+    /// Whether the arguments have room for the keys of every rule: COMMAND GETKEYS asks before it answers.
+    #[must_use]
+    pub fn has_keys_for_all_rules(&self, args: &[&[u8]]) -> bool {
+        let mut rules = self
+            .resolve(args)
+            .keys
+            .iter()
+            .filter(|rule| rule.tells_keys());
+        rules.all(|rule| {
+            let mut places = KeyPlaces::new();
+            rule.collect(args, &mut places);
+            !places.is_empty() || !matches!(rule.begin, Begin::Index(_))
+        })
+    }
 }
 
 impl KeySpec {
+    /// Whether what it finds are keys.
+    fn tells_keys(&self) -> bool {
+        self.access & access::NOT_KEY == 0
+    }
+
     fn collect(&self, args: &[&[u8]], places: &mut KeyPlaces) {
         let argc = args.len() as i64;
         let Some(begin) = self.first(args) else {

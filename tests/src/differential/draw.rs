@@ -221,6 +221,7 @@ impl Draw {
             14 => format!("s{}", self.rng.below(6)).into_bytes(),
             15 => format!("zset{}", self.rng.below(6)).into_bytes(),
             16 => format!("g{}", self.rng.below(3)).into_bytes(),
+            17 => format!("hash{}", self.rng.below(6)).into_bytes(),
             _ => format!("k{}", self.rng.below(28)).into_bytes(),
         }
     }

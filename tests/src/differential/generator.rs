@@ -4,7 +4,7 @@
 use super::draw::Draw;
 use super::step::{Command, Judge, Step};
 use super::{
-    bitmaps, connection, database, expiry, generic, geo, hyperloglog, lists, sets, streams,
+    bitmaps, connection, database, expiry, generic, geo, hashes, hyperloglog, lists, sets, streams,
     strings, zsets,
 };
 
@@ -13,6 +13,7 @@ type Family = fn(&mut Draw) -> Vec<Step>;
 /// The families of commands with keys, and how often each is drawn.
 const FAMILIES: &[(usize, Family)] = &[
     (30, strings::draw),
+    (12, hashes::draw),
     (12, lists::draw),
     (12, sets::draw),
     (14, streams::draw),
@@ -102,8 +103,8 @@ impl Iterator for Generator {
 
 /// A command with keys, for COMMAND GETKEYS.
 pub fn any_keyed(draw: &mut Draw) -> Command {
-    let families: [Family; 4] = [strings::draw, lists::draw, expiry::draw, generic::draw];
-    let mut steps = families[draw.rng.below(families.len())](draw);
+    let (_, family) = FAMILIES[draw.rng.below(FAMILIES.len())];
+    let mut steps = family(draw);
     steps.swap_remove(0).command
 }
 

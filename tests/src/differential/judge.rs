@@ -28,7 +28,7 @@ fn by_judge(step: &Step, ours: &Reply, theirs: &Reply) -> Result<(), String> {
     let holds = match step.judge {
         // Equal bytes were seen already.
         Judge::Exact | Judge::Walk | Judge::Vanish | Judge::Member => false,
-        Judge::Unordered => sorted(ours) == sorted(theirs),
+        Judge::Unordered => kind(ours) == kind(theirs) && sorted(ours) == sorted(theirs),
         Judge::Remaining(unit) => near(ours, theirs, unit),
         Judge::Moment(unit) => {
             let absolute = super::draw::FUTURE_S..=super::draw::FUTURE_S_MAX;
@@ -73,6 +73,13 @@ fn sorted(reply: &Reply) -> Option<Vec<Reply>> {
     match reply {
         Reply::Array(elements) | Reply::Set(elements) => {
             let mut elements = elements.clone();
+            elements.sort();
+            Some(elements)
+        }
+        Reply::Map(pairs) => {
+            let pair =
+                |(key, value): &(Reply, Reply)| Reply::Array(vec![key.clone(), value.clone()]);
+            let mut elements: Vec<Reply> = pairs.iter().map(pair).collect();
             elements.sort();
             Some(elements)
         }

@@ -9,6 +9,7 @@ pub mod expiry;
 pub mod generator;
 pub mod generic;
 pub mod geo;
+pub mod hashes;
 pub mod hyperloglog;
 pub mod judge;
 pub mod known;

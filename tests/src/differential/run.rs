@@ -286,7 +286,7 @@ fn audit_database(ours: &mut Client, theirs: &mut Client, database: usize) -> Re
 }
 
 /// All that can be asked about a key.
-fn about(key: &[u8]) -> [Step; 4] {
+fn about(key: &[u8]) -> [Step; 5] {
     let step = |words: &[&str], judge| {
         let mut command: Vec<Vec<u8>> = words.iter().map(|word| word.as_bytes().to_vec()).collect();
         command.push(key.to_vec());
@@ -296,6 +296,7 @@ fn about(key: &[u8]) -> [Step; 4] {
     [
         Step::exact(range.map(<[u8]>::to_vec).to_vec()),
         step(&["GET"], Judge::Exact),
+        step(&["HGETALL"], Judge::Unordered),
         step(&["OBJECT", "ENCODING"], Judge::Exact),
         step(&["PEXPIRETIME"], Judge::Moment(Unit::Milliseconds)),
     ]

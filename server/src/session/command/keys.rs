@@ -41,7 +41,8 @@ fn answer(
         return session.error("ERR Invalid number of arguments specified for command");
     }
     let places = spec.keys_of(request);
-    if places.is_empty() && !row.has(flag::NO_MANDATORY_KEYS) {
+    let is_sound = !places.is_empty() && spec.has_keys_for_all_rules(request);
+    if !is_sound && !row.has(flag::NO_MANDATORY_KEYS) {
         return session.error("ERR Invalid arguments specified for command");
     }
     session.reply.array(places.len());
@@ -113,6 +114,11 @@ mod tests {
             "COMMAND GETKEYS config foo x",
             "-ERR Invalid command specified|",
         );
+        rig.says(
+            "COMMAND GETKEYS pfmerge a",
+            "-ERR Invalid arguments specified for command|",
+        );
+        rig.says("COMMAND GETKEYS pfmerge a b", "*2|$1|a|$1|b|");
         rig.says(
             "COMMAND GETKEYSANDFLAGS ping a",
             "-ERR The command has no key arguments|",

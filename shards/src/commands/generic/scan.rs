@@ -27,6 +27,8 @@ pub(super) const SCAN: KeyspaceRow = KeyspaceRow {
 /// A cursor as Redis reads it, with `strtoul`: nothing is 0, leading zeros and a sign are fine, white space is not.
 #[must_use]
 pub fn parse_cursor(text: &[u8]) -> Option<u64> {
+    let end = text.iter().position(|&byte| byte == 0);
+    let text = &text[..end.unwrap_or(text.len())];
     let (negative, digits) = match text {
         [] => return Some(0),
         [b'-', digits @ ..] => (true, digits),

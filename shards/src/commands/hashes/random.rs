@@ -32,29 +32,47 @@ pub(super) const HRANDFIELD: KeyspaceRow = KeyspaceRow {
 const DRAWN_ONE_IN: usize = 3;
 
 fn op_hrandfield(cx: &mut Cx<'_>, args: &[&[u8]]) {
-    let (key, now_ms) = (args[1], cx.shard.now_ms);
-    if let Err(WrongType) = cx
-        .shard
-        .change_object(cx.db, key, |hash: &mut Hash| hash.expire(now_ms))
-    {
-        return cx.wrong_type();
-    }
+    let key = args[1];
     let [_, _, count, options @ ..] = args else {
-        return one(cx, key);
+        if purge(cx, key) {
+            one(cx, key);
+        }
+        return;
     };
     let Some(count) = integer(cx, count) else {
         return;
     };
+    if count == i64::MIN {
+        return cx.error(format!(
+            "ERR value is out of range, value must between {} and {}",
+            -i64::MAX,
+            i64::MAX
+        ));
+    }
     let with_values = match options {
         [] => false,
         [word] if is(word, "WITHVALUES") => true,
         _ => return cx.error(SYNTAX),
     };
     let half = i64::MAX / 2;
-    if count == i64::MIN || (with_values && !(-half..=half).contains(&count)) {
+    if with_values && !(-half..=half).contains(&count) {
         return cx.error("ERR value is out of range");
     }
-    many(cx, key, count, with_values);
+    if purge(cx, key) {
+        many(cx, key, count, with_values);
+    }
+}
+
+/// Takes the fields away whose time has come. Says whether the key may hold a hash; writes the error otherwise.
+fn purge(cx: &mut Cx<'_>, key: &[u8]) -> bool {
+    let now_ms = cx.shard.now_ms;
+    let purged = cx
+        .shard
+        .change_object(cx.db, key, |hash: &mut Hash| hash.expire(now_ms));
+    if purged.is_err() {
+        cx.wrong_type();
+    }
+    purged.is_ok()
 }
 
 fn one(cx: &mut Cx<'_>, key: &[u8]) {
@@ -173,9 +191,18 @@ mod tests {
                 "ERR value is not an integer or out of range",
             ),
             ("HRANDFIELD h 1 bogus", "ERR syntax error"),
+            ("SET s v", "OK"),
             (
-                "HRANDFIELD h -9223372036854775808",
-                "ERR value is out of range",
+                "HRANDFIELD s x",
+                "ERR value is not an integer or out of range",
+            ),
+            (
+                "HRANDFIELD s 1",
+                "WRONGTYPE Operation against a key holding the wrong kind of value",
+            ),
+            (
+                "HRANDFIELD h -9223372036854775808 bogus",
+                "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",
             ),
             (
                 "HRANDFIELD h 9223372036854775807 WITHVALUES",

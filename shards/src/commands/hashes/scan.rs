@@ -7,8 +7,7 @@ use tessera_core::resp::Reply;
 use super::{READS, ROW, reply_item};
 use crate::command::spec::flag;
 use crate::command::{Cx, KeyspaceRow, Spec, Spread};
-use crate::commands::scan_options::ScanOptions;
-use crate::shard::WrongType;
+use crate::commands::scan_options::{ScanOptions, begins, held};
 
 pub(super) const HSCAN: KeyspaceRow = KeyspaceRow {
     spec: Spec {
@@ -28,17 +27,16 @@ pub(super) const HSCAN: KeyspaceRow = KeyspaceRow {
 
 /// NOVALUES (Redis 7.4) leaves the values out.
 fn op_hscan(cx: &mut Cx<'_>, args: &[&[u8]]) {
+    if !begins::<Hash>(cx, args) {
+        return;
+    }
     let Some(options) = ScanOptions::parse(cx, args[2], &args[3..], &["NOVALUES"]) else {
         return;
     };
     let now_ms = cx.shard.now_ms;
-    let hash = match cx.shard.read_object::<Hash>(cx.db, args[1]) {
-        Ok(hash) => hash,
-        Err(WrongType) => return cx.wrong_type(),
-    };
     let (mut bulks, mut found) = (Vec::new(), 0);
     let mut reply = Reply::new(&mut bulks, cx.reply.proto());
-    let cursor = hash.map_or(0, |hash| {
+    let cursor = held::<Hash>(cx, args[1]).map_or(0, |hash| {
         options.pass(|cursor, visited| {
             hash.scan(cursor, now_ms, &mut |field, value| {
                 *visited += 1;
@@ -77,6 +75,7 @@ mod tests {
         let mut rig = Rig::new();
         rig.check(&[
             ("HSCAN none 0", "[\"0\" []]"),
+            ("HSCAN none 0 COUNT -72", "[\"0\" []]"),
             ("HSET h a 1 b 2 ab 3", "3"),
             (
                 "HSCAN h 0",

@@ -7,9 +7,7 @@ use tessera_core::set::Set;
 use super::{READS, ROW};
 use crate::command::spec::flag;
 use crate::command::{Cx, KeyspaceRow, Spec, Spread};
-use crate::commands::generic::parse_cursor;
-use crate::commands::scan_options::ScanOptions;
-use crate::shard::WrongType;
+use crate::commands::scan_options::{ScanOptions, begins, held};
 
 pub(super) const SSCAN: KeyspaceRow = KeyspaceRow {
     spec: Spec {
@@ -27,28 +25,16 @@ pub(super) const SSCAN: KeyspaceRow = KeyspaceRow {
     spread: Spread::One,
 };
 
-/// Options are looked at only if there is a set, as in Redis.
 fn op_sscan(cx: &mut Cx<'_>, args: &[&[u8]]) {
-    if parse_cursor(args[2]).is_none() {
-        return cx.error("ERR invalid cursor");
-    }
-    match cx.shard.read_object::<Set>(cx.db, args[1]) {
-        Ok(Some(_)) => {}
-        Ok(None) => {
-            cx.reply.array(2);
-            cx.reply.bulk(b"0");
-            return cx.reply.array(0);
-        }
-        Err(WrongType) => return cx.wrong_type(),
+    if !begins::<Set>(cx, args) {
+        return;
     }
     let Some(options) = ScanOptions::parse(cx, args[2], &args[3..], &[]) else {
         return;
     };
     let (mut bulks, mut found) = (Vec::new(), 0);
     let mut reply = Reply::new(&mut bulks, cx.reply.proto());
-    let entry = cx.shard.table(cx.db).get(cx.shard.hash(args[1]), args[1]);
-    let set = super::operation::set_of(entry);
-    let cursor = set.map_or(0, |set| {
+    let cursor = held::<Set>(cx, args[1]).map_or(0, |set| {
         options.pass(|cursor, visited| {
             set.scan(cursor, &mut |member| {
                 *visited += 1;

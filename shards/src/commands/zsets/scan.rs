@@ -8,8 +8,7 @@ use tessera_core::zset::Zset;
 use super::{READS, ROW};
 use crate::command::spec::flag;
 use crate::command::{Cx, KeyspaceRow, Spec, Spread};
-use crate::commands::scan_options::ScanOptions;
-use crate::shard::WrongType;
+use crate::commands::scan_options::{ScanOptions, begins, held};
 
 pub(super) const ZSCAN: KeyspaceRow = KeyspaceRow {
     spec: Spec {
@@ -31,16 +30,15 @@ pub(super) const ZSCAN: KeyspaceRow = KeyspaceRow {
 const PACKED_INTEGER_MAX: f64 = (1u64 << 62) as f64;
 
 fn op_zscan(cx: &mut Cx<'_>, args: &[&[u8]]) {
+    if !begins::<Zset>(cx, args) {
+        return;
+    }
     let Some(options) = ScanOptions::parse(cx, args[2], &args[3..], &[]) else {
         return;
     };
-    let zset = match cx.shard.read_object::<Zset>(cx.db, args[1]) {
-        Ok(zset) => zset,
-        Err(WrongType) => return cx.wrong_type(),
-    };
     let (mut bulks, mut found) = (Vec::new(), 0);
     let mut reply = Reply::new(&mut bulks, cx.reply.proto());
-    let cursor = zset.map_or(0, |zset| {
+    let cursor = held::<Zset>(cx, args[1]).map_or(0, |zset| {
         let is_packed = zset.as_listpack().is_some();
         options.pass(|cursor, visited| {
             zset.scan(cursor, &mut |member, score| {
@@ -83,6 +81,7 @@ mod tests {
         let mut rig = Rig::new();
         rig.check(&[
             ("ZSCAN none 0", "[\"0\" []]"),
+            ("ZSCAN none 0 COUNT -72", "[\"0\" []]"),
             ("ZADD z 1 a 2.5 b 1e18 ab", "3"),
             (
                 "ZSCAN z 0",
