@@ -287,6 +287,20 @@ impl Entry {
         Some(unsafe { blob.read(4) })
     }
 
+    /// Whether the value is a hash with fields that have a lifetime.
+    #[inline]
+    #[must_use]
+    pub fn has_field_times(&self) -> bool {
+        matches!(self.object(), Some(Object::Hash(hash)) if hash.ttl_len() > 0)
+    }
+
+    /// Whether expiry must look at this entry: the key has an expiry time, or fields of its value have.
+    #[inline]
+    #[must_use]
+    pub fn is_timed(&self) -> bool {
+        self.expire_at().is_some() || self.has_field_times()
+    }
+
     /// The 24 access bits (LRU clock or LFU counter).
     #[inline]
     #[must_use]

@@ -1,9 +1,11 @@
 //! The fields of a hash in either encoding.
 //!
-//! Invariants: a field is there once; the packed form has no lifetimes; the table has no walks, so that a hash may move between threads.
-//! Expired fields are there until somebody takes them out: callers ask with the time.
+//! Invariants: a field is there once; the plain packed form has no lifetimes. Fields whose time has ended are there until somebody takes
+//! them out (`drop_due`, `expire`, `expire_some`), but no look-up with the time shows them.
 
-use crate::entry::{Entry, StrValue, ValueRef, refused, size_class};
+use super::large::{Large, is_live, shown};
+use super::timed::Timed;
+use crate::entry::Entry;
 use crate::listpack::{Item, Listpack, Pos};
 use crate::object::PackLimits;
 use crate::table::{ExpireChange, Table};
@@ -19,24 +21,19 @@ pub struct Hash {
 pub enum HashEncoding {
     /// Field, value, field, value.
     Packed(Listpack),
+    /// Field, value, end, field, value, end.
+    Timed(Box<Timed>),
     /// One entry per field.
-    Table(Box<Table>),
+    Table(Box<Large>),
 }
 
-/// The bytes that a value is stored as.
-fn stored(bytes: &[u8]) -> StrValue<'_> {
-    match Item::of(bytes) {
-        Item::Int(number) => StrValue::Int(number),
-        Item::Bytes(bytes) => StrValue::Bytes(bytes),
-    }
-}
-
-fn shown(entry: &Entry) -> Item<'_> {
-    match entry.string() {
-        Some(ValueRef::Int(number)) => Item::Int(number),
-        Some(ValueRef::Bytes(bytes)) => Item::Bytes(bytes),
-        None => Item::Bytes(b""),
-    }
+/// What a step of expiry did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FieldExpiry {
+    /// Fields with a lifetime that were looked at.
+    pub examined: usize,
+    /// Fields that were removed.
+    pub expired: usize,
 }
 
 impl Default for Hash {
@@ -89,6 +86,7 @@ impl Hash {
     pub fn encoding(&self) -> &'static str {
         match self.repr {
             HashEncoding::Packed(_) => "listpack",
+            HashEncoding::Timed(_) => "listpackex",
             HashEncoding::Table(_) => "hashtable",
         }
     }
@@ -98,7 +96,8 @@ impl Hash {
     pub fn len(&self) -> usize {
         match &self.repr {
             HashEncoding::Packed(pack) => pack.len() / 2,
-            HashEncoding::Table(table) => table.len(),
+            HashEncoding::Timed(timed) => timed.len(),
+            HashEncoding::Table(large) => large.table.len(),
         }
     }
 
@@ -113,7 +112,8 @@ impl Hash {
     pub fn heap_bytes(&self) -> usize {
         match &self.repr {
             HashEncoding::Packed(pack) => pack.heap_bytes(),
-            HashEncoding::Table(table) => size_class(size_of::<Table>()) + table.mem_bytes(),
+            HashEncoding::Timed(timed) => timed.heap_bytes(),
+            HashEncoding::Table(large) => large.heap_bytes(),
         }
     }
 
@@ -125,9 +125,13 @@ impl Hash {
                 let pos = pack.find(pack.first(), field, 2)?;
                 Some(pack.at(pack.next(pos)?))
             }
-            HashEncoding::Table(table) => table
-                .get(table.hash(field), field)
-                .filter(|entry| is_live(entry, now_ms))
+            HashEncoding::Timed(timed) => {
+                let (value, end) = timed.get(field)?;
+                is_live(end, now_ms).then_some(value)
+            }
+            HashEncoding::Table(large) => large
+                .entry(field)
+                .filter(|entry| is_live(entry.expire_at(), now_ms))
                 .map(shown),
         }
     }
@@ -137,13 +141,16 @@ impl Hash {
     pub fn contains(&self, field: &[u8], now_ms: u64) -> bool {
         match &self.repr {
             HashEncoding::Packed(pack) => pack.find(pack.first(), field, 2).is_some(),
-            HashEncoding::Table(table) => table
-                .get(table.hash(field), field)
-                .is_some_and(|entry| is_live(entry, now_ms)),
+            HashEncoding::Timed(timed) => timed
+                .get(field)
+                .is_some_and(|(_, end)| is_live(end, now_ms)),
+            HashEncoding::Table(large) => large
+                .entry(field)
+                .is_some_and(|entry| is_live(entry.expire_at(), now_ms)),
         }
     }
 
-    /// Sets the value of a field, whose lifetime ends thereby, and says whether it is new. An expired one counts as old: `expire` first.
+    /// Sets the value of a field, whose lifetime ends thereby, and says whether it is new. An expired one counts as old: `drop_due` first.
     pub fn set(&mut self, field: &[u8], value: &[u8], limits: &PackLimits) -> bool {
         self.set_with(field, value, ExpireChange::Clear, limits)
     }
@@ -160,25 +167,24 @@ impl Hash {
         expire: ExpireChange,
         limits: &PackLimits,
     ) -> bool {
-        if let HashEncoding::Packed(pack) = &self.repr
-            && (field.len() > limits.value_bytes_max
-                || value.len() > limits.value_bytes_max
-                || !pack.has_room(field.len() + value.len()))
-        {
+        let bytes = field.len() + value.len();
+        let has_room = match &self.repr {
+            HashEncoding::Packed(pack) => pack.has_room(bytes),
+            HashEncoding::Timed(timed) => timed.has_room(bytes + END_BYTES_MAX),
+            HashEncoding::Table(_) => true,
+        };
+        if field.len().max(value.len()) > limits.value_bytes_max || !has_room {
             self.enlarge(limits.seed);
         }
-        match &mut self.repr {
-            HashEncoding::Packed(pack) => {
-                let is_new = put(pack, field, value);
-                if is_new && pack.len() / 2 > limits.entries_max {
-                    self.enlarge(limits.seed);
-                }
-                is_new
-            }
-            HashEncoding::Table(table) => !table
-                .set(table.hash(field), field, stored(value), expire)
-                .unwrap_or_else(refused),
+        let is_new = match &mut self.repr {
+            HashEncoding::Packed(pack) => put(pack, field, value),
+            HashEncoding::Timed(timed) => timed.set(field, value, expire),
+            HashEncoding::Table(large) => return large.set(field, value, expire),
+        };
+        if is_new && self.len() > limits.entries_max {
+            self.enlarge(limits.seed);
         }
+        is_new
     }
 
     /// Removes a field and says whether it was there.
@@ -191,109 +197,157 @@ impl Hash {
                 }
                 None => false,
             },
-            HashEncoding::Table(table) => table.remove(table.hash(field), field).is_some(),
+            HashEncoding::Timed(timed) => timed.remove(field),
+            HashEncoding::Table(large) => {
+                let hash = large.table.hash(field);
+                large.table.remove(hash, field).is_some()
+            }
         }
     }
 
-    /// When a field's time ends, milliseconds since the Unix epoch; `Some(None)` if never.
+    /// When a field's time ends, milliseconds since the Unix epoch; `Some(None)` if never. Due fields are there, too.
     #[must_use]
     pub fn expire_at(&self, field: &[u8]) -> Option<Option<u64>> {
         match &self.repr {
             HashEncoding::Packed(_) => self.contains(field, 0).then_some(None),
-            HashEncoding::Table(table) => table.get(table.hash(field), field).map(Entry::expire_at),
+            HashEncoding::Timed(timed) => timed.get(field).map(|(_, end)| end),
+            HashEncoding::Table(large) => large.entry(field).map(Entry::expire_at),
         }
     }
 
-    /// Sets or clears the lifetime of a field and says whether the field is there.
+    /// Sets or clears the lifetime of a field and says whether the field is there. The first lifetime of a packed hash repacks it.
     pub fn set_expire(&mut self, field: &[u8], expire_at: Option<u64>, seed: u64) -> bool {
-        if expire_at.is_some() && self.contains(field, 0) {
-            self.enlarge(seed);
+        if let HashEncoding::Packed(pack) = &self.repr {
+            if !self.contains(field, 0) {
+                return false;
+            }
+            if expire_at.is_none() {
+                return true;
+            }
+            if pack.has_room(self.len() * END_BYTES_MAX) {
+                self.repr = HashEncoding::Timed(Box::new(Timed::new(pack)));
+            } else {
+                self.enlarge(seed);
+            }
         }
         match &mut self.repr {
-            HashEncoding::Packed(_) => self.contains(field, 0),
-            HashEncoding::Table(table) => {
-                let Some(mut entry) = table.get_mut(table.hash(field), field) else {
-                    return false;
-                };
-                entry.set_expire(expire_at);
-                true
-            }
+            HashEncoding::Packed(_) => false,
+            HashEncoding::Timed(timed) => timed.set_expire(field, expire_at),
+            HashEncoding::Table(large) => large.set_expire(field, expire_at),
         }
     }
 
     /// Number of fields with a lifetime. O(1).
+    #[inline]
     #[must_use]
     pub fn ttl_len(&self) -> usize {
         match &self.repr {
             HashEncoding::Packed(_) => 0,
-            HashEncoding::Table(table) => table.ttl_len(),
+            HashEncoding::Timed(timed) => timed.ttl_len(),
+            HashEncoding::Table(large) => large.table.ttl_len(),
         }
     }
 
-    /// Removes the fields whose time ended before `now_ms` and returns how many. O(1) if no field has a lifetime, else O(n).
+    /// Whether the time of a field may have ended before `now_ms`; if not, `expire` finds nothing. O(1).
+    #[inline]
+    #[must_use]
+    pub fn has_due(&self, now_ms: u64) -> bool {
+        match &self.repr {
+            HashEncoding::Packed(_) => false,
+            HashEncoding::Timed(timed) => timed.has_due(now_ms),
+            HashEncoding::Table(large) => large.has_due(now_ms),
+        }
+    }
+
+    /// Removes a field if its time ended before `now_ms`, so that what follows finds it gone.
+    #[inline]
+    pub fn drop_due(&mut self, field: &[u8], now_ms: u64) -> bool {
+        self.has_due(now_ms)
+            && self
+                .expire_at(field)
+                .is_some_and(|end| !is_live(end, now_ms))
+            && self.remove(field)
+    }
+
+    /// Removes all fields whose time ended before `now_ms` and returns how many. O(1) if there is none, else O(n).
     pub fn expire(&mut self, now_ms: u64) -> usize {
-        let HashEncoding::Table(table) = &mut self.repr else {
-            return 0;
+        match &mut self.repr {
+            HashEncoding::Timed(timed) if timed.has_due(now_ms) => timed.expire(now_ms),
+            HashEncoding::Table(large) => large.expire(now_ms),
+            HashEncoding::Packed(_) | HashEncoding::Timed(_) => 0,
+        }
+    }
+
+    /// A step of `expire`: looks at some buckets of a large hash, from where the last step stopped.
+    pub fn expire_some(&mut self, now_ms: u64, buckets: usize) -> FieldExpiry {
+        if !self.has_due(now_ms) {
+            return FieldExpiry::default();
+        }
+        let (examined, expired) = match &mut self.repr {
+            HashEncoding::Packed(_) => (0, 0),
+            HashEncoding::Timed(timed) => (timed.ttl_len(), timed.expire(now_ms)),
+            HashEncoding::Table(large) => large.expire_some(now_ms, buckets),
         };
-        if table.ttl_len() == 0 {
-            return 0;
-        }
-        let mut due: Vec<Box<[u8]>> = Vec::new();
-        each_entry(table, &mut |entry| {
-            if entry.expire_at().is_some_and(|at_ms| at_ms < now_ms) {
-                due.push(entry.key().into());
-            }
-        });
-        for field in &due {
-            table.remove(table.hash(field), field);
-        }
-        due.len()
+        FieldExpiry { examined, expired }
     }
 
     /// Calls `visit` for every field whose time has not ended, and its value. The order is that of insertion while packed, else none.
     pub fn for_each(&self, now_ms: u64, visit: &mut dyn FnMut(Item<'_>, Item<'_>)) {
+        self.for_each_timed(now_ms, &mut |field, value, _end| visit(field, value));
+    }
+
+    /// The same, with the moment at which the field's time ends.
+    pub fn for_each_timed(
+        &self,
+        now_ms: u64,
+        visit: &mut dyn FnMut(Item<'_>, Item<'_>, Option<u64>),
+    ) {
+        let mut show = |field: Item<'_>, value: Item<'_>, end| {
+            if is_live(end, now_ms) {
+                visit(field, value, end);
+            }
+        };
         match &self.repr {
             HashEncoding::Packed(pack) => {
                 let mut items = pack.iter();
                 while let (Some(field), Some(value)) = (items.next(), items.next()) {
-                    visit(field, value);
+                    show(field, value, None);
                 }
             }
-            HashEncoding::Table(table) => {
-                each_entry(table, &mut |entry| show(entry, now_ms, visit));
-            }
+            HashEncoding::Timed(timed) => timed.for_each(&mut show),
+            HashEncoding::Table(large) => each_entry(&large.table, &mut |entry| {
+                show(Item::Bytes(entry.key()), shown(entry), entry.expire_at());
+            }),
         }
     }
 
     /// Visits some fields and returns the cursor to go on with, 0 at the end. Packed: all at once. See [`Table::scan`].
     pub fn scan(&self, cursor: u64, now_ms: u64, visit: &mut dyn FnMut(Item<'_>, Item<'_>)) -> u64 {
         match &self.repr {
-            HashEncoding::Packed(_) => {
+            HashEncoding::Packed(_) | HashEncoding::Timed(_) => {
                 self.for_each(now_ms, visit);
                 0
             }
-            HashEncoding::Table(table) => {
-                table.scan(cursor, &mut |entry| show(entry, now_ms, visit))
-            }
+            HashEncoding::Table(large) => large.table.scan(cursor, &mut |entry| {
+                if is_live(entry.expire_at(), now_ms) {
+                    visit(Item::Bytes(entry.key()), shown(entry));
+                }
+            }),
         }
     }
 
     /// A field and its value, chosen by a random number, expired or not. Packed: O(n).
     #[must_use]
     pub fn random(&self, random: u64) -> Option<(Item<'_>, Item<'_>)> {
+        let index = random.checked_rem(self.len() as u64)?;
         match &self.repr {
             HashEncoding::Packed(pack) => {
-                let count = self.len() as u64;
-                let index = if count == 0 {
-                    return None;
-                } else {
-                    random % count
-                };
                 let field = pack.nth(2 * index as i64)?;
                 Some((pack.at(field), pack.at(pack.next(field)?)))
             }
-            HashEncoding::Table(table) => {
-                let entry = table.random(random)?;
+            HashEncoding::Timed(timed) => timed.nth(index as usize),
+            HashEncoding::Table(large) => {
+                let entry = large.table.random(random)?;
                 Some((Item::Bytes(entry.key()), shown(entry)))
             }
         }
@@ -302,43 +356,31 @@ impl Hash {
     /// Frees some of the fields and says whether that was all.
     pub fn free_some(&mut self, elements: usize) -> bool {
         match &mut self.repr {
-            HashEncoding::Packed(_) => true,
-            HashEncoding::Table(table) => table.free_some(1 + elements / FIELDS_PER_SEGMENT),
+            HashEncoding::Packed(_) | HashEncoding::Timed(_) => true,
+            HashEncoding::Table(large) => large.table.free_some(1 + elements / FIELDS_PER_SEGMENT),
         }
     }
 
     /// Goes over to the table. O(n).
     fn enlarge(&mut self, seed: u64) {
-        let HashEncoding::Packed(_) = &self.repr else {
+        if let HashEncoding::Table(_) = &self.repr {
             return;
-        };
-        let mut table = Table::new(seed);
+        }
+        let mut large = Large::new(seed);
         let (mut field_digits, mut value_digits) = (itoa::Buffer::new(), itoa::Buffer::new());
-        self.for_each(0, &mut |field, value| {
+        self.for_each_timed(0, &mut |field, value, end| {
+            let expire = end.map_or(ExpireChange::Clear, ExpireChange::At);
             let field = field.text(&mut field_digits);
-            let value = stored(value.text(&mut value_digits));
-            table
-                .set(table.hash(field), field, value, ExpireChange::Clear)
-                .unwrap_or_else(refused);
+            large.set(field, value.text(&mut value_digits), expire);
         });
-        self.repr = HashEncoding::Table(Box::new(table));
+        self.repr = HashEncoding::Table(Box::new(large));
     }
 }
 
 /// Entries of a segment that is usually full.
 const FIELDS_PER_SEGMENT: usize = 256;
-
-/// Whether a field's time has not ended.
-#[inline]
-fn is_live(entry: &Entry, now_ms: u64) -> bool {
-    entry.expire_at().is_none_or(|at_ms| at_ms >= now_ms)
-}
-
-fn show(entry: &Entry, now_ms: u64, visit: &mut dyn FnMut(Item<'_>, Item<'_>)) {
-    if is_live(entry, now_ms) {
-        visit(Item::Bytes(entry.key()), shown(entry));
-    }
-}
+/// What the end of a field takes at most in a listpack.
+const END_BYTES_MAX: usize = 10;
 
 /// Sets a field of a packed hash and says whether it is new.
 fn put(pack: &mut Listpack, field: &[u8], value: &[u8]) -> bool {

@@ -101,6 +101,101 @@ fn lifetimes() {
 }
 
 #[test]
+fn the_first_lifetime_repacks_and_the_limits_enlarge() {
+    let mut hash = Hash::new();
+    for field in ["a", "b", "12"] {
+        hash.set(field.as_bytes(), b"v", &LIMITS);
+    }
+    assert!(hash.set_expire(b"a", None, 3) && hash.encoding() == "listpack");
+    assert!(hash.set_expire(b"12", Some(1 << 40), 3));
+    assert_eq!(hash.encoding(), "listpackex");
+    let shown = |hash: &Hash| {
+        let mut fields = BTreeMap::new();
+        hash.for_each_timed(0, &mut |field, value, end| {
+            fields.insert(field.to_vec(), (value.to_vec(), end));
+        });
+        fields
+    };
+    let before = shown(&hash);
+    assert_eq!(before[&b"12"[..]], (b"v".to_vec(), Some(1 << 40)));
+    assert_eq!(before[&b"a"[..]], (b"v".to_vec(), None));
+    for field in ["c", "d", "e", "f"] {
+        hash.set(field.as_bytes(), b"v", &LIMITS);
+    }
+    assert_eq!((hash.encoding(), hash.ttl_len()), ("hashtable", 1));
+    assert_eq!(shown(&hash)[&b"12"[..]], before[&b"12"[..]]);
+    assert!(hash.has_due((1 << 40) + 1) && !hash.has_due(1 << 40));
+    assert!(!hash.drop_due(b"12", 1 << 40) && hash.drop_due(b"12", (1 << 40) + 1));
+    assert_eq!((hash.len(), hash.ttl_len()), (6, 0));
+}
+
+#[test]
+fn large_ones_expire_in_steps() {
+    let mut hash = Hash::new();
+    for number in 0..5_000u64 {
+        let field = number.to_string();
+        hash.set(field.as_bytes(), b"v", &LIMITS);
+        hash.set_expire(field.as_bytes(), Some(1_000 + number), 3);
+    }
+    let (mut steps, mut expired) = (0, 0);
+    while hash.has_due(3_000) {
+        let step = hash.expire_some(3_000, 64);
+        assert!(step.examined <= 64 * 7 + 200, "a step is bounded");
+        expired += step.expired;
+        steps += 1;
+    }
+    assert!(steps > 5);
+    assert_eq!((expired, hash.len(), hash.ttl_len()), (2_000, 3_000, 3_000));
+    assert_eq!(
+        hash.expire_some(3_000, 64),
+        crate::hash::FieldExpiry::default()
+    );
+    assert_eq!(hash.expire(10_000), 3_000);
+    assert!(hash.is_empty() && !hash.has_due(u64::MAX));
+}
+
+proptest! {
+    #[test]
+    fn lifetimes_like_a_map(steps in prop::collection::vec((0..7u8, 0..9u8, 1..60u64), 0..120)) {
+        let (mut hash, mut model) = (Hash::new(), BTreeMap::<u8, Option<u64>>::new());
+        let mut now_ms = 1;
+        for (kind, field, time) in steps {
+            let name = [field + b'a'];
+            let is_live = |end: &Option<u64>| end.is_none_or(|at_ms| at_ms >= now_ms);
+            match kind {
+                0 | 1 => {
+                    hash.drop_due(&name, now_ms);
+                    let is_new = !model.insert(field, None).as_ref().is_some_and(is_live);
+                    prop_assert_eq!(hash.set(&name, b"v", &LIMITS), is_new);
+                }
+                2 | 3 => {
+                    let found = hash.contains(&name, now_ms);
+                    prop_assert_eq!(found, model.get(&field).is_some_and(is_live));
+                    if found {
+                        hash.set_expire(&name, Some(now_ms + time), 3);
+                        model.insert(field, Some(now_ms + time));
+                    }
+                }
+                4 => {
+                    hash.drop_due(&name, now_ms);
+                    prop_assert_eq!(hash.remove(&name), model.remove(&field).as_ref().is_some_and(is_live));
+                }
+                5 => now_ms += time,
+                _ => _ = hash.expire_some(now_ms, 3),
+            }
+            let live = model.values().filter(|end| end.is_none_or(|at_ms| at_ms >= now_ms)).count();
+            let mut shown = 0;
+            hash.for_each(now_ms, &mut |_, _| shown += 1);
+            prop_assert_eq!(shown, live);
+        }
+        hash.expire(now_ms);
+        model.retain(|_, end| end.is_none_or(|at_ms| at_ms >= now_ms));
+        prop_assert_eq!(hash.len(), model.len());
+        prop_assert_eq!(hash.ttl_len(), model.values().flatten().count());
+    }
+}
+
+#[test]
 fn packed_elsewhere() {
     let pack = |items: &[&str]| {
         let mut pack = Listpack::new();

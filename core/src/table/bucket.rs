@@ -1,7 +1,7 @@
 //! Slots and the two kinds of bucket: one cache line each.
 //!
 //! ```text
-//!  slot         bits 0..48 blob address, 48 has a TTL, 49..53 window, 53..64 tag; zero = empty
+//!  slot         bits 0..48 blob address, 48 the entry or fields of it have a TTL, 49..53 window, 53..64 tag; zero = empty
 //!  home bucket  version u32 | filter u16 | displaced u8 | stashed 5 bits, window number 3 bits | 7 slots
 //!  stash bucket homes: 7 x 6 bits, then 22 bits of the segment's own data | 7 slots
 //! ```
@@ -37,11 +37,7 @@ impl Slot {
     /// Takes an entry into a slot. The window is zero until `with_window`.
     #[inline]
     pub(super) fn new(entry: Entry, tag: u16) -> Self {
-        let ttl = if entry.expire_at().is_some() {
-            TTL_BIT
-        } else {
-            0
-        };
+        let ttl = if entry.is_timed() { TTL_BIT } else { 0 };
         let bits = (tag as usize) << TAG_SHIFT | ttl;
         Self(entry.into_ptr().as_ptr().map_addr(|addr| addr | bits))
     }
@@ -70,7 +66,7 @@ impl Slot {
         Self(self.0.map_addr(|addr| addr & !WINDOW_MASK | bits))
     }
 
-    /// Whether the slot holds an entry with an expiry time. No dereference.
+    /// Whether the slot holds an entry that expiry must look at (`Entry::is_timed`). No dereference.
     #[inline]
     pub(super) fn has_ttl(self) -> bool {
         self.0.addr() & TTL_BIT != 0

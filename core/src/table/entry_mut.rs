@@ -65,16 +65,27 @@ impl<'a> EntryMut<'a> {
         result
     }
 
+    /// Brings slot and totals up to date after a change of what has a lifetime: the key, or fields of its value.
     #[inline]
-    fn note_ttl(&mut self, before: bool, after: bool) {
-        if before == after {
+    fn note_times(&mut self, (key_before, fields_before): (bool, bool)) {
+        let (key, fields) = self.times();
+        if (key, fields) == (key_before, fields_before) {
             return;
         }
         match &mut self.home {
-            Home::Segment(segment, place) => segment.set_ttl(*place, after),
-            Home::Overflow(slot) => slot.set_ttl(after),
+            Home::Segment(segment, place) => segment.set_ttl(*place, key || fields),
+            Home::Overflow(slot) => slot.set_ttl(key || fields),
         }
-        self.counts.ttl_len = self.counts.ttl_len + usize::from(after) - usize::from(before);
+        let counts = &mut *self.counts;
+        counts.ttl_len = counts.ttl_len + usize::from(key) - usize::from(key_before);
+        counts.field_ttl_len =
+            counts.field_ttl_len + usize::from(fields) - usize::from(fields_before);
+    }
+
+    /// Whether the key and whether fields of its value have a lifetime.
+    #[inline]
+    fn times(&self) -> (bool, bool) {
+        (self.expire_at().is_some(), self.has_field_times())
     }
 
     /// Replaces value and expiry (milliseconds since the Unix epoch). See [`Entry::try_set`].
@@ -86,9 +97,9 @@ impl<'a> EntryMut<'a> {
         if self.entry_mut().rewrite(value, expire_at) {
             return Ok(());
         }
-        let before = self.expire_at().is_some();
+        let before = self.times();
         self.change(|entry| entry.try_set(value, expire_at))?;
-        self.note_ttl(before, expire_at.is_some());
+        self.note_times(before);
         Ok(())
     }
 
@@ -104,14 +115,17 @@ impl<'a> EntryMut<'a> {
     /// Sets or clears the expiry time, in milliseconds since the Unix epoch.
     #[inline]
     pub fn set_expire(&mut self, expire_at: Option<u64>) {
-        let before = self.expire_at().is_some();
+        let before = self.times();
         self.change(|entry| entry.set_expire(expire_at));
-        self.note_ttl(before, expire_at.is_some());
+        self.note_times(before);
     }
 
     /// Changes the collection that is the value. `None` if it is a string.
     pub fn change_object<R>(&mut self, change: impl FnOnce(&mut Object) -> R) -> Option<R> {
-        self.change(|entry| entry.object_mut().map(change))
+        let before = self.times();
+        let changed = self.change(|entry| entry.object_mut().map(change));
+        self.note_times(before);
+        changed
     }
 
     /// The value's bytes, to be changed in place; an integer becomes its decimal form. See [`Entry::bytes_mut`].

@@ -2,28 +2,56 @@
 //!
 //! There is no second table of expiry times: a slot knows whether its entry has one, and a segment how many such slots
 //! it has. A pass goes segment by segment; a segment without TTLs costs one line. Invariants: only due entries are
-//! removed, each after the walks have seen its home bucket. Called by the shard's cycle.
+//! removed, each after the walks have seen its home bucket. A hash with fields that expire carries the same bit as a key with an expiry
+//! time; its due fields are taken out some buckets at a time. Called by the shard's cycle, and by a large hash for its fields.
 //!
 //! ```text
 //!  cursor   bits 0..7 bucket of the segment (64 = its overflow entries), bits 7..39 hash prefix
 //! ```
 
 use super::bucket::{bits, occupied};
+use super::entry_mut::EntryMut;
 use super::hash::{DEPTH_MAX, prefix_after};
 use super::keyspace::Table;
 use super::segment::{BUCKET_COUNT, Place};
 use crate::entry::Entry;
+use crate::hash::FieldExpiry;
+use crate::object::Object;
 
 /// What a step did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ExpireStats {
     /// Entries with a TTL that were looked at.
     pub examined: usize,
-    /// Entries that were removed.
+    /// Entries and fields that were removed.
     pub expired: usize,
+    /// The fields among them.
+    pub expired_fields: usize,
     /// The pass has reached the end of the table; the cursor is back at the start.
     pub wrapped: bool,
+    /// The soonest time of those that were looked at and stay.
+    pub next_ms: Option<u64>,
 }
+
+impl ExpireStats {
+    fn stays(&mut self, at_ms: u64) {
+        self.next_ms = Some(self.next_ms.map_or(at_ms, |soonest| soonest.min(at_ms)));
+    }
+}
+
+/// What expiry took.
+#[derive(Debug)]
+pub enum Gone<'a> {
+    /// A key whose time has come.
+    Key(Entry),
+    /// A hash whose last field's time has come.
+    Emptied(Entry),
+    /// Some fields of this key.
+    Fields(&'a [u8]),
+}
+
+/// Buckets of a large hash that are looked at for due fields at a time.
+const FIELD_BUCKETS: usize = 256;
 
 const BUCKET_BITS: u32 = 7;
 
@@ -36,9 +64,10 @@ impl Table {
         cursor: &mut u64,
         now_ms: u64,
         budget_buckets: usize,
-        on_expired: &mut dyn FnMut(Entry),
+        on_gone: &mut dyn FnMut(Gone<'_>),
     ) -> ExpireStats {
         let mut stats = ExpireStats::default();
+        let before = self.counts.len;
         let mut prefix = (*cursor >> BUCKET_BITS) & u64::from(u32::MAX);
         let mut bucket = (*cursor as usize & ((1 << BUCKET_BITS) - 1)).min(BUCKET_COUNT);
         for _ in 0..budget_buckets {
@@ -56,12 +85,12 @@ impl Table {
             if segment.ttl_count() == 0 && bucket < BUCKET_COUNT {
                 bucket = BUCKET_COUNT;
             } else if bucket < BUCKET_COUNT {
-                self.expire_bucket(hash, bucket, now_ms, &mut stats, on_expired);
+                self.expire_bucket(hash, bucket, now_ms, &mut stats, on_gone);
                 bucket += 1;
             }
             if bucket == BUCKET_COUNT {
                 if overflowed {
-                    self.expire_overflow(hash, depth, now_ms, &mut stats, on_expired);
+                    self.expire_overflow(hash, depth, now_ms, &mut stats, on_gone);
                 }
                 (prefix, bucket) = (prefix_after(prefix as u32, depth), 0);
             }
@@ -71,7 +100,7 @@ impl Table {
             stats.wrapped = true;
         }
         *cursor = prefix << BUCKET_BITS | bucket as u64;
-        self.after_removals(stats.expired);
+        self.after_removals(before - self.counts.len);
         stats
     }
 
@@ -81,31 +110,35 @@ impl Table {
         bucket: usize,
         now_ms: u64,
         stats: &mut ExpireStats,
-        on_expired: &mut dyn FnMut(Entry),
+        on_gone: &mut dyn FnMut(Gone<'_>),
     ) {
         let Some(segment) = self.directory.segment_mut(hash) else {
             return;
         };
         for slot in bits(occupied(segment.slots(bucket))) {
             let place = Place { bucket, slot };
-            let due = match segment.slot(place) {
-                slot if !slot.has_ttl() => continue,
-                slot => slot
-                    .entry()
-                    .and_then(Entry::expire_at)
-                    .is_some_and(|at_ms| at_ms <= now_ms),
+            let Some(entry) = segment.slot(place).entry() else {
+                continue;
             };
-            stats.examined += 1;
-            if !due {
+            if !segment.slot(place).has_ttl() {
+                continue;
+            }
+            let due = Due::of(entry, now_ms, stats);
+            if due == Due::No {
                 continue;
             }
             let home = segment.home_at(place);
             self.walks
                 .before_change(segment, &self.overflow, hash, home);
+            if due == Due::Fields {
+                let entry = EntryMut::in_segment(segment, place, &mut self.counts);
+                if !expire_fields(entry, now_ms, stats, on_gone) {
+                    continue;
+                }
+            }
             if let Some(entry) = segment.take(place).take() {
                 self.counts.subtract(&entry);
-                stats.expired += 1;
-                on_expired(entry);
+                due.hand_out(entry, stats, on_gone);
             }
         }
     }
@@ -116,14 +149,17 @@ impl Table {
         depth: u32,
         now_ms: u64,
         stats: &mut ExpireStats,
-        on_expired: &mut dyn FnMut(Entry),
+        on_gone: &mut dyn FnMut(Gone<'_>),
     ) {
         for index in self.overflow.range(hash, depth).rev() {
-            let Some(at_ms) = self.overflow.slot(index).entry().and_then(Entry::expire_at) else {
+            let Some(entry) = self.overflow.slot(index).entry() else {
                 continue;
             };
-            stats.examined += 1;
-            if at_ms > now_ms {
+            if !entry.is_timed() {
+                continue;
+            }
+            let due = Due::of(entry, now_ms, stats);
+            if due == Due::No {
                 continue;
             }
             let home = super::hash::home_of(self.overflow.hash(index));
@@ -132,10 +168,73 @@ impl Table {
             };
             self.walks
                 .before_change(segment, &self.overflow, hash, home);
+            if due == Due::Fields {
+                let entry = EntryMut::in_overflow(self.overflow.slot_mut(index), &mut self.counts);
+                if !expire_fields(entry, now_ms, stats, on_gone) {
+                    continue;
+                }
+            }
             if let Some(entry) = self.take_overflow(index) {
-                stats.expired += 1;
-                on_expired(entry);
+                due.hand_out(entry, stats, on_gone);
             }
         }
     }
+}
+
+/// What of an entry is due.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Due {
+    No,
+    Key,
+    Fields,
+}
+
+impl Due {
+    fn of(entry: &Entry, now_ms: u64, stats: &mut ExpireStats) -> Self {
+        stats.examined += 1;
+        match entry.expire_at() {
+            Some(at_ms) if at_ms <= now_ms => return Self::Key,
+            Some(at_ms) => stats.stays(at_ms),
+            None => {}
+        }
+        match entry.object() {
+            Some(Object::Hash(hash)) if hash.has_due(now_ms.saturating_add(1)) => Self::Fields,
+            _ => Self::No,
+        }
+    }
+
+    /// Hands out an entry that was removed.
+    fn hand_out(self, entry: Entry, stats: &mut ExpireStats, on_gone: &mut dyn FnMut(Gone<'_>)) {
+        if self == Self::Fields {
+            return on_gone(Gone::Emptied(entry));
+        }
+        stats.expired += 1;
+        on_gone(Gone::Key(entry));
+    }
+}
+
+/// Takes some due fields out of a hash and says whether it is empty now.
+fn expire_fields(
+    mut entry: EntryMut<'_>,
+    now_ms: u64,
+    stats: &mut ExpireStats,
+    on_gone: &mut dyn FnMut(Gone<'_>),
+) -> bool {
+    let step = entry.change_object(|object| match object {
+        Object::Hash(hash) => {
+            let step = hash.expire_some(now_ms.saturating_add(1), FIELD_BUCKETS);
+            (step, hash.is_empty())
+        }
+        _ => (FieldExpiry::default(), false),
+    });
+    let Some((step, is_empty)) = step else {
+        return false;
+    };
+    stats.examined += step.examined;
+    stats.expired += step.expired;
+    stats.expired_fields += step.expired;
+    if step.expired > 0 && !is_empty {
+        on_gone(Gone::Fields(entry.key()));
+    }
+    is_empty
 }

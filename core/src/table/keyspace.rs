@@ -41,6 +41,8 @@ impl ExpireChange {
 pub(super) struct Counts {
     pub(super) len: usize,
     pub(super) ttl_len: usize,
+    /// Hashes with fields that have a lifetime.
+    pub(super) field_ttl_len: usize,
     /// Bytes of all entries.
     pub(super) entry_bytes: usize,
 }
@@ -50,6 +52,7 @@ impl Counts {
     fn add(&mut self, entry: &Entry) {
         self.len += 1;
         self.ttl_len += usize::from(entry.expire_at().is_some());
+        self.field_ttl_len += usize::from(entry.has_field_times());
         self.entry_bytes += entry.heap_bytes();
     }
 
@@ -57,6 +60,7 @@ impl Counts {
     pub(super) fn subtract(&mut self, entry: &Entry) {
         self.len -= 1;
         self.ttl_len -= usize::from(entry.expire_at().is_some());
+        self.field_ttl_len -= usize::from(entry.has_field_times());
         self.entry_bytes -= entry.heap_bytes();
     }
 }
@@ -96,6 +100,7 @@ impl Table {
             counts: Counts {
                 len: 0,
                 ttl_len: 0,
+                field_ttl_len: 0,
                 entry_bytes: 0,
             },
             seed,
@@ -153,6 +158,13 @@ impl Table {
     #[must_use]
     pub fn ttl_len(&self) -> usize {
         self.counts.ttl_len
+    }
+
+    /// Number of keys whose value is a hash with fields that have a lifetime.
+    #[inline]
+    #[must_use]
+    pub fn field_ttl_len(&self) -> usize {
+        self.counts.field_ttl_len
     }
 
     /// Bytes taken from the allocator for directory, segments, blobs and buffers, by size class. Exact. O(1).

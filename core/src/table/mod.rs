@@ -26,7 +26,7 @@ mod walk;
 
 pub use drop_slices::DropSlices;
 pub use entry_mut::EntryMut;
-pub use expiry::ExpireStats;
+pub use expiry::{ExpireStats, Gone};
 pub use hash::hash_key;
 pub use keyspace::{ExpireChange, Spot, Table};
 pub(crate) use prefetch::{LINE_BYTES, prefetch_line};

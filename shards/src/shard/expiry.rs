@@ -1,9 +1,13 @@
-//! Active expiry: keys whose time has come leave without being asked for.
+//! Active expiry: keys and fields of hashes whose time has come leave without being asked for.
 //!
-//! A cycle walks the tables from where it stopped and looks only at slots that carry the TTL bit. It works in slices of a
+//! A cycle walks the tables from where it stopped and looks only at slots that carry the TTL bit (of a large hash only
+//! at some buckets at a time). It works in slices of a
 //! bounded number of buckets. While more than a tenth of the keys with a TTL that it sees are due, the next slice
 //! follows in the next turn; otherwise the cycle rests until the next tick. So the share of time is small when little is due and
 //! rises with the need, and other commands wait for one slice at most.
+
+use tessera_core::entry::Entry;
+use tessera_core::table::{Gone, Table};
 
 use crate::shard::Shard;
 
@@ -24,10 +28,11 @@ const CHUNK_BUCKETS: usize = 16;
 const DUE_ONE_IN: usize = 10;
 
 impl Shard {
-    /// Whether any key has a TTL and the cycle should tick at all.
+    /// Whether any key or field has a TTL and the cycle should tick at all.
     #[must_use]
     pub fn wants_expiry(&self) -> bool {
-        self.settings.active_expire && (0..self.databases()).any(|db| self.table(db).ttl_len() > 0)
+        let is_timed = |table: &Table| table.ttl_len() > 0 || table.field_ttl_len() > 0;
+        self.settings.active_expire && (0..self.databases()).any(|db| is_timed(self.table(db)))
     }
 
     /// Whether the cycle should go on in the next turn instead of waiting for its tick.
@@ -44,18 +49,27 @@ impl Shard {
         };
         let mut cycle = self.expiry;
         let (mut examined, mut expired, mut wrapped) = (0, 0, 0);
-        let mut gone = Vec::new();
+        let (mut gone, mut fewer): (Vec<Entry>, Vec<Box<[u8]>>) = Default::default();
         for _ in 0..CHUNKS_PER_EFFORT * self.settings.expire_effort as usize {
             let table = self.table_mut(cycle.db);
-            if table.ttl_len() > 0 {
+            if table.ttl_len() > 0 || table.field_ttl_len() > 0 {
+                let cursor = &mut cycle.cursor;
                 let seen =
-                    table.expire_step(&mut cycle.cursor, due_ms, CHUNK_BUCKETS, &mut |entry| {
-                        gone.push(entry)
+                    table.expire_step(cursor, due_ms, CHUNK_BUCKETS, &mut |what| match what {
+                        Gone::Key(entry) => gone.push(entry),
+                        Gone::Emptied(entry) => fewer.push(entry.key().into()),
+                        Gone::Fields(key) => fewer.push(key.into()),
                     });
                 examined += seen.examined;
                 expired += seen.expired;
-                gone.drain(..)
-                    .for_each(|entry| self.expired(cycle.db, entry.key()));
+                self.stats.expired_fields += seen.expired_fields as u64;
+                for entry in gone.drain(..) {
+                    self.expired(cycle.db, entry.key());
+                    self.discard(entry);
+                }
+                for key in fewer.drain(..) {
+                    self.changed(cycle.db, &key);
+                }
                 if !seen.wrapped {
                     continue;
                 }

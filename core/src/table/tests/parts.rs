@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::model::Rng;
 use crate::entry::StrValue;
-use crate::table::{DropSlices, ExpireChange, Table};
+use crate::table::{DropSlices, ExpireChange, Gone, Table};
 
 fn set(table: &mut Table, n: u64, expire: ExpireChange) {
     let key = n.to_string().into_bytes();
@@ -53,7 +53,10 @@ fn a_pass_expires_what_is_due_and_nothing_else() {
         let (now_ms, mut cursor, mut gone) = (keys / 2, 0, Vec::new());
         let (mut examined, mut expired) = (0, 0);
         loop {
-            let stats = table.expire_step(&mut cursor, now_ms, 5, &mut |entry| {
+            let stats = table.expire_step(&mut cursor, now_ms, 5, &mut |what| {
+                let Gone::Key(entry) = what else {
+                    panic!("only keys expire here: {what:?}")
+                };
                 gone.push(
                     String::from_utf8(entry.key().to_vec())
                         .unwrap()

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::model::{Model, Rng, change, check, seen};
 use crate::entry::Entry;
-use crate::table::{DropSlices, ExpireChange, Table, WalkId, WalkSink};
+use crate::table::{DropSlices, ExpireChange, Gone, Table, WalkId, WalkSink};
 
 #[derive(Default)]
 struct Seen {
@@ -73,7 +73,10 @@ fn run(seed: u64, hash_mask: u64, keys: u64, fill: usize, steps: usize, overlap:
         change(&mut table, &mut model, &mut rng, keys);
         if rng.below(20) == 0 {
             now_ms = rng.below(2000);
-            table.expire_step(&mut cursor, now_ms, 3, &mut |entry| {
+            table.expire_step(&mut cursor, now_ms, 3, &mut |what| {
+                let Gone::Key(entry) = what else {
+                    panic!("only keys expire here: {what:?}")
+                };
                 assert_eq!(model.remove(entry.key()), Some(seen(&entry)));
             });
         }

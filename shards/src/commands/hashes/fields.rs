@@ -52,8 +52,10 @@ fn set_fields(cx: &mut Cx<'_>, args: &[&[u8]], command: &str) -> Option<usize> {
     }
     let (limits, now_ms) = (cx.shard.hash_limits(), cx.shard.now_ms);
     let added = cx.shard.change_or_create(cx.db, key, |hash: &mut Hash| {
-        hash.expire(now_ms);
-        let set = |pair: &&[&[u8]]| hash.set(pair[0], pair[1], &limits);
+        let set = |pair: &&[&[u8]]| {
+            hash.drop_due(pair[0], now_ms);
+            hash.set(pair[0], pair[1], &limits)
+        };
         pairs.chunks_exact(2).filter(set).count()
     });
     match added {
@@ -84,6 +86,7 @@ pub(super) const HSETNX: KeyspaceRow = KeyspaceRow {
 fn op_hsetnx(cx: &mut Cx<'_>, args: &[&[u8]]) {
     let (key, limits, now_ms) = (args[1], cx.shard.hash_limits(), cx.shard.now_ms);
     let added = cx.shard.change_or_create(cx.db, key, |hash: &mut Hash| {
+        hash.drop_due(args[2], now_ms);
         let is_new = !hash.contains(args[2], now_ms);
         if is_new {
             hash.set(args[2], args[3], &limits);
@@ -170,8 +173,8 @@ pub(super) const HDEL: KeyspaceRow = KeyspaceRow {
 fn op_hdel(cx: &mut Cx<'_>, args: &[&[u8]]) {
     let (key, now_ms) = (args[1], cx.shard.now_ms);
     let removed = cx.shard.change_object(cx.db, key, |hash: &mut Hash| {
-        hash.expire(now_ms);
-        args[2..].iter().filter(|field| hash.remove(field)).count()
+        let remove = |field: &&&[u8]| !hash.drop_due(field, now_ms) && hash.remove(field);
+        args[2..].iter().filter(remove).count()
     });
     match removed {
         Ok(removed) => {

@@ -1,6 +1,8 @@
 //! Hashes: the rows of the family and what its files share.
 
+mod combined;
 mod fields;
+mod lifetime;
 mod number;
 mod random;
 mod scan;
@@ -30,6 +32,18 @@ pub const ROWS: &[KeyspaceRow] = &[
     whole::HGETALL,
     scan::HSCAN,
     random::HRANDFIELD,
+    lifetime::HEXPIRE,
+    lifetime::HPEXPIRE,
+    lifetime::HEXPIREAT,
+    lifetime::HPEXPIREAT,
+    lifetime::HTTL,
+    lifetime::HPTTL,
+    lifetime::HEXPIRETIME,
+    lifetime::HPEXPIRETIME,
+    lifetime::HPERSIST,
+    combined::HGETDEL,
+    combined::HGETEX,
+    combined::HSETEX,
 ];
 
 /// A row to fill: one key, the category and group of hashes.

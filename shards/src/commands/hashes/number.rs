@@ -99,11 +99,8 @@ fn change_number(
     let (limits, now_ms) = (cx.shard.hash_limits(), cx.shard.now_ms);
     let sum = cx.shard.change_or_create(cx.db, key, |hash: &mut Hash| {
         let sum = add(hash.get(field, now_ms))?;
-        if hash.contains(field, now_ms) {
-            hash.set_keeping(field, &sum, &limits);
-        } else {
-            hash.set(field, &sum, &limits);
-        }
+        hash.drop_due(field, now_ms);
+        hash.set_keeping(field, &sum, &limits);
         Ok::<_, &str>(sum)
     });
     match sum {

@@ -10,6 +10,7 @@ use super::{READS, ROW, reply_item};
 use crate::command::spec::flag;
 use crate::command::{Cx, KeyspaceRow, Spec, Spread};
 use crate::commands::args::{SYNTAX, integer, is};
+use crate::commands::scan_options::held;
 use crate::shard::{Rng, WrongType};
 
 pub(super) const HRANDFIELD: KeyspaceRow = KeyspaceRow {
@@ -65,14 +66,21 @@ fn op_hrandfield(cx: &mut Cx<'_>, args: &[&[u8]]) {
 
 /// Takes the fields away whose time has come. Says whether the key may hold a hash; writes the error otherwise.
 fn purge(cx: &mut Cx<'_>, key: &[u8]) -> bool {
-    let now_ms = cx.shard.now_ms;
-    let purged = cx
-        .shard
-        .change_object(cx.db, key, |hash: &mut Hash| hash.expire(now_ms));
-    if purged.is_err() {
+    if cx.shard.check_object::<Hash>(cx.db, key).is_err() {
         cx.wrong_type();
+        return false;
     }
-    purged.is_ok()
+    let now_ms = cx.shard.now_ms;
+    if held::<Hash>(cx, key).is_some_and(|hash| hash.has_due(now_ms)) {
+        let expired = cx
+            .shard
+            .change_object(cx.db, key, |hash: &mut Hash| hash.expire(now_ms));
+        if let Ok(Some(fields @ 1..)) = expired {
+            cx.shard.stats.expired_fields += fields as u64;
+            cx.shard.changed(cx.db, key);
+        }
+    }
+    true
 }
 
 fn one(cx: &mut Cx<'_>, key: &[u8]) {
