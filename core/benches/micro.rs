@@ -81,7 +81,8 @@ fn filled(keys: usize) -> Table {
 
 fn set(table: &mut Table, key: &[u8]) -> bool {
     let hash = table.hash(key);
-    table.set(hash, key, StrValue::Bytes(&[b'x'; 64]), ExpireChange::Clear)
+    let done = table.set(hash, key, StrValue::Bytes(&[b'x'; 64]), ExpireChange::Clear);
+    done.expect("64 bytes are there")
 }
 
 fn table(criterion: &mut Criterion) {
