@@ -96,9 +96,7 @@ fn pop(cx: &mut Cx<'_>, args: &[&[u8]], end: End) {
 /// Pops from the first of the keys that is there. Otherwise, without an error, returns the keys.
 pub(super) fn mpop<'a, 'b>(cx: &mut Cx<'_>, args: &'a [&'b [u8]]) -> Option<&'a [&'b [u8]]> {
     let error = "ERR numkeys should be greater than 0";
-    let Some(keys) = at_least(cx, args[1], 1, error) else {
-        return None;
-    };
+    let keys = at_least(cx, args[1], 1, error)?;
     let Some((end, options)) =
         args[2..]
             .get(keys..)
@@ -116,9 +114,7 @@ pub(super) fn mpop<'a, 'b>(cx: &mut Cx<'_>, args: &'a [&'b [u8]]) -> Option<&'a 
         [] => 1,
         [word, count, rest @ ..] if is(word, "COUNT") => {
             let error = "ERR count should be greater than 0";
-            let Some(count) = at_least(cx, count, 1, error) else {
-                return None;
-            };
+            let count = at_least(cx, count, 1, error)?;
             if !rest.is_empty() {
                 cx.error(SYNTAX);
                 return None;
