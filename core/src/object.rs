@@ -60,6 +60,19 @@ impl Object {
         }
     }
 
+    /// Where its elements begin, to be fetched ahead.
+    #[inline]
+    #[must_use]
+    pub fn contents(&self) -> *const u8 {
+        match self {
+            Self::Hash(hash) => hash.contents(),
+            Self::Zset(zset) => zset.contents(),
+            Self::List(list) => list.contents(),
+            Self::Set(set) => set.contents(),
+            Self::Stream(stream) => std::ptr::from_ref(&**stream).cast(),
+        }
+    }
+
     /// Number of elements (fields, members, entries).
     #[must_use]
     pub fn len(&self) -> usize {

@@ -43,6 +43,17 @@ impl Default for Hash {
 }
 
 impl Hash {
+    /// Where the elements begin, to be fetched ahead.
+    #[inline]
+    #[must_use]
+    pub fn contents(&self) -> *const u8 {
+        match &self.repr {
+            HashEncoding::Packed(pack) => pack.as_bytes().as_ptr(),
+            HashEncoding::Timed(timed) => std::ptr::from_ref(&**timed).cast(),
+            HashEncoding::Table(large) => std::ptr::from_ref(&**large).cast(),
+        }
+    }
+
     /// No fields.
     #[must_use]
     pub fn new() -> Self {

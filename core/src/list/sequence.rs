@@ -30,6 +30,16 @@ impl Default for List {
 }
 
 impl List {
+    /// Where the elements begin, to be fetched ahead.
+    #[inline]
+    #[must_use]
+    pub fn contents(&self) -> *const u8 {
+        match &self.repr {
+            Repr::Packed(pack) => pack.as_bytes().as_ptr(),
+            Repr::Blocks(blocks) => std::ptr::from_ref(&**blocks).cast(),
+        }
+    }
+
     /// No elements.
     #[must_use]
     pub fn new() -> Self {

@@ -57,6 +57,17 @@ fn text_len(number: i64) -> usize {
 }
 
 impl Set {
+    /// Where the elements begin, to be fetched ahead.
+    #[inline]
+    #[must_use]
+    pub fn contents(&self) -> *const u8 {
+        match &self.repr {
+            SetEncoding::Integers(integers) => integers.as_bytes().as_ptr(),
+            SetEncoding::Packed(pack) => pack.as_bytes().as_ptr(),
+            SetEncoding::Table(table) => std::ptr::from_ref(&**table).cast(),
+        }
+    }
+
     /// No members, to be filled with integers as long as it goes.
     #[must_use]
     pub fn new() -> Self {

@@ -1,12 +1,16 @@
 //! Fetching lines before they are needed.
 //!
 //! A shard that has several commands at hand calls [`Table::prefetch`] for each, then [`Table::prefetch_entry`] for
-//! each, then runs them: the misses of different commands overlap. No invariants: a prefetch changes nothing.
+//! each, then runs them: the misses of different commands overlap. Collections lie two steps further: [`Table::prefetch_object`] and
+//! [`Table::prefetch_contents`]. No invariants: a prefetch changes nothing.
 #![allow(unsafe_code)]
+
+use std::ptr;
 
 use super::bucket::match_tag;
 use super::hash::{home_of, tag_of};
 use super::keyspace::Table;
+use crate::entry::Entry;
 
 /// Bytes of a cache line.
 pub(crate) const LINE_BYTES: usize = 64;
@@ -56,6 +60,34 @@ impl Table {
                     home + 1
                 }),
             );
+        }
+    }
+
+    /// The entry that a lookup of this hash will most likely find, if it is in its home bucket.
+    #[inline]
+    fn likely(&self, hash: u64) -> Option<&Entry> {
+        let slots = self.directory.segment(hash)?.slots(home_of(hash));
+        let found = match_tag(slots, tag_of(hash));
+        slots.get(found.trailing_zeros() as usize)?.entry()
+    }
+
+    /// Fetches the head of the collection in that entry and says whether it holds one. Reads the entry's line.
+    #[inline]
+    pub fn prefetch_object(&self, hash: u64) -> bool {
+        let object = self.likely(hash).and_then(Entry::object);
+        if let Some(object) = object {
+            prefetch_line(ptr::from_ref(object).cast());
+        }
+        object.is_some()
+    }
+
+    /// Fetches what the head of that collection points to. Reads the head.
+    #[inline]
+    pub fn prefetch_contents(&self, hash: u64) {
+        if let Some(object) = self.likely(hash).and_then(Entry::object) {
+            let contents = object.contents();
+            prefetch_line(contents);
+            prefetch_line(contents.wrapping_add(LINE_BYTES));
         }
     }
 }

@@ -63,6 +63,13 @@ struct Pair<'a> {
 }
 
 impl Packed {
+    /// Where the elements begin, to be fetched ahead.
+    #[inline]
+    #[must_use]
+    pub(super) fn contents(&self) -> *const u8 {
+        self.pack.as_bytes().as_ptr()
+    }
+
     pub(super) fn new() -> Self {
         Self {
             pack: Listpack::new(),

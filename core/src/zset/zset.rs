@@ -35,6 +35,16 @@ impl Default for Zset {
 }
 
 impl Zset {
+    /// Where the elements begin, to be fetched ahead.
+    #[inline]
+    #[must_use]
+    pub fn contents(&self) -> *const u8 {
+        match &self.encoding {
+            Encoding::Packed(packed) => packed.contents(),
+            Encoding::Large(large) => std::ptr::from_ref(&**large).cast(),
+        }
+    }
+
     /// No elements.
     #[must_use]
     pub fn new() -> Self {

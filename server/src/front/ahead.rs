@@ -1,7 +1,8 @@
 //! Fetching what the next commands will touch before they run, so that their cache misses overlap.
 //!
 //! A lookup in a large table waits for memory twice, the bucket and the entry, most of the time of a GET. Whoever has several
-//! commands at hand glances at them first: all buckets are asked for, then all entries, then the commands run.
+//! commands at hand glances at them first: all buckets are asked for, then all entries, then, if there are collections among them, their heads and
+//! what these point to; then the commands run.
 
 use tessera_core::resp::Ahead;
 use tessera_io::ConnId;
@@ -71,8 +72,26 @@ impl Front {
     /// The commands with the announced keys come now.
     #[inline]
     pub(crate) fn fetch_announced(&mut self) {
-        for (db, hash) in self.soon.drain(..) {
-            self.engine.shard.table(db).prefetch_entry(hash);
+        let shard = &self.engine.shard;
+        for &(db, hash) in &self.soon {
+            shard.table(db).prefetch_entry(hash);
         }
+        // Where collections are met, all are looked into, otherwise one, to learn when they are.
+        let from = if self.meets_collections {
+            0
+        } else {
+            self.soon.len().saturating_sub(1)
+        };
+        let mut found = 0;
+        for &(db, hash) in &self.soon[from..] {
+            found += usize::from(shard.table(db).prefetch_object(hash));
+        }
+        if found > 0 {
+            for &(db, hash) in &self.soon[from..] {
+                shard.table(db).prefetch_contents(hash);
+            }
+        }
+        self.meets_collections = found > 0;
+        self.soon.clear();
     }
 }

@@ -100,6 +100,8 @@ pub struct Front {
     batch_buffers: Vec<Vec<u8>>,
     /// Databases and hashes of the keys that the next messages of a batch will touch.
     soon: Vec<(usize, u64)>,
+    /// Whether some of the keys announced last held collections.
+    meets_collections: bool,
     /// Batches taken from the inbox; empty between phases.
     mail: Vec<Batch<Front>>,
     /// Parses chunks that hold whole frames; at the start of a frame between chunks.
@@ -148,6 +150,7 @@ impl Front {
             buffers: Vec::new(),
             batch_buffers: Vec::new(),
             soon: Vec::new(),
+            meets_collections: false,
             mail: Vec::new(),
             parser: Parser::new(),
             scratch: Vec::new(),
