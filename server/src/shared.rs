@@ -98,6 +98,8 @@ pub struct Shared {
     pub config_file: Option<std::path::PathBuf>,
     /// The inboxes.
     pub mesh: Mesh<Front>,
+    /// Whether a shard has listeners, by shard.
+    pub(crate) listening: Vec<AtomicBool>,
     /// Set by SHUTDOWN and signals: every driver leaves its loop.
     pub shutdown: AtomicBool,
     /// Next CLIENT ID.
@@ -131,6 +133,7 @@ impl Shared {
             config: Mutex::new(Arc::new(config)),
             config_file: None,
             mesh: Mesh::new(shards),
+            listening: (0..shards).map(|_| AtomicBool::new(false)).collect(),
             shutdown: AtomicBool::new(false),
             next_client_id: AtomicU64::new(1),
             next_claim: AtomicU64::new(1),
@@ -163,6 +166,17 @@ impl Shared {
             shared.registry.rename(&from, &to).map_err(failed)?;
         }
         Ok(shared)
+    }
+
+    /// Whether a shard has listeners. Who subscribed before it said something is seen.
+    #[must_use]
+    pub fn is_listening(&self, shard: usize) -> bool {
+        self.listening[shard].load(Ordering::Acquire)
+    }
+
+    /// A shard has listeners from now on, or none.
+    pub(crate) fn set_listening(&self, shard: usize, listens: bool) {
+        self.listening[shard].store(listens, Ordering::Release);
     }
 
     /// The latest configuration.

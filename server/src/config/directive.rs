@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use tessera_core::number::{parse_bytes, parse_i64};
 
-use crate::config::{CLIENT_CLASSES, Config, OutputLimit};
+use crate::config::{CLIENT_CLASSES, Config, Events, OutputLimit};
 
 /// The value of a directive, whatever its kind.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -28,6 +28,8 @@ pub enum Value {
     Words(Vec<Vec<u8>>),
     /// `client-output-buffer-limit`, one per class.
     Limits([OutputLimit; CLIENT_CLASSES.len()]),
+    /// `notify-keyspace-events`, a bit per class.
+    Events(Events),
 }
 
 /// Reads several words, given the value so far.
@@ -288,6 +290,7 @@ impl Directive {
             (_, Value::Flags(bits)) => bits.to_string().into_bytes(),
             (_, Value::Text(text)) => text.clone(),
             (_, Value::Words(words)) => words.join(&b' '),
+            (_, Value::Events(events)) => events.letters(),
             (_, Value::Limits(limits)) => {
                 let classes = CLIENT_CLASSES.iter().zip(limits);
                 let shown: Vec<String> = classes
@@ -461,6 +464,20 @@ impl Setting for [OutputLimit; CLIENT_CLASSES.len()] {
     fn from_value(value: &Value) -> Option<Self> {
         if let Value::Limits(limits) = value {
             Some(*limits)
+        } else {
+            None
+        }
+    }
+}
+
+impl Setting for Events {
+    fn to_value(&self) -> Value {
+        Value::Events(*self)
+    }
+
+    fn from_value(value: &Value) -> Option<Self> {
+        if let Value::Events(events) = value {
+            Some(*events)
         } else {
             None
         }

@@ -16,4 +16,4 @@ pub use file::{Line, Source, load_file, load_lines, read_lines};
 pub use rewrite::{rewritten, write_file};
 pub use rows::{ROWS, find, is_same};
 pub use settings::{Config, Rename};
-pub use words::{CLIENT_CLASSES, OutputLimit};
+pub use words::{CLIENT_CLASSES, Events, OutputLimit};

@@ -177,7 +177,7 @@ pub const ROWS: &[Directive] = &[
     row("latency-monitor-threshold", Int(0, I64), "0"),
     row("latency-tracking", Bool, "yes").to(field!(latency_tracking)),
     row("latency-tracking-info-percentiles", Words(words::percentiles), "50 99 99.9").to(field!(latency_percentiles)),
-    row("notify-keyspace-events", Words(words::notify_events), "").only("", NOT_YET),
+    row("notify-keyspace-events", Words(words::notify_events), "").to(field!(notify_events)),
     row("tracking-table-max-keys", Int(0, I64), "1000000"),
 
     // Persistence. Redis saves by default (3600 1 300 100 60 10000); we do not, until there are snapshots.

@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use tessera_shards::shard::{Settings, Thresholds};
 
 use crate::config::{
-    Allowed, CLIENT_CLASSES, IoBackend, LogLevel, OutputLimit, Place, Policy, ROWS, Supervised,
-    Value,
+    Allowed, CLIENT_CLASSES, Events, IoBackend, LogLevel, OutputLimit, Place, Policy, ROWS,
+    Supervised, Value,
 };
 
 /// `rename-command`.
@@ -100,6 +100,8 @@ pub struct Config {
     pub latency_tracking: bool,
     /// `latency-tracking-info-percentiles`: numbers from 0 to 100.
     pub latency_percentiles: Vec<Vec<u8>>,
+    /// `notify-keyspace-events`.
+    pub notify_events: Events,
     /// `rename-command`, in the order of the lines.
     pub renames: Vec<Rename>,
     /// Values of the directives that nothing reads.
@@ -159,6 +161,7 @@ impl Config {
             stall_warning_ms: 0,
             latency_tracking: false,
             latency_percentiles: Vec::new(),
+            notify_events: Events::default(),
             renames: Vec::new(),
             kept: BTreeMap::new(),
         }
@@ -172,6 +175,7 @@ impl Config {
             is_lfu: self.policy.is_lfu(),
             lfu_log_factor: self.lfu_log_factor,
             lfu_decay_minutes: self.lfu_decay_minutes,
+            notify: self.notify_events.told(),
             expire_effort: self.expire_effort,
             thresholds: self.thresholds,
             // DEBUG SET-ACTIVE-EXPIRE is no directive: it stays.

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use tessera_core::number::{parse_bytes, parse_i64};
+use tessera_shards::shard::event::class;
 
 use crate::config::Value;
 
@@ -109,45 +110,50 @@ pub(super) fn output_limits(before: &Value, words: &[&[u8]]) -> Result<Value, St
     Ok(Value::Limits(limits))
 }
 
-/// The letters of `notify-keyspace-events` with the order in which Redis prints them back.
-const EVENT_CLASSES: &[u8] = b"g$lshzxetdKEmn";
-/// Those for which `A` stands: all but `K`, `E`, `m` and `n`.
-const EVENT_ALL: u32 = (1 << 10) - 1;
+/// `notify-keyspace-events`: the bits of the letters.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Events(pub u32);
 
-/// `notify-keyspace-events`: letters, put into Redis's order.
-pub(super) fn notify_events(_: &Value, words: &[&[u8]]) -> Result<Value, String> {
-    let &[letters] = words else {
-        return if words.is_empty() {
-            Ok(Value::Words(Vec::new()))
+impl Events {
+    /// The letters, in Redis's order.
+    pub(super) fn letters(self) -> Vec<u8> {
+        let mut bits = self.0;
+        let mut shown = Vec::new();
+        if bits & class::ALL == class::ALL {
+            // Redis does not show then that new keys are told of too.
+            shown.push(b'A');
+            bits &= !(class::ALL | class::NEW);
+        }
+        let letters = class::LETTERS.iter().enumerate();
+        let set = letters.filter(|(bit, _)| bits >> bit & 1 != 0);
+        shown.extend(set.map(|(_, letter)| *letter));
+        shown
+    }
+
+    /// The classes that a shard has to tell of: none if they are told on no channel.
+    #[must_use]
+    pub fn told(self) -> u32 {
+        const CHANNELS: u32 = class::KEYSPACE | class::KEYEVENT;
+        if self.0 & CHANNELS == 0 {
+            0
         } else {
-            Err("wrong number of arguments".to_owned())
-        };
-    };
+            self.0 & !CHANNELS
+        }
+    }
+}
+
+/// `notify-keyspace-events`: letters in any order.
+pub(super) fn notify_events(_: &Value, words: &[&[u8]]) -> Result<Value, String> {
+    let letters = words.join(&b' ');
     let mut bits = 0;
-    for letter in letters {
-        bits |= match EVENT_CLASSES.iter().position(|class| class == letter) {
+    for letter in &letters {
+        bits |= match class::LETTERS.iter().position(|class| class == letter) {
             Some(bit) => 1 << bit,
-            None if *letter == b'A' => EVENT_ALL,
+            None if *letter == b'A' => class::ALL,
             None => return Err("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.".to_owned()),
         };
     }
-    let mut shown = Vec::new();
-    if bits & EVENT_ALL == EVENT_ALL {
-        shown.push(b'A');
-        bits &= !EVENT_ALL;
-    }
-    shown.extend(
-        EVENT_CLASSES
-            .iter()
-            .enumerate()
-            .filter(|(bit, _)| bits >> bit & 1 != 0)
-            .map(|(_, class)| *class),
-    );
-    Ok(Value::Words(if shown.is_empty() {
-        Vec::new()
-    } else {
-        vec![shown]
-    }))
+    Ok(Value::Events(Events(bits)))
 }
 
 /// `oom-score-adj-values`: three numbers.

@@ -12,6 +12,7 @@ mod clients;
 mod cork;
 mod deliver;
 mod dispatch;
+mod events;
 mod exec;
 mod latency;
 mod output_limit;

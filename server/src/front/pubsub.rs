@@ -139,6 +139,7 @@ impl Front {
                 .entry(name.into())
                 .or_default()
                 .insert(self.subscriptions_made, conn);
+            self.shared.set_listening(self.id, true);
         }
         listens.count(kind)
     }
@@ -163,6 +164,9 @@ impl Front {
         let count = listens.count(kind);
         if listens.is_empty() {
             client.listens = None;
+        }
+        if self.subscriptions.is_empty() {
+            self.shared.set_listening(self.id, false);
         }
         count
     }

@@ -37,6 +37,7 @@ impl Front {
 
     /// Gives this turn's batches their position and carries out the own one.
     pub fn flush(&mut self) {
+        self.tell_events();
         self.engine.submit_again();
         let must_be_together = self.engine.take_spans();
         let own = self.take_batch(self.id);
@@ -128,10 +129,12 @@ impl Front {
 
     /// Sends what is owed to other shards.
     pub fn settle(&mut self) {
+        self.tell_events();
         self.append_batches();
         while let Some(own) = self.take_batch(self.id) {
             self.carry_out(own);
             self.deliver_local();
+            self.tell_events();
             self.append_batches();
         }
     }

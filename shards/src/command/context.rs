@@ -5,6 +5,7 @@ use tessera_core::resp::Reply;
 use tessera_core::table::ExpireChange;
 
 use crate::shard::Shard;
+use crate::shard::event::{self, Event};
 
 /// Work that a command leaves behind because it would hold the shard too long; a slice runs per turn.
 pub trait Task {
@@ -86,7 +87,23 @@ impl Cx<'_> {
     #[inline]
     #[must_use]
     pub fn store(&mut self, key: &[u8], value: StrValue<'_>, expire: ExpireChange) -> bool {
-        let stored = self.shard.set(self.db, key, value, expire).is_ok();
+        self.store_as(key, value, expire, event::SET)
+    }
+
+    /// The same, told as another event.
+    #[inline]
+    #[must_use]
+    pub fn store_as(
+        &mut self,
+        key: &[u8],
+        value: StrValue<'_>,
+        expire: ExpireChange,
+        event: Event,
+    ) -> bool {
+        let stored = self
+            .shard
+            .set_as(self.db, key, value, expire, event)
+            .is_ok();
         if !stored {
             self.reply.refuse();
         }

@@ -13,6 +13,7 @@ use crate::coordinator::program::{Step, TOUCHED};
 use crate::coordinator::route::{Places, owner};
 use crate::coordinator::work::{Job, Parked};
 use crate::mesh::{Parcel, TakenKey, Wait};
+use crate::shard::event::Happened;
 
 /// A command that waits for its keys.
 pub(super) struct Borrow {
@@ -33,6 +34,8 @@ pub(super) struct Loan {
     keys: Vec<TakenKey>,
     /// Which of them have changed, and in which database.
     changed: Vec<(usize, Box<[u8]>)>,
+    /// What has happened to them.
+    happened: Vec<Happened>,
     /// A command that waits for some of them from now on.
     wait: Option<Box<Wait>>,
     /// Whether others who wait for them are to be looked at.
@@ -45,6 +48,7 @@ pub(super) struct Place {
     lock: u32,
     keys: Vec<(usize, Box<[u8]>)>,
     changed: Vec<(usize, Box<[u8]>)>,
+    happened: Vec<Happened>,
 }
 
 /// The databases that a command touches: COPY is the one that names a second.
@@ -166,6 +170,7 @@ impl<X> Engine<X> {
                     lock,
                     keys,
                     changed: Vec::new(),
+                    happened: Vec::new(),
                     wait: None,
                     ready: false,
                 });
@@ -180,6 +185,7 @@ impl<X> Engine<X> {
                 lock,
                 keys,
                 changed,
+                happened,
                 wait,
                 ready,
             } => {
@@ -194,6 +200,7 @@ impl<X> Engine<X> {
                 for (db, key) in changed {
                     self.shard.changed_elsewhere(db, &key);
                 }
+                self.shard.happened_elsewhere(happened);
                 if let Some(wait) = wait {
                     self.wait_for(&wait.0, &wait.1);
                 }
@@ -317,6 +324,7 @@ impl<X> Engine<X> {
                 lock: loan.lock,
                 keys: loan.keys.into_iter().map(lay_out).collect(),
                 changed: loan.changed,
+                happened: loan.happened,
             }
         };
         let places: Vec<Place> = loans.into_iter().map(lay_out).collect();
@@ -340,6 +348,7 @@ impl<X> Engine<X> {
                     lock: place.lock,
                     keys: place.keys.into_iter().map(pick_up).collect(),
                     changed: place.changed,
+                    happened: place.happened,
                     wait: None,
                     ready: false,
                 }
@@ -353,6 +362,13 @@ impl<X> Engine<X> {
                 loan.changed.push((db, key));
             }
         }
+        let (id, shards) = (self.id, self.shards);
+        for it in self.shard.happened_to(|key| owner(key, shards) != id) {
+            let home = owner(&it.key, shards);
+            if let Some(loan) = loans.iter_mut().find(|loan| loan.owner == home) {
+                loan.happened.push(it);
+            }
+        }
         loans
     }
 
@@ -364,6 +380,7 @@ impl<X> Engine<X> {
             lock,
             keys,
             changed,
+            happened,
             wait,
             ready,
         } in loans
@@ -378,6 +395,7 @@ impl<X> Engine<X> {
                     lock,
                     keys,
                     changed,
+                    happened,
                     wait,
                     ready,
                 });

@@ -149,6 +149,7 @@ mod tests {
             lock: 0,
             keys: Vec::new(),
             changed: Vec::new(),
+            happened: Vec::new(),
             wait: None,
             ready: false,
         })

@@ -16,6 +16,7 @@ use crate::coordinator::route::{Places, owner};
 use crate::coordinator::scan::count_of;
 use crate::coordinator::work::Work;
 use crate::mesh::{KeyPlace, Origin, Parcel, Watch};
+use crate::shard::event::Happened;
 use crate::shard::{Databases, Tables};
 
 /// A program that waits for the shards.
@@ -56,6 +57,8 @@ pub enum WholeParcel {
         databases: Databases,
         /// Which keys changed.
         changed: Vec<KeyPlace>,
+        /// What has happened to keys.
+        happened: Vec<Happened>,
         /// Whether whole databases were emptied or exchanged.
         reshuffled: bool,
     },
@@ -114,6 +117,7 @@ impl<X> Engine<X> {
             WholeParcel::Return {
                 databases,
                 changed,
+                happened,
                 reshuffled,
             } => {
                 self.shard.get_back(databases);
@@ -125,6 +129,7 @@ impl<X> Engine<X> {
                 for (db, key) in changed {
                     self.shard.changed_elsewhere(db, &key);
                 }
+                self.shard.happened_elsewhere(happened);
                 self.locks.closed = false;
                 self.open_gate();
                 self.serve_ready();
@@ -196,10 +201,16 @@ impl<X> Engine<X> {
             self.meter.end_all(commands, begun);
         }
         let changed = self.shard.borrowed_changes.take().unwrap_or_default();
+        let mut happened = self.shard.happened_to(|_| true);
         for (home, tables) in tables.into_iter().enumerate() {
             let is_its = |place: &&(usize, Box<[u8]>)| owner(&place.1, self.shards) == home;
+            let (its, others) = happened
+                .into_iter()
+                .partition(|it| owner(&it.key, self.shards) == home);
+            happened = others;
             let parcel = WholeParcel::Return {
                 databases: Databases::from_tables(tables),
+                happened: its,
                 changed: changed.iter().filter(is_its).cloned().collect(),
                 reshuffled,
             };

@@ -221,6 +221,7 @@ mod tests {
                 lock: n,
                 keys: Vec::new(),
                 changed: Vec::new(),
+                happened: Vec::new(),
                 wait: None,
                 ready: false,
             });
@@ -264,6 +265,7 @@ mod tests {
             lock: 4,
             keys: Vec::new(),
             changed: Vec::new(),
+            happened: Vec::new(),
             wait: None,
             ready: false,
         });

@@ -14,6 +14,7 @@
 use std::sync::Arc;
 
 use crate::coordinator::{Job, Parked, WholeParcel};
+use crate::shard::event::Happened;
 
 use smallvec::SmallVec;
 use tessera_core::entry::Entry;
@@ -112,6 +113,8 @@ pub enum Parcel<X> {
         keys: Vec<TakenKey>,
         /// Which of them changed meanwhile, and in which database.
         changed: Vec<(usize, Box<[u8]>)>,
+        /// What has happened to them.
+        happened: Vec<Happened>,
         /// A command that waits for some of them from now on.
         wait: Option<Box<Wait>>,
         /// Whether those who wait for these keys are to be looked at, changed or not.

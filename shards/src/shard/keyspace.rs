@@ -7,6 +7,7 @@ use tessera_core::entry::{Entry, OutOfMemory, StrValue};
 use tessera_core::table::{EntryMut, ExpireChange, Spot, Table, hash_key};
 
 use super::databases::{Database, Detached};
+use super::event::{self, Event, Happened};
 use super::waiting::Waiting;
 use super::watches::Watches;
 use crate::shard::{ExpiryCycle, Rng, Settings, Stats, access};
@@ -32,6 +33,8 @@ pub struct Shard {
     pub(super) detached: Detached,
     pub(super) watches: Watches,
     pub(super) waiting: Waiting,
+    /// What has happened to keys since it was last asked for.
+    pub(super) happened: Vec<Happened>,
     /// While keys of other shards are here: what has changed, for their owners to hear of.
     pub(crate) borrowed_changes: Option<Vec<(usize, Box<[u8]>)>>,
 }
@@ -62,6 +65,7 @@ impl Shard {
             detached,
             watches: Watches::default(),
             waiting: Waiting::default(),
+            happened: Vec::new(),
             borrowed_changes: None,
         }
     }
@@ -142,9 +146,23 @@ impl Shard {
         let spot = self.locate(db, hash, key);
         match spot {
             Some(_) => self.stats.keyspace_hits += 1,
-            None => self.stats.keyspace_misses += 1,
+            None => {
+                self.stats.keyspace_misses += 1;
+                self.note(db, key, event::KEYMISS);
+            }
         }
         spot
+    }
+
+    /// As `peek`, for a command that looks at the key itself (OBJECT): a miss is no event.
+    pub fn glance(&mut self, db: usize, key: &[u8]) -> Option<&Entry> {
+        let hash = self.hash(key);
+        let Some(spot) = self.locate(db, hash, key) else {
+            self.stats.keyspace_misses += 1;
+            return None;
+        };
+        self.stats.keyspace_hits += 1;
+        self.dbs[db].table.entry_at(hash, spot)
     }
 
     /// The entry, for a command that reads it: counts a hit or a miss and an access.
@@ -196,12 +214,28 @@ impl Shard {
         value: StrValue<'_>,
         expire: ExpireChange,
     ) -> Result<bool, OutOfMemory> {
+        self.set_as(db, key, value, expire, event::SET)
+    }
+
+    /// The same, told as another event.
+    ///
+    /// # Errors
+    /// As `set`.
+    #[inline]
+    pub fn set_as(
+        &mut self,
+        db: usize,
+        key: &[u8],
+        value: StrValue<'_>,
+        expire: ExpireChange,
+        event: Event,
+    ) -> Result<bool, OutOfMemory> {
         let hash = self.hash(key);
         let table = &mut self.dbs[db].table;
         let (mut existed, mut due) = (false, false);
         if let Some(mut entry) = table.get_mut(hash, key) {
             if entry.is_object() {
-                return self.replace_object(db, key, value, expire);
+                return self.replace_object(db, key, value, expire, event);
             }
             due = is_due(&entry, self.now_ms);
             existed = !due;
@@ -216,7 +250,7 @@ impl Shard {
         if due {
             self.expired(db, key);
         }
-        self.changed(db, key);
+        self.set_by(db, key, existed, event);
         Ok(existed)
     }
 
@@ -228,6 +262,7 @@ impl Shard {
         key: &[u8],
         value: StrValue<'_>,
         expire: ExpireChange,
+        event: Event,
     ) -> Result<bool, OutOfMemory> {
         let before = self.dbs[db].table.get(self.hash(key), key);
         let kept = before
@@ -235,11 +270,14 @@ impl Shard {
             .and_then(Entry::expire_at);
         let entry = Entry::try_new(key, value, expire_at(expire, kept))?;
         let old = self.take(db, key);
-        self.add(db, entry);
-        Ok(old.is_some_and(|old| {
+        let existed = old.is_some();
+        entry.set_access(self.fresh_access());
+        self.insert(db, entry);
+        if let Some(old) = old {
             self.discard(old);
-            true
-        }))
+        }
+        self.set_by(db, key, existed, event);
+        Ok(existed)
     }
 
     /// Puts an entry in place of whatever was under its key. Counts nothing.
@@ -256,11 +294,20 @@ impl Shard {
     }
 
     /// Puts a newly made entry in place of whatever was under its key. Counts one change.
-    pub fn add(&mut self, db: usize, entry: Entry) {
+    pub fn add(&mut self, db: usize, entry: Entry, event: Event) {
         let hash = self.hash(entry.key());
         entry.set_access(access::fresh(&self.settings, self.now_ms));
-        self.changed(db, entry.key());
-        if let Some(old) = self.dbs[db].table.insert(hash, entry) {
+        let existed = self.is_alert() && {
+            let old = self.dbs[db].table.get(hash, entry.key());
+            old.is_some_and(|old| !is_due(old, self.now_ms))
+        };
+        let key: Option<Box<[u8]>> = self.is_alert().then(|| entry.key().into());
+        let old = self.dbs[db].table.insert(hash, entry);
+        match key {
+            Some(key) => self.set_by(db, &key, existed, event),
+            None => self.stats.changes += 1,
+        }
+        if let Some(old) = old {
             self.discard(old);
         }
     }
@@ -284,16 +331,6 @@ impl Shard {
         self.dbs[db].table.remove(hash, key)
     }
 
-    /// Reports that a key of this shard was changed while it was borrowed: counted where it happened.
-    pub(crate) fn changed_elsewhere(&mut self, db: usize, key: &[u8]) {
-        if !self.watches.is_empty() {
-            self.touch(db, key);
-        }
-        if !self.waiting.is_empty() {
-            self.note_ready(db, key);
-        }
-    }
-
     /// Removes the key and counts one change if it was there.
     #[inline]
     pub fn remove(&mut self, db: usize, key: &[u8]) -> bool {
@@ -301,7 +338,7 @@ impl Shard {
             return false;
         };
         self.discard(old);
-        self.changed(db, key);
+        self.changed_by(db, key, event::DEL);
         true
     }
 
@@ -314,30 +351,15 @@ impl Shard {
             return false;
         };
         entry.set_expire(None);
-        self.changed(db, key);
+        self.changed_by(db, key, event::PERSIST);
         true
-    }
-
-    /// Reports a change of a key: one place for whoever must know of changes.
-    #[inline]
-    pub fn changed(&mut self, db: usize, key: &[u8]) {
-        self.stats.changes += 1;
-        if !self.watches.is_empty() {
-            self.touch(db, key);
-        }
-        if !self.waiting.is_empty() {
-            self.note_ready(db, key);
-        }
-        if let Some(changes) = &mut self.borrowed_changes {
-            changes.push((db, key.into()));
-        }
     }
 
     /// Reports that a key is gone because its time had come.
     #[inline]
     pub(super) fn expired(&mut self, db: usize, key: &[u8]) {
         self.stats.expired_keys += 1;
-        self.changed(db, key);
+        self.changed_by(db, key, event::EXPIRED);
     }
 
     /// Whether an entry found by a walk, a scan or at random is one whose time has come.
@@ -476,7 +498,7 @@ mod tests {
             |shard: &Shard| shard.idle_s(shard.table(1).get(shard.hash(b"k"), b"k").unwrap());
         assert_eq!(idle_s(&shard), 5);
         let entry = shard.take(1, b"k").unwrap();
-        shard.add(1, entry);
+        shard.add(1, entry, event::SET);
         assert_eq!((idle_s(&shard), shard.stats.changes), (0, 2));
     }
 }

@@ -2,6 +2,7 @@
 
 mod access;
 mod databases;
+pub mod event;
 mod expiry;
 mod handover;
 mod keyspace;

@@ -7,7 +7,7 @@ use tessera_core::entry::{Entry, ValueRef};
 use tessera_core::object::{Collection, Object};
 use tessera_core::table::EntryMut;
 
-use super::Shard;
+use super::{Shard, event};
 
 /// The key holds another type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,17 +130,23 @@ impl Shard {
             .expect("the key was not there, so it has not run")(&mut it);
         if !it.is_void() {
             self.create(db, key, it.into_object());
+            self.note(db, key, event::NEW);
         }
         Ok(result)
     }
 
     /// Puts a collection under a key, whatever was there, without an expiry time. Counts nothing. An empty one removes the key.
     pub fn put_object<T: Collection>(&mut self, db: usize, key: &[u8], it: T) {
-        if let Some(old) = self.take(db, key) {
+        let old = self.take(db, key);
+        let existed = old.is_some();
+        if let Some(old) = old {
             self.discard(old);
         }
         if !it.is_void() {
             self.create(db, key, it.into_object());
+            if !existed {
+                self.note(db, key, event::NEW);
+            }
         }
     }
 

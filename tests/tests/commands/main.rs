@@ -13,6 +13,7 @@ mod databases;
 mod expiry;
 mod introspection;
 mod large;
+mod notifications;
 mod observation;
 mod protocol;
 mod pubsub;

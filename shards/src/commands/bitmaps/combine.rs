@@ -10,6 +10,7 @@ use crate::command::spec::{KeySpec, access};
 use crate::command::{Cx, KeyspaceRow, Spec, Spread, Task};
 use crate::commands::args::{OUT_OF_MEMORY, SYNTAX, is};
 use crate::commands::strings::text;
+use crate::shard::event;
 use crate::shard::{Shard, WrongType};
 
 pub(super) const BITOP: KeyspaceRow = KeyspaceRow {
@@ -126,7 +127,7 @@ impl CombineTask {
             return None;
         }
         if let Some(result) = self.result.take() {
-            shard.add(self.db, result);
+            shard.add(self.db, result, event::SET);
         }
         Some(Ok(self.length as i64))
     }

@@ -12,6 +12,7 @@ use crate::command::spec::{KeySpec, access, category, flag};
 use crate::command::{Cx, KeyspaceRow, Spec};
 use crate::commands::args::OUT_OF_MEMORY;
 use crate::shard::WrongType;
+use crate::shard::event;
 
 /// The rows of the family.
 pub const ROWS: &[KeyspaceRow] = &[
@@ -82,7 +83,7 @@ fn change_bytes<R>(
         let has_grown = bytes.len() > before;
         let (result, is_changed) = change(bytes);
         if is_changed || has_grown {
-            cx.shard.changed(cx.db, key);
+            cx.shard.changed_by(cx.db, key, event::SETBIT);
         }
         return Some(result);
     }
@@ -92,6 +93,6 @@ fn change_bytes<R>(
         return None;
     };
     let (result, _) = change(bytes);
-    cx.shard.add(cx.db, entry);
+    cx.shard.add(cx.db, entry, event::SETBIT);
     Some(result)
 }

@@ -6,6 +6,7 @@ use super::{ROW, SAME_OBJECT};
 use crate::command::spec::{KeySpec, access, flag};
 use crate::command::{Cx, KeyspaceRow, Spec, Spread};
 use crate::commands::args::{OUT_OF_MEMORY, SYNTAX, database, is};
+use crate::shard::event;
 
 pub(super) const COPY: KeyspaceRow = KeyspaceRow {
     spec: Spec {
@@ -57,7 +58,11 @@ fn op_copy(cx: &mut Cx<'_>, args: &[&[u8]]) {
     let Ok(copy) = duplicate(entry, to) else {
         return cx.error(OUT_OF_MEMORY);
     };
-    cx.shard.add(db, copy);
+    if let Some(old) = cx.shard.take(db, to) {
+        // Redis deletes it first, so the copy is a new key; that is no event.
+        cx.shard.discard(old);
+    }
+    cx.shard.add(db, copy, event::COPY_TO);
     cx.reply.integer(1);
 }
 

@@ -5,6 +5,7 @@ use crate::command::spec::flag;
 use crate::command::{Cx, KeyspaceRow, Spec, Spread};
 use crate::commands::args::{integer, is};
 use crate::commands::lifetime::{self, Lifetime};
+use crate::shard::event;
 
 pub(super) const EXPIRE: KeyspaceRow = KeyspaceRow {
     spec: Spec {
@@ -139,7 +140,7 @@ fn expire(cx: &mut Cx<'_>, args: &[&[u8]], lifetime: Lifetime, command: &str) {
             match u64::try_from(moment_ms) {
                 Ok(at_ms) if at_ms > now_ms => {
                     entry.set_expire(Some(at_ms));
-                    cx.shard.changed(cx.db, key);
+                    cx.shard.changed_by(cx.db, key, event::EXPIRE);
                 }
                 _ => {
                     cx.shard.remove(cx.db, key);

@@ -245,6 +245,7 @@ mod tests {
                         tessera_core::entry::StrValue::Int(1),
                         None,
                     ),
+                    crate::shard::event::SET,
                 );
             }
             next += 1_000;

@@ -92,7 +92,7 @@ fn op_object(cx: &mut Cx<'_>, args: &[&[u8]]) {
         return help(cx, &OBJECT.spec, HELP);
     }
     let (key, is_lfu) = (args[2], cx.shard.settings.is_lfu);
-    if cx.shard.peek(cx.db, key).is_none() {
+    if cx.shard.glance(cx.db, key).is_none() {
         return cx.reply.null();
     }
     let shard = &*cx.shard;

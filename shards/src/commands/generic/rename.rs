@@ -4,6 +4,7 @@ use super::{ROW, SAME_OBJECT};
 use crate::command::spec::{KeySpec, access, flag};
 use crate::command::{Cx, KeyspaceRow, Spec, Spread};
 use crate::commands::args::database;
+use crate::shard::event;
 
 const SOURCE: KeySpec = KeySpec::range(access::RW | access::ACCESS | access::DELETE, 1, 0, 1);
 
@@ -54,9 +55,10 @@ fn rename(cx: &mut Cx<'_>, from: &[u8], to: &[u8], overwrite: bool) -> Option<bo
         return Some(false);
     }
     if let Some(entry) = cx.shard.take(cx.db, from) {
-        cx.shard.changed(cx.db, from);
+        cx.shard.changed_by(cx.db, from, event::RENAME_FROM);
         cx.shard.insert(cx.db, entry.with_key(to));
-        cx.shard.changed(cx.db, to);
+        cx.shard.note(cx.db, to, event::NEW);
+        cx.shard.changed_by(cx.db, to, event::RENAME_TO);
     }
     Some(true)
 }
@@ -90,9 +92,10 @@ fn op_move(cx: &mut Cx<'_>, args: &[&[u8]]) {
     // The other database is looked at only if there is something to move.
     let moves = cx.shard.exists(cx.db, key) && !cx.shard.exists(to, key);
     if moves && let Some(entry) = cx.shard.take(cx.db, key) {
-        cx.shard.changed(cx.db, key);
         cx.shard.insert(to, entry);
-        cx.shard.changed(to, key);
+        cx.shard.note(to, key, event::NEW);
+        cx.shard.changed_by(cx.db, key, event::MOVE_FROM);
+        cx.shard.changed_by(to, key, event::MOVE_TO);
     }
     cx.reply.integer(moves.into());
 }

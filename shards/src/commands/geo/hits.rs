@@ -15,6 +15,7 @@ use super::{reply_distance, reply_place};
 use crate::command::{Cx, Task};
 use crate::commands::zsets::{ELEMENTS_AT_ONCE, held, store};
 use crate::shard::Shard;
+use crate::shard::event::Event;
 
 /// A member inside.
 struct Hit {
@@ -58,10 +59,18 @@ pub(super) struct Hunt {
     is_searched: bool,
     /// Hits when all had been found.
     len: usize,
+    /// What storing them is.
+    event: Event,
 }
 
 impl Hunt {
-    pub(super) fn new(cx: &Cx<'_>, key: &[u8], request: &Request<'_>, search: Search) -> Self {
+    pub(super) fn new(
+        cx: &Cx<'_>,
+        key: &[u8],
+        request: &Request<'_>,
+        search: Search,
+        event: Event,
+    ) -> Self {
         let output = match request.to {
             Some(to) => Output::Store {
                 key: to.into(),
@@ -104,6 +113,7 @@ impl Hunt {
             found: 0,
             is_searched: false,
             len: 0,
+            event,
         }
     }
 
@@ -200,7 +210,8 @@ impl Hunt {
         let is_done = self.hits.is_empty();
         if is_done && let Output::Store { key, zset, .. } = &mut self.output {
             let zset = std::mem::take(zset);
-            reply.integer(store(shard, self.db, key, zset, self.len) as i64);
+            let event = self.event;
+            reply.integer(store(shard, self.db, key, zset, self.len, event) as i64);
         }
         is_done
     }

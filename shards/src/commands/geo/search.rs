@@ -9,6 +9,7 @@ use crate::command::spec::{Begin, Find, KeySpec, access, flag};
 use crate::command::{Cx, KeyspaceRow, Spec, Spread};
 use crate::commands::args::SYNTAX;
 use crate::shard::WrongType;
+use crate::shard::event;
 
 pub(super) const GEOSEARCH: KeyspaceRow = KeyspaceRow {
     spec: Spec {
@@ -134,7 +135,13 @@ fn search_among(cx: &mut Cx<'_>, args: &[&[u8]], form: Form, is_here: impl FnOnc
         return cx.error(SYNTAX);
     }
     match (request.search(), request.to) {
-        (Some(search), _) => Hunt::new(cx, key, &request, search).run(cx),
+        (Some(search), _) => {
+            let event = match form {
+                Form::Search | Form::SearchStore => event::GEOSEARCHSTORE,
+                Form::Around { .. } | Form::AroundMember { .. } => event::GEORADIUSSTORE,
+            };
+            Hunt::new(cx, key, &request, search, event).run(cx);
+        }
         (None, Some(to)) => {
             cx.shard.remove(cx.db, to);
             cx.reply.integer(0);

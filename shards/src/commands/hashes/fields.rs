@@ -7,6 +7,7 @@ use crate::command::spec::{KeySpec, access, flag};
 use crate::command::{Cx, KeyspaceRow, Spec, Spread};
 use crate::commands::args::wrong_arity;
 use crate::shard::WrongType;
+use crate::shard::event;
 
 pub(super) const HSET: KeyspaceRow = KeyspaceRow {
     spec: Spec {
@@ -60,7 +61,7 @@ fn set_fields(cx: &mut Cx<'_>, args: &[&[u8]], command: &str) -> Option<usize> {
     });
     match added {
         Ok(added) => {
-            cx.shard.changed(cx.db, key);
+            cx.shard.changed_by(cx.db, key, event::HSET);
             Some(added)
         }
         Err(WrongType) => {
@@ -96,7 +97,7 @@ fn op_hsetnx(cx: &mut Cx<'_>, args: &[&[u8]]) {
     match added {
         Ok(added) => {
             if added {
-                cx.shard.changed(cx.db, key);
+                cx.shard.changed_by(cx.db, key, event::HSET);
             }
             cx.reply.integer(added.into());
         }
@@ -180,7 +181,7 @@ fn op_hdel(cx: &mut Cx<'_>, args: &[&[u8]]) {
         Ok(removed) => {
             let removed = removed.unwrap_or(0);
             if removed > 0 {
-                cx.shard.changed(cx.db, key);
+                cx.shard.changed_by(cx.db, key, event::HDEL);
             }
             cx.reply.integer(removed as i64);
         }

@@ -9,6 +9,7 @@ use crate::command::spec::{KeySpec, access};
 use crate::command::{Cx, KeyspaceRow, Spec, Spread};
 use crate::commands::args::integer;
 use crate::shard::WrongType;
+use crate::shard::event::{self, Event};
 
 pub(super) const HINCRBY: KeyspaceRow = KeyspaceRow {
     spec: Spec {
@@ -32,7 +33,7 @@ fn op_hincrby(cx: &mut Cx<'_>, args: &[&[u8]]) {
     let Some(by) = integer(cx, args[3]) else {
         return;
     };
-    let sum = change_number(cx, args, |old| {
+    let sum = change_number(cx, args, event::HINCRBY, |old| {
         let old = match old {
             None => 0,
             Some(Item::Int(number)) => number,
@@ -68,7 +69,7 @@ fn op_hincrbyfloat(cx: &mut Cx<'_>, args: &[&[u8]]) {
     if !by.is_finite() {
         return cx.error("ERR value is NaN or Infinity");
     }
-    let sum = change_number(cx, args, |old| {
+    let sum = change_number(cx, args, event::HINCRBYFLOAT, |old| {
         let old = match old {
             None => LongDouble::from_i64(0),
             Some(Item::Int(number)) => LongDouble::from_i64(number),
@@ -93,6 +94,7 @@ fn op_hincrbyfloat(cx: &mut Cx<'_>, args: &[&[u8]]) {
 fn change_number(
     cx: &mut Cx<'_>,
     args: &[&[u8]],
+    event: Event,
     add: impl FnOnce(Option<Item<'_>>) -> Result<Vec<u8>, &'static str>,
 ) -> Option<Vec<u8>> {
     let (key, field) = (args[1], args[2]);
@@ -105,7 +107,7 @@ fn change_number(
     });
     match sum {
         Ok(Ok(sum)) => {
-            cx.shard.changed(cx.db, key);
+            cx.shard.changed_by(cx.db, key, event);
             return Some(sum);
         }
         Ok(Err(error)) => cx.error(error),

@@ -11,6 +11,7 @@ use tessera_core::table::EntryMut;
 use crate::command::spec::category;
 use crate::command::{Cx, KeyspaceRow, Spec};
 use crate::shard::WrongType;
+use crate::shard::event;
 
 /// The rows of the family.
 pub const ROWS: &[KeyspaceRow] = &[
@@ -84,5 +85,5 @@ fn replace(entry: &mut EntryMut<'_>, string: &[u8]) {
 fn create(cx: &mut Cx<'_>, key: &[u8], string: &[u8]) {
     let mut entry = Entry::new(key, StrValue::Bytes(string), None);
     entry.bytes_mut();
-    cx.shard.add(cx.db, entry);
+    cx.shard.add(cx.db, entry, event::PFADD);
 }

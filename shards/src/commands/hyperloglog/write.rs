@@ -8,6 +8,7 @@ use super::{ROW, bytes_of, create, entry, read_layout, refuse, replace};
 use crate::command::spec::{KeySpec, access, flag};
 use crate::command::{Cx, KeyspaceRow, Spec, Spread};
 use crate::shard::WrongType;
+use crate::shard::event;
 
 pub(super) const PFADD: KeyspaceRow = KeyspaceRow {
     spec: Spec {
@@ -60,7 +61,7 @@ fn op_pfadd(cx: &mut Cx<'_>, args: &[&[u8]]) {
     match added {
         Ok(added) => {
             if added > 0 {
-                cx.shard.changed(cx.db, key);
+                cx.shard.changed_by(cx.db, key, event::PFADD);
             }
             cx.reply.integer((added > 0).into());
         }
@@ -121,7 +122,7 @@ fn op_pfmerge(cx: &mut Cx<'_>, args: &[&[u8]]) {
         create(cx, key, &string);
     } else if let Some(mut entry) = entry(cx, key) {
         replace(&mut entry, &string);
-        cx.shard.changed(cx.db, key);
+        cx.shard.changed_by(cx.db, key, event::PFADD);
     }
     cx.reply.ok();
 }

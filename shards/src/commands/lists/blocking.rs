@@ -4,7 +4,7 @@ use tessera_core::list::{End, List};
 
 use super::pop::{LMPOP, LPOP, mpop};
 use super::shift::{LMOVE, shift};
-use super::{end, reply_item};
+use super::{end, popped, reply_item};
 use crate::command::spec::{Begin, Find, KeySpec, flag};
 use crate::command::{Cx, KeyspaceRow, Spec, Spread};
 use crate::commands::waiting::{is_timeout, wait_for};
@@ -52,7 +52,7 @@ fn pop_first(cx: &mut Cx<'_>, args: &[&[u8]], end: End) {
     let limits = cx.shard.list_limits();
     for key in keys {
         let reply = &mut cx.reply;
-        let popped = cx.shard.change_object(cx.db, key, |list: &mut List| {
+        let found = cx.shard.change_object(cx.db, key, |list: &mut List| {
             if let Some(spot) = list.end(end) {
                 reply.array(2);
                 reply.bulk(key);
@@ -60,8 +60,8 @@ fn pop_first(cx: &mut Cx<'_>, args: &[&[u8]], end: End) {
             }
             list.pop(end, &limits);
         });
-        match popped {
-            Ok(Some(())) => return cx.shard.changed(cx.db, key),
+        match found {
+            Ok(Some(())) => return cx.shard.changed_by(cx.db, key, popped(end)),
             Ok(None) => {}
             Err(WrongType) => return cx.wrong_type(),
         }

@@ -8,6 +8,7 @@ use super::{ROW, list_at};
 use crate::command::spec::{KeySpec, access, flag};
 use crate::command::{Cx, KeyspaceRow, Spec, Spread, Task};
 use crate::commands::args::{SYNTAX, is};
+use crate::shard::event;
 use crate::shard::{Shard, WrongType};
 
 pub(super) const LINSERT: KeyspaceRow = KeyspaceRow {
@@ -82,7 +83,7 @@ impl InsertTask {
         let Ok(Some(len)) = len else {
             return Some(0);
         };
-        shard.changed(self.db, &self.key);
+        shard.changed_by(self.db, &self.key, event::LINSERT);
         Some(len as i64)
     }
 }

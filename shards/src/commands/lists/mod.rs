@@ -18,6 +18,7 @@ use super::args::{SYNTAX, is};
 use crate::command::spec::{KeySpec, access, category};
 use crate::command::{Cx, KeyspaceRow, Spec};
 use crate::shard::Shard;
+use crate::shard::event::{self, Event};
 
 pub(crate) use super::hashes::reply_item;
 
@@ -109,5 +110,21 @@ mod tests {
             assert_eq!(range(start, stop, 5), expected, "{start} {stop}");
         }
         assert_eq!(range(0, -1, 0), (0, 0));
+    }
+}
+
+/// The event of an element that came at this end.
+fn pushed(end: End) -> Event {
+    match end {
+        End::Front => event::LPUSH,
+        End::Back => event::RPUSH,
+    }
+}
+
+/// The event of an element that left at this end.
+fn popped(end: End) -> Event {
+    match end {
+        End::Front => event::LPOP,
+        End::Back => event::RPOP,
     }
 }

@@ -8,6 +8,7 @@ use crate::command::spec::{KeySpec, access, flag};
 use crate::command::{Cx, KeyspaceRow, Spec, Spread};
 use crate::commands::args::{NOT_INTEGER, integer};
 use crate::shard::WrongType;
+use crate::shard::event;
 
 pub(super) const LLEN: KeyspaceRow = KeyspaceRow {
     spec: Spec {
@@ -98,7 +99,7 @@ fn op_lset(cx: &mut Cx<'_>, args: &[&[u8]]) {
         place(index, list.len()).is_some_and(|at| list.set(at, args[3], &limits))
     });
     if set == Ok(Some(true)) {
-        cx.shard.changed(cx.db, key);
+        cx.shard.changed_by(cx.db, key, event::LSET);
         cx.reply.ok();
     } else {
         cx.error("ERR index out of range");

@@ -5,7 +5,7 @@ use tessera_core::number::parse_i64;
 use tessera_core::object::Collection;
 use tessera_core::resp::{Proto, Reply};
 
-use super::{ROW, end, reply_item};
+use super::{ROW, end, popped, reply_item};
 use crate::command::spec::{Begin, Find, KeySpec, access, flag};
 use crate::command::{Cx, KeyspaceRow, Spec, Spread, Task};
 use crate::commands::args::{SYNTAX, is, wrong_arity};
@@ -86,14 +86,14 @@ fn pop(cx: &mut Cx<'_>, args: &[&[u8]], end: End, name: &str) {
 
 fn one(cx: &mut Cx<'_>, key: &[u8], end: End) {
     let (limits, reply) = (cx.shard.list_limits(), &mut cx.reply);
-    let popped = cx.shard.change_object(cx.db, key, |list: &mut List| {
+    let found = cx.shard.change_object(cx.db, key, |list: &mut List| {
         if let Some(spot) = list.end(end) {
             reply_item(reply, list.at(spot));
         }
         list.pop(end, &limits);
     });
-    match popped {
-        Ok(Some(())) => cx.shard.changed(cx.db, key),
+    match found {
+        Ok(Some(())) => cx.shard.changed_by(cx.db, key, popped(end)),
         Ok(None) => cx.reply.null(),
         Err(WrongType) => cx.wrong_type(),
     }
@@ -114,7 +114,7 @@ fn several(cx: &mut Cx<'_>, key: &[u8], count: usize, end: End, named: Option<&[
         return;
     };
     if !taken.is_empty() {
-        cx.shard.changed(cx.db, key);
+        cx.shard.changed_by(cx.db, key, popped(end));
     }
     let mut task = PopTask {
         head: Vec::new(),

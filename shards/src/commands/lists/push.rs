@@ -2,7 +2,7 @@
 
 use tessera_core::list::{End, List};
 
-use super::ROW;
+use super::{ROW, pushed};
 use crate::command::spec::{KeySpec, access, flag};
 use crate::command::{Cx, KeyspaceRow, Spec, Spread};
 use crate::shard::WrongType;
@@ -60,7 +60,7 @@ fn push(cx: &mut Cx<'_>, args: &[&[u8]], end: End) {
     });
     match len {
         Ok(len) => {
-            cx.shard.changed(cx.db, key);
+            cx.shard.changed_by(cx.db, key, pushed(end));
             cx.reply.integer(len as i64);
         }
         Err(WrongType) => cx.wrong_type(),
@@ -76,7 +76,7 @@ fn push_to_existing(cx: &mut Cx<'_>, args: &[&[u8]], end: End) {
     match len {
         Ok(None) => cx.reply.integer(0),
         Ok(Some(len)) => {
-            cx.shard.changed(cx.db, key);
+            cx.shard.changed_by(cx.db, key, pushed(end));
             cx.reply.integer(len as i64);
         }
         Err(WrongType) => cx.wrong_type(),

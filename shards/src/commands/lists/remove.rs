@@ -7,6 +7,7 @@ use super::{ELEMENTS_PER_SLICE, ROW};
 use crate::command::spec::{KeySpec, access, flag};
 use crate::command::{Cx, KeyspaceRow, Spec, Spread, Task};
 use crate::commands::args::integer;
+use crate::shard::event;
 use crate::shard::{Shard, WrongType};
 
 pub(super) const LREM: KeyspaceRow = KeyspaceRow {
@@ -79,7 +80,7 @@ impl RemoveTask {
         // Without a list there is nothing more to do.
         let has_ended = !matches!(ended, Ok(Some(false)));
         if has_ended && self.removed > 0 {
-            shard.changed(db, &key);
+            shard.changed_by(db, &key, event::LREM);
         }
         self.key = key;
         has_ended

@@ -2,7 +2,7 @@
 
 use tessera_core::list::{End, List, ListLimits};
 
-use super::{ROW, end};
+use super::{ROW, end, popped, pushed};
 use crate::command::spec::{KeySpec, access, flag};
 use crate::command::{Cx, KeyspaceRow, Spec, Spread};
 use crate::shard::WrongType;
@@ -68,13 +68,15 @@ pub(super) fn shift(cx: &mut Cx<'_>, source: &[u8], target: &[u8], from: End, to
     let Ok(Some(Some(element))) = element else {
         return cx.reply.null();
     };
-    cx.shard.changed(db, source);
-    if !is_same {
+    if is_same {
+        cx.shard.note(db, target, pushed(to));
+    } else {
         let push = |list: &mut List| list.push(to, &[&element], &limits);
-        let pushed = cx.shard.change_or_create(db, target, push);
-        debug_assert!(pushed.is_ok(), "the type was checked");
-        cx.shard.changed(db, target);
+        let done = cx.shard.change_or_create(db, target, push);
+        debug_assert!(done.is_ok(), "the type was checked");
+        cx.shard.changed_by(db, target, pushed(to));
     }
+    cx.shard.changed_by(db, source, popped(from));
     cx.reply.bulk(&element);
 }
 

@@ -9,6 +9,7 @@ use crate::command::spec::{KeySpec, access, flag};
 use crate::command::{Cx, KeyspaceRow, Spec, Spread};
 use crate::commands::args::NOT_INTEGER;
 use crate::shard::WrongType;
+use crate::shard::event;
 
 pub(super) const LTRIM: KeyspaceRow = KeyspaceRow {
     spec: Spec {
@@ -37,7 +38,9 @@ fn op_ltrim(cx: &mut Cx<'_>, args: &[&[u8]]) {
     match cut {
         Ok(Some(cut)) => {
             if cut.iter().any(|part| !part.is_empty()) {
-                cx.shard.changed(cx.db, key);
+                cx.shard.changed_by(cx.db, key, event::LTRIM);
+            } else {
+                cx.shard.note(cx.db, key, event::LTRIM);
             }
             for part in cut {
                 cx.shard.discard_object(part.into_object());

@@ -7,6 +7,7 @@ use super::{LOOKS, READS, ROW, WRITES};
 use crate::command::spec::{KeySpec, access, flag};
 use crate::command::{Cx, KeyspaceRow, Spec, Spread};
 use crate::shard::WrongType;
+use crate::shard::event::{self, Event};
 
 pub(super) const SADD: KeyspaceRow = KeyspaceRow {
     spec: Spec {
@@ -33,7 +34,7 @@ fn op_sadd(cx: &mut Cx<'_>, args: &[&[u8]]) {
         let add = |member: &&&[u8]| set.add(member, &limits);
         members.iter().filter(add).count()
     });
-    reply_changes(cx, key, added);
+    reply_changes(cx, key, added, event::SADD);
 }
 
 pub(super) const SREM: KeyspaceRow = KeyspaceRow {
@@ -56,15 +57,16 @@ fn op_srem(cx: &mut Cx<'_>, args: &[&[u8]]) {
         let remove = |member: &&&[u8]| set.remove(member);
         args[2..].iter().filter(remove).count()
     });
-    reply_changes(cx, key, removed.map(Option::unwrap_or_default));
+    let removed = removed.map(Option::unwrap_or_default);
+    reply_changes(cx, key, removed, event::SREM);
 }
 
 /// Replies with the number of members that came or went.
-fn reply_changes(cx: &mut Cx<'_>, key: &[u8], changes: Result<usize, WrongType>) {
+fn reply_changes(cx: &mut Cx<'_>, key: &[u8], changes: Result<usize, WrongType>, event: Event) {
     match changes {
         Ok(changes) => {
             if changes > 0 {
-                cx.shard.changed(cx.db, key);
+                cx.shard.changed_by(cx.db, key, event);
             }
             cx.reply.integer(changes as i64);
         }
@@ -177,7 +179,7 @@ fn op_smove(cx: &mut Cx<'_>, args: &[&[u8]]) {
     });
     let moved = moved.is_ok_and(|moved| moved.unwrap_or(false));
     if moved && from != to {
-        cx.shard.changed(cx.db, from);
+        cx.shard.changed_by(cx.db, from, event::SREM);
         let added = cx.shard.change_or_create(cx.db, to, |set: &mut Set| {
             if set.is_empty() {
                 *set = Set::for_members(member, 1, &limits);
@@ -185,7 +187,7 @@ fn op_smove(cx: &mut Cx<'_>, args: &[&[u8]]) {
             set.add(member, &limits)
         });
         if added.is_ok_and(|added| added) {
-            cx.shard.changed(cx.db, to);
+            cx.shard.changed_by(cx.db, to, event::SADD);
         }
     }
     cx.reply.integer(moved.into());

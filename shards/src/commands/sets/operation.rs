@@ -15,6 +15,7 @@ use tessera_core::set::{Set, SetLimits};
 
 use super::{MEMBERS_PER_SLICE, reply_item};
 use crate::command::{Cx, Task};
+use crate::shard::event::{self, Event};
 use crate::shard::{Shard, WrongType};
 
 /// The set that is an entry's value.
@@ -218,12 +219,18 @@ impl Operation {
                 if self.output == Output::Take
                     && let Some(key) = self.keys.first()
                 {
+                    shard.note(self.db, key, event::SPOP);
                     shard.remove(self.db, key);
                 }
             }
             Output::Store(key) => {
                 reply.integer(kept.len() as i64);
-                store(shard, self.db, key, kept);
+                let event = match self.kind {
+                    Kind::Intersection => event::SINTERSTORE,
+                    Kind::Union => event::SUNIONSTORE,
+                    Kind::Difference => event::SDIFFSTORE,
+                };
+                store(shard, self.db, key, kept, event);
             }
             Output::Count(most) => reply.integer(self.found.min(*most) as i64),
         }
@@ -239,14 +246,14 @@ fn discard(shard: &mut Shard, set: Set) {
 }
 
 /// Puts a result in place of whatever was under the key.
-fn store(shard: &mut Shard, db: usize, key: &[u8], mut set: Set) {
+fn store(shard: &mut Shard, db: usize, key: &[u8], mut set: Set, event: Event) {
     if set.is_empty() {
         shard.remove(db, key);
         return;
     }
     set.shrink();
     shard.put_object(db, key, set);
-    shard.changed(db, key);
+    shard.changed_by(db, key, event);
 }
 
 impl Task for Operation {

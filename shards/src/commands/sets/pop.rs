@@ -9,6 +9,7 @@ use super::{MEMBERS_PER_SLICE, ROW};
 use crate::command::spec::{KeySpec, access, flag};
 use crate::command::{Cx, KeyspaceRow, Spec, Spread, Task};
 use crate::commands::args::SYNTAX;
+use crate::shard::event;
 use crate::shard::{Shard, WrongType};
 
 pub(super) const SPOP: KeyspaceRow = KeyspaceRow {
@@ -49,7 +50,7 @@ fn one(cx: &mut Cx<'_>, key: &[u8]) {
         .change_object(cx.db, key, |set: &mut Set| set.pop(random))
     {
         Ok(Some(Some(member))) => {
-            cx.shard.changed(cx.db, key);
+            cx.shard.changed_by(cx.db, key, event::SPOP);
             cx.reply.bulk(&member);
         }
         Ok(_) => cx.reply.null(),
@@ -126,7 +127,7 @@ impl PopTask {
     }
 
     fn finish(&self, shard: &mut Shard, reply: &mut Reply<'_>) {
-        shard.changed(self.db, &self.key);
+        shard.changed_by(self.db, &self.key, event::SPOP);
         reply.set(self.found);
         reply.raw(&self.bulks);
     }

@@ -18,6 +18,7 @@ use self::pattern::Pattern;
 use crate::command::spec::{Begin, Find, KeySpec, access, category, flag};
 use crate::command::{Cx, KeyPlaces, KeyspaceRow, Spec, Spread};
 use crate::commands::args::is;
+use crate::shard::event;
 
 /// The rows of the family.
 pub const ROWS: &[KeyspaceRow] = &[SORT, SORT_RO];
@@ -218,7 +219,7 @@ fn store(cx: &mut Cx<'_>, options: &Options<'_>, rows: &Rows, range: Range<usize
         cx.shard.remove(cx.db, target);
     } else {
         cx.shard.put_object(cx.db, target, list);
-        cx.shard.changed(cx.db, target);
+        cx.shard.changed_by(cx.db, target, event::SORTSTORE);
     }
     cx.reply.integer(len as i64);
 }

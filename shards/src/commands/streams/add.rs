@@ -8,6 +8,7 @@ use crate::command::spec::{KeySpec, flag};
 use crate::command::{Cx, KeyspaceRow, Spec, Spread};
 use crate::commands::args::wrong_arity;
 use crate::shard::WrongType;
+use crate::shard::event;
 
 pub(super) const XADD: KeyspaceRow = KeyspaceRow {
     spec: Spec {
@@ -53,10 +54,15 @@ fn op_xadd(cx: &mut Cx<'_>, args: &[&[u8]]) {
     };
     match added {
         Ok(Some(Ok((id, is_done)))) => {
-            cx.shard.changed(cx.db, key);
+            cx.shard.changed_by(cx.db, key, event::XADD);
             match trim {
                 Some(trim) if !is_done => TrimTask::start(cx, key, trim, TrimReply::Id(id)),
-                _ => reply_id(&mut cx.reply, id),
+                trim => {
+                    if trim.is_some_and(|trim| trim.removed > 0) {
+                        cx.shard.note(cx.db, key, event::XTRIM);
+                    }
+                    reply_id(&mut cx.reply, id);
+                }
             }
         }
         Ok(Some(Err(error))) => cx.error(text(error)),

@@ -11,6 +11,7 @@ use crate::command::spec::flag;
 use crate::command::{Cx, KeyspaceRow, Spec, Spread};
 use crate::commands::args::{SYNTAX, is};
 use crate::shard::WrongType;
+use crate::shard::event;
 
 pub(super) const XCLAIM: KeyspaceRow = KeyspaceRow {
     spec: Spec {
@@ -145,12 +146,19 @@ impl Claim {
 }
 
 /// The number of a consumer that asks for entries; it is created if need be.
-fn claimant(group: &mut Group, name: &[u8], now_ms: u64) -> u32 {
-    let (number, _) = group.consumer_or_new(name, now_ms);
+fn claimant(group: &mut Group, name: &[u8], now_ms: u64) -> (u32, bool) {
+    let (number, is_new) = group.consumer_or_new(name, now_ms);
     if let Some(consumer) = group.consumer_mut(number) {
         consumer.seen_ms = now_ms;
     }
-    number
+    (number, is_new)
+}
+
+/// Tells of a consumer that was made by claiming.
+fn note_consumer(cx: &mut Cx<'_>, key: &[u8], is_new: bool) {
+    if is_new {
+        cx.shard.note(cx.db, key, event::XGROUP_CREATECONSUMER);
+    }
 }
 
 fn op_xclaim(cx: &mut Cx<'_>, args: &[&[u8]]) {
@@ -172,10 +180,12 @@ fn op_xclaim(cx: &mut Cx<'_>, args: &[&[u8]]) {
     };
     let mut bulks = Vec::new();
     let mut reply = Reply::new(&mut bulks, cx.reply.proto());
+    let mut is_new = false;
     let found = change_group(cx, key, group, |Stream { entries, groups }| {
         groups.change(group, |group| {
             group.last_id = group.last_id.max(claim.last_id);
-            let consumer = claimant(group, args[3], now_ms);
+            let consumer;
+            (consumer, is_new) = claimant(group, args[3], now_ms);
             let mut found = 0;
             for &id in &ids {
                 let old = group.pending().get(&id).copied();
@@ -192,6 +202,7 @@ fn op_xclaim(cx: &mut Cx<'_>, args: &[&[u8]]) {
         })
     });
     if let Some(found) = found {
+        note_consumer(cx, key, is_new);
         cx.shard.changed(cx.db, key);
         cx.reply.array(found);
         cx.reply.raw(&bulks);
@@ -273,13 +284,16 @@ fn op_xautoclaim(cx: &mut Cx<'_>, args: &[&[u8]]) {
     claim.only_ids = only_ids;
     let mut bulks = Vec::new();
     let mut reply = Reply::new(&mut bulks, cx.reply.proto());
+    let mut is_new = false;
     let found = change_group(cx, key, group, |Stream { entries, groups }| {
         groups.change(group, |group| {
-            let consumer = claimant(group, args[3], now_ms);
+            let consumer;
+            (consumer, is_new) = claimant(group, args[3], now_ms);
             claim.sweep(group, entries, (start, count as u64), consumer, &mut reply)
         })
     });
     let Some(found) = found else { return };
+    note_consumer(cx, key, is_new);
     cx.shard.changed(cx.db, key);
     cx.reply.array(3);
     reply_id(&mut cx.reply, found.cursor);

@@ -8,6 +8,7 @@ use crate::command::spec::{KeySpec, access, flag};
 use crate::command::{Cx, KeyspaceRow, Spec, Spread};
 use crate::commands::args::{SYNTAX, integer, is};
 use crate::shard::WrongType;
+use crate::shard::event;
 
 pub(super) const XLEN: KeyspaceRow = KeyspaceRow {
     spec: Spec {
@@ -59,7 +60,7 @@ fn op_xdel(cx: &mut Cx<'_>, args: &[&[u8]]) {
     });
     let deleted = deleted.ok().flatten().unwrap_or(0);
     if deleted > 0 {
-        cx.shard.changed(cx.db, key);
+        cx.shard.changed_by(cx.db, key, event::XDEL);
     }
     cx.reply.integer(deleted as i64);
 }
@@ -149,7 +150,7 @@ fn op_xsetid(cx: &mut Cx<'_>, args: &[&[u8]]) {
         .change_object(cx.db, key, |stream| ids.apply(stream))
     {
         Ok(Some(Ok(()))) => {
-            cx.shard.changed(cx.db, key);
+            cx.shard.changed_by(cx.db, key, event::XSETID);
             cx.reply.ok();
         }
         Ok(Some(Err(error))) => cx.error(error),

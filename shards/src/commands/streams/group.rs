@@ -9,6 +9,7 @@ use crate::command::{Cx, KeyspaceRow, Spec, Spread};
 use crate::commands::args::{integer, is};
 use crate::commands::container::{bad_subcommand, help, subcommand};
 use crate::shard::WrongType;
+use crate::shard::event;
 
 const INSERTS: &[KeySpec] = &[KeySpec::range(access::RW | access::INSERT, 2, 0, 1)];
 const DELETES: &[KeySpec] = &[KeySpec::range(access::RW | access::DELETE, 2, 0, 1)];
@@ -186,7 +187,7 @@ fn create(cx: &mut Cx<'_>, args: &[&[u8]], options: &Options) {
         });
     match created {
         Ok(true) => {
-            cx.shard.changed(cx.db, key);
+            cx.shard.changed_by(cx.db, key, event::XGROUP_CREATE);
             cx.reply.ok();
         }
         Ok(false) => cx.error("BUSYGROUP Consumer Group name already exists"),
@@ -201,7 +202,7 @@ fn destroy(cx: &mut Cx<'_>, args: &[&[u8]]) {
     });
     let is_destroyed = matches!(destroyed, Ok(Some(true)));
     if is_destroyed {
-        cx.shard.changed(cx.db, key);
+        cx.shard.changed_by(cx.db, key, event::XGROUP_DESTROY);
     }
     cx.reply.integer(is_destroyed.into());
 }
@@ -247,7 +248,12 @@ fn change(cx: &mut Cx<'_>, args: &[&[u8]], name: &str, options: &Options) {
     });
     let (is_changed, count) = result.ok().flatten().flatten().unwrap_or_default();
     if is_changed {
-        cx.shard.changed(cx.db, key);
+        let event = match name {
+            "setid" => event::XGROUP_SETID,
+            "createconsumer" => event::XGROUP_CREATECONSUMER,
+            _ => event::XGROUP_DELCONSUMER,
+        };
+        cx.shard.changed_by(cx.db, key, event);
     }
     if name == "setid" {
         cx.reply.ok();

@@ -10,6 +10,7 @@ use tessera_core::stream::{Entries, Group, Stream, StreamId};
 use super::{ENTRIES_AT_ONCE, reply_entry, reply_id};
 use crate::command::Task;
 use crate::shard::Shard;
+use crate::shard::event;
 
 /// What is wanted of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,10 +101,16 @@ impl ReadTask {
                 }
                 Some(reader) => {
                     let (count, now_ms) = (self.count, shard.now_ms);
+                    let mut is_new = false;
                     let done = shard.change_object(self.db, key, |stream: &mut Stream| {
-                        let pass = &mut Pass::new(self.proto, count, &mut budget, now_ms);
-                        pass.for_group(stream, reader, wanted, &mut progress)
+                        let mut pass = Pass::new(self.proto, count, &mut budget, now_ms);
+                        let done = pass.for_group(stream, reader, wanted, &mut progress);
+                        is_new = pass.has_new_consumer;
+                        done
                     });
+                    if is_new {
+                        shard.note(self.db, key, event::XGROUP_CREATECONSUMER);
+                    }
                     // One that finds nothing must not wake those who wait, itself among them.
                     if progress.is_some() {
                         shard.changed(self.db, key);
@@ -176,6 +183,8 @@ struct Pass<'a> {
     count: u64,
     budget: &'a mut usize,
     now_ms: u64,
+    /// Whether it has made the consumer.
+    has_new_consumer: bool,
 }
 
 impl<'a> Pass<'a> {
@@ -185,6 +194,7 @@ impl<'a> Pass<'a> {
             count,
             budget,
             now_ms,
+            has_new_consumer: false,
         }
     }
 
@@ -265,7 +275,8 @@ impl<'a> Pass<'a> {
     ) -> bool {
         let Stream { entries, groups } = stream;
         let done = groups.change(&reader.group, |group| {
-            let (number, _) = group.consumer_or_new(&reader.consumer, self.now_ms);
+            let (number, is_new) = group.consumer_or_new(&reader.consumer, self.now_ms);
+            self.has_new_consumer |= is_new;
             if let Some(consumer) = group.consumer_mut(number) {
                 consumer.seen_ms = self.now_ms;
             }

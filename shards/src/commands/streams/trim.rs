@@ -8,6 +8,7 @@ use super::{DELETES, ROW, reply_id};
 use crate::command::spec::flag;
 use crate::command::{Cx, KeyspaceRow, Spec, Spread, Task};
 use crate::commands::args::{SYNTAX, integer, is};
+use crate::shard::event;
 use crate::shard::{Shard, WrongType};
 
 pub(super) const XTRIM: KeyspaceRow = KeyspaceRow {
@@ -44,7 +45,7 @@ fn op_xtrim(cx: &mut Cx<'_>, args: &[&[u8]]) {
         Ok(Some(false)) => TrimTask::start(cx, key, trim, TrimReply::Count),
         Ok(_) => {
             if trim.removed > 0 {
-                cx.shard.changed(cx.db, key);
+                cx.shard.changed_by(cx.db, key, event::XTRIM);
             }
             cx.reply.integer(trim.removed as i64);
         }
@@ -215,10 +216,13 @@ impl Task for TrimTask {
         let mut reply = Reply::new(reply, self.proto);
         match self.reply {
             TrimReply::Count => {
-                shard.changed(self.db, &self.key);
+                shard.changed_by(self.db, &self.key, event::XTRIM);
                 reply.integer(self.trim.removed as i64);
             }
-            TrimReply::Id(id) => reply_id(&mut reply, id),
+            TrimReply::Id(id) => {
+                shard.note(self.db, &self.key, event::XTRIM);
+                reply_id(&mut reply, id);
+            }
         }
         true
     }

@@ -6,6 +6,7 @@ use crate::command::{Cx, KeyspaceRow, Spec, Spread};
 use crate::commands::args::SYNTAX;
 use crate::commands::lifetime::ExpireOption;
 use crate::shard::WrongType;
+use crate::shard::event;
 
 pub(super) const GET: KeyspaceRow = KeyspaceRow {
     spec: Spec {
@@ -129,7 +130,7 @@ fn op_getex(cx: &mut Cx<'_>, args: &[&[u8]]) {
         cx.shard.remove(cx.db, key);
     } else {
         entry.set_expire(Some(deadline));
-        cx.shard.changed(cx.db, key);
+        cx.shard.changed_by(cx.db, key, event::EXPIRE);
     }
 }
 

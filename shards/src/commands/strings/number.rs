@@ -9,6 +9,7 @@ use crate::command::spec::flag;
 use crate::command::{Cx, KeyspaceRow, Spec, Spread};
 use crate::commands::args::{NOT_INTEGER, integer};
 use crate::shard::WrongType;
+use crate::shard::event;
 
 pub(super) const INCR: KeyspaceRow = KeyspaceRow {
     spec: Spec {
@@ -84,7 +85,7 @@ fn add(cx: &mut Cx<'_>, key: &[u8], by: i64) {
     let mut entry = match cx.shard.write_string(cx.db, key) {
         Ok(Some(entry)) => entry,
         Ok(None) => {
-            if cx.store(key, StrValue::Int(by), ExpireChange::Clear) {
+            if cx.store_as(key, StrValue::Int(by), ExpireChange::Clear, event::INCRBY) {
                 cx.reply.integer(by);
             }
             return;
@@ -104,7 +105,7 @@ fn add(cx: &mut Cx<'_>, key: &[u8], by: i64) {
     if entry.set_value(StrValue::Int(sum)).is_err() {
         return cx.reply.refuse();
     }
-    cx.shard.changed(cx.db, key);
+    cx.shard.changed_by(cx.db, key, event::INCRBY);
     cx.reply.integer(sum);
 }
 
@@ -147,10 +148,15 @@ fn op_incrbyfloat(cx: &mut Cx<'_>, args: &[&[u8]]) {
             if entry.set_value(StrValue::Bytes(&text)).is_err() {
                 return cx.reply.refuse();
             }
-            cx.shard.changed(cx.db, key);
+            cx.shard.changed_by(cx.db, key, event::INCRBYFLOAT);
         }
         None => {
-            if !cx.store(key, StrValue::Bytes(&text), ExpireChange::Clear) {
+            if !cx.store_as(
+                key,
+                StrValue::Bytes(&text),
+                ExpireChange::Clear,
+                event::INCRBYFLOAT,
+            ) {
                 return;
             }
         }

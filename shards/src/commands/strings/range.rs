@@ -10,6 +10,7 @@ use crate::command::spec::{KeySpec, access, flag};
 use crate::command::{Cx, KeyspaceRow, Spec, Spread};
 use crate::commands::args::{OUT_OF_MEMORY, integer};
 use crate::shard::WrongType;
+use crate::shard::event;
 
 pub(super) const APPEND: KeyspaceRow = KeyspaceRow {
     spec: Spec {
@@ -32,7 +33,7 @@ fn op_append(cx: &mut Cx<'_>, args: &[&[u8]]) {
     let mut entry = match cx.shard.write_string(cx.db, key) {
         Ok(Some(entry)) => entry,
         Ok(None) => {
-            if cx.store(key, stored(tail), ExpireChange::Clear) {
+            if cx.store_as(key, stored(tail), ExpireChange::Clear, event::APPEND) {
                 cx.reply.integer(tail.len() as i64);
             }
             return;
@@ -49,7 +50,7 @@ fn op_append(cx: &mut Cx<'_>, args: &[&[u8]]) {
     let Ok(length) = entry.append(tail) else {
         return cx.error(OUT_OF_MEMORY);
     };
-    cx.shard.changed(cx.db, key);
+    cx.shard.changed_by(cx.db, key, event::APPEND);
     cx.reply.integer(length as i64);
 }
 
@@ -156,7 +157,7 @@ fn op_setrange(cx: &mut Cx<'_>, args: &[&[u8]]) {
     };
     bytes[offset..end].copy_from_slice(patch);
     let length = bytes.len();
-    cx.shard.changed(cx.db, key);
+    cx.shard.changed_by(cx.db, key, event::SETRANGE);
     cx.reply.integer(length as i64);
 }
 
@@ -176,7 +177,7 @@ fn create_at(cx: &mut Cx<'_>, key: &[u8], offset: usize, patch: &[u8]) {
         return cx.error(OUT_OF_MEMORY);
     };
     bytes[offset..].copy_from_slice(patch);
-    cx.shard.add(cx.db, entry);
+    cx.shard.add(cx.db, entry, event::SETRANGE);
     cx.shard.changed(cx.db, key);
     cx.reply.integer(end as i64);
 }

@@ -7,6 +7,7 @@ use crate::command::spec::{KeySpec, access, flag};
 use crate::command::{Cx, KeyspaceRow, Spec, Spread};
 use crate::commands::args::{SYNTAX, is};
 use crate::commands::lifetime::{ExpireOption, Lifetime};
+use crate::shard::event;
 
 pub(super) const SET: KeyspaceRow = KeyspaceRow {
     spec: Spec {
@@ -103,6 +104,9 @@ fn set_with_options(cx: &mut Cx<'_>, args: &[&[u8]]) {
     if cx.reply.is_refused() || wanted && !cx.store(key, value, change) {
         return;
     }
+    if wanted && matches!(change, ExpireChange::At(_)) {
+        cx.shard.note(cx.db, key, event::EXPIRE);
+    }
     match (options.get, wanted) {
         (true, _) => {}
         (false, true) => cx.reply.ok(),
@@ -169,6 +173,7 @@ fn set_for(cx: &mut Cx<'_>, args: &[&[u8]], lifetime: Lifetime, command: &str) {
         return;
     };
     if cx.store(args[1], stored(args[3]), ExpireChange::At(deadline)) {
+        cx.shard.note(cx.db, args[1], event::EXPIRE);
         cx.reply.ok();
     }
 }

@@ -10,6 +10,7 @@ use crate::command::spec::{KeySpec, access, flag};
 use crate::command::{Cx, KeyspaceRow, Spec, Spread};
 use crate::commands::args::{SYNTAX, is};
 use crate::shard::WrongType;
+use crate::shard::event;
 
 pub(super) const ZADD: KeyspaceRow = KeyspaceRow {
     spec: Spec {
@@ -147,7 +148,12 @@ pub(in crate::commands) fn put(
     if let Err(WrongType) = put {
         return cx.wrong_type();
     }
-    changed_times(cx.shard, cx.db, key, added + updated);
+    let event = if options.incr {
+        event::ZINCR
+    } else {
+        event::ZADD
+    };
+    changed_times(cx.shard, cx.db, key, added + updated, event);
     match last {
         Done::NotANumber => cx.error("ERR resulting score is not a number (NaN)"),
         Done::Added(score) | Done::Updated(score) | Done::Same(score) if options.incr => {

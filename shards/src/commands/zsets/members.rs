@@ -8,6 +8,7 @@ use crate::command::spec::{KeySpec, access, flag};
 use crate::command::{Cx, KeyspaceRow, Spec, Spread};
 use crate::commands::args::{SYNTAX, is, wrong_arity};
 use crate::shard::WrongType;
+use crate::shard::event;
 
 pub(super) const ZREM: KeyspaceRow = KeyspaceRow {
     spec: Spec {
@@ -32,7 +33,7 @@ fn op_zrem(cx: &mut Cx<'_>, args: &[&[u8]]) {
     match removed {
         Ok(removed) => {
             let removed = removed.unwrap_or(0);
-            changed_times(cx.shard, cx.db, key, removed);
+            changed_times(cx.shard, cx.db, key, removed, event::ZREM);
             cx.reply.integer(removed as i64);
         }
         Err(WrongType) => cx.wrong_type(),

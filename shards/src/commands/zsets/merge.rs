@@ -14,6 +14,7 @@ use super::{ELEMENTS_AT_ONCE, store};
 use crate::command::{Cx, Task};
 use crate::commands::args::is;
 use crate::shard::Shard;
+use crate::shard::event;
 
 /// What is made of the inputs.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -224,7 +225,12 @@ impl Merge {
             Goal::Count { limit } => reply.integer(self.count.min(*limit) as i64),
             Goal::Store(key) => {
                 let result = fitted(std::mem::take(&mut self.result), &shard.zset_limits());
-                reply.integer(store(shard, self.db, key, result, 1) as i64);
+                let event = match self.operation {
+                    Operation::Union => event::ZUNIONSTORE,
+                    Operation::Inter => event::ZINTERSTORE,
+                    Operation::Diff => event::ZDIFFSTORE,
+                };
+                reply.integer(store(shard, self.db, key, result, 1, event) as i64);
             }
             Goal::Reply(_) => while !self.write_some(reply) {},
         }

@@ -24,6 +24,7 @@ use tessera_core::zset::Zset;
 use crate::command::spec::{Begin, Bits, Find, KeySpec, access, category};
 use crate::command::{KeyspaceRow, Spec};
 use crate::shard::Shard;
+use crate::shard::event::Event;
 
 pub(super) use add::{Options, put};
 pub(super) use store::store;
@@ -112,9 +113,9 @@ pub(super) fn held<'a>(shard: &'a Shard, db: usize, key: &[u8]) -> Option<&'a Zs
 }
 
 /// Reports a change of a key that Redis counts as several.
-fn changed_times(shard: &mut Shard, db: usize, key: &[u8], times: usize) {
+fn changed_times(shard: &mut Shard, db: usize, key: &[u8], times: usize, event: Event) {
     if times > 0 {
         shard.stats.changes += times as u64 - 1;
-        shard.changed(db, key);
+        shard.changed_by(db, key, event);
     }
 }

@@ -10,6 +10,7 @@ use super::{ELEMENTS_AT_ONCE, POPS, ROW, counted, held};
 use crate::command::spec::{KeySpec, flag};
 use crate::command::{Cx, KeyspaceRow, Spec, Spread, Task};
 use crate::commands::args::{SYNTAX, is};
+use crate::shard::event;
 use crate::shard::{Shard, WrongType};
 
 pub(super) const ZPOPMIN: KeyspaceRow = KeyspaceRow {
@@ -168,7 +169,11 @@ pub(super) fn pop_some(
         End::Max => len - count..len,
     };
     let (reverse, proto) = (end == End::Max, cx.reply.proto());
-    let mut removal = Removal::new(cx.db, key, ranks.clone(), proto);
+    let event = match end {
+        End::Min => event::ZPOPMIN,
+        End::Max => event::ZPOPMAX,
+    };
+    let mut removal = Removal::new(cx.db, key, ranks.clone(), proto, event);
     let prefix = prefix.unwrap_or_default();
     if count <= ELEMENTS_AT_ONCE {
         cx.reply.raw(&prefix);

@@ -10,6 +10,7 @@ use super::bounds::{lex_cuts, rank_bounds, ranks, score_cuts};
 use super::{ELEMENTS_AT_ONCE, REMOVES, ROW, changed_times, held};
 use crate::command::spec::flag;
 use crate::command::{Cx, KeyspaceRow, Spec, Spread, Task};
+use crate::shard::event::{self, Event};
 use crate::shard::{Shard, WrongType};
 
 pub(super) const ZREMRANGEBYRANK: KeyspaceRow = KeyspaceRow {
@@ -25,7 +26,9 @@ pub(super) const ZREMRANGEBYRANK: KeyspaceRow = KeyspaceRow {
     },
     op: |cx, args| {
         if let Some(bounds) = rank_bounds(cx, args[2], args[3]) {
-            remove_range(cx, args[1], |zset| ranks(bounds, zset.len()));
+            remove_range(cx, args[1], event::ZREMRANGEBYRANK, |zset| {
+                ranks(bounds, zset.len())
+            });
         }
     },
     spread: Spread::One,
@@ -40,7 +43,9 @@ pub(super) const ZREMRANGEBYSCORE: KeyspaceRow = KeyspaceRow {
     },
     op: |cx, args| {
         if let Some((from, to)) = score_cuts(cx, args[2], args[3]) {
-            remove_range(cx, args[1], |zset| zset.between(from, to));
+            remove_range(cx, args[1], event::ZREMRANGEBYSCORE, |zset| {
+                zset.between(from, to)
+            });
         }
     },
     spread: Spread::One,
@@ -55,13 +60,20 @@ pub(super) const ZREMRANGEBYLEX: KeyspaceRow = KeyspaceRow {
     },
     op: |cx, args| {
         if let Some((from, to)) = lex_cuts(cx, args[2], args[3]) {
-            remove_range(cx, args[1], |zset| zset.between(from, to));
+            remove_range(cx, args[1], event::ZREMRANGEBYLEX, |zset| {
+                zset.between(from, to)
+            });
         }
     },
     spread: Spread::One,
 };
 
-fn remove_range(cx: &mut Cx<'_>, key: &[u8], ranks: impl FnOnce(&Zset) -> Range<usize>) {
+fn remove_range(
+    cx: &mut Cx<'_>,
+    key: &[u8],
+    event: Event,
+    ranks: impl FnOnce(&Zset) -> Range<usize>,
+) {
     let found = cx
         .shard
         .change_object(cx.db, key, |zset: &mut Zset| ranks(zset));
@@ -70,7 +82,7 @@ fn remove_range(cx: &mut Cx<'_>, key: &[u8], ranks: impl FnOnce(&Zset) -> Range<
         Err(WrongType) => return cx.wrong_type(),
     };
     let len = ranks.len();
-    let mut removal = Removal::new(cx.db, key, ranks, cx.reply.proto());
+    let mut removal = Removal::new(cx.db, key, ranks, cx.reply.proto(), event);
     if removal.is_short(cx.shard) {
         removal.remove_some(cx.shard);
         cx.reply.integer(len as i64);
@@ -87,16 +99,24 @@ pub(super) struct Removal {
     ranks: Range<usize>,
     len: usize,
     proto: Proto,
+    event: Event,
 }
 
 impl Removal {
-    pub(super) fn new(db: usize, key: &[u8], ranks: Range<usize>, proto: Proto) -> Self {
+    pub(super) fn new(
+        db: usize,
+        key: &[u8],
+        ranks: Range<usize>,
+        proto: Proto,
+        event: Event,
+    ) -> Self {
         Self {
             db,
             key: key.into(),
             len: ranks.len(),
             ranks,
             proto,
+            event,
         }
     }
 
@@ -132,7 +152,7 @@ impl Removal {
         }
         let is_done = self.ranks.is_empty();
         if is_done {
-            changed_times(shard, self.db, &self.key, self.len);
+            changed_times(shard, self.db, &self.key, self.len, self.event);
         }
         is_done
     }

@@ -11,6 +11,7 @@ use super::reading::next_ranks;
 use super::{ELEMENTS_AT_ONCE, ROW, changed_times, held};
 use crate::command::spec::{KeySpec, access, flag};
 use crate::command::{Cx, KeyspaceRow, Spec, Spread, Task};
+use crate::shard::event::{self, Event};
 use crate::shard::{Shard, WrongType};
 
 pub(super) const ZRANGESTORE: KeyspaceRow = KeyspaceRow {
@@ -38,13 +39,14 @@ pub(in crate::commands) fn store(
     key: &[u8],
     zset: Zset,
     changes: usize,
+    event: Event,
 ) -> usize {
     let len = zset.len();
     if len == 0 {
         shard.remove(db, key);
     } else {
         shard.put_object(db, key, zset);
-        changed_times(shard, db, key, changes);
+        changed_times(shard, db, key, changes, event);
     }
     len
 }
@@ -107,7 +109,7 @@ impl Copying {
 
     fn finish(&mut self, shard: &mut Shard) -> i64 {
         let result = std::mem::take(&mut self.result);
-        store(shard, self.db, &self.to, result, 1) as i64
+        store(shard, self.db, &self.to, result, 1, event::ZRANGESTORE) as i64
     }
 }
 
