@@ -90,6 +90,22 @@ fn range(start: i64, stop: i64, len: usize) -> (usize, usize) {
     (start as usize, (stop - start + 1) as usize)
 }
 
+/// The event of an element that came at this end.
+fn pushed(end: End) -> Event {
+    match end {
+        End::Front => event::LPUSH,
+        End::Back => event::RPUSH,
+    }
+}
+
+/// The event of an element that left at this end.
+fn popped(end: End) -> Event {
+    match end {
+        End::Front => event::LPOP,
+        End::Back => event::RPOP,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::range;
@@ -110,21 +126,5 @@ mod tests {
             assert_eq!(range(start, stop, 5), expected, "{start} {stop}");
         }
         assert_eq!(range(0, -1, 0), (0, 0));
-    }
-}
-
-/// The event of an element that came at this end.
-fn pushed(end: End) -> Event {
-    match end {
-        End::Front => event::LPUSH,
-        End::Back => event::RPUSH,
-    }
-}
-
-/// The event of an element that left at this end.
-fn popped(end: End) -> Event {
-    match end {
-        End::Front => event::LPOP,
-        End::Back => event::RPOP,
     }
 }
