@@ -1,6 +1,7 @@
 //! Messages from other shards, and replies on their way to clients.
 
 use tessera_io::ConnId;
+use tessera_shards::coordinator::Submitted;
 use tessera_shards::mesh::{Batch, Parcel, Recipient, RequestHead, Route};
 
 use crate::front::{Client, Front};
@@ -20,7 +21,14 @@ impl Recipient<Front> for Front {
 
     #[inline]
     fn request(&mut self, head: &RequestHead, args: &[&[u8]]) {
-        self.engine.request(head, args);
+        match head.origin.route {
+            Route::Client(conn, seq)
+                if head.origin.shard == self.id && self.is_plain_client(conn) =>
+            {
+                self.request_of_own(conn, seq, head, args);
+            }
+            _ => self.engine.request(head, args),
+        }
     }
 
     #[inline]
@@ -63,6 +71,25 @@ impl Front {
         } {
             self.carry_out(batch);
         }
+    }
+
+    /// A request that a client of this shard put into its batch, and whose reply needs no message.
+    #[inline]
+    fn request_of_own(&mut self, conn: ConnId, seq: u32, head: &RequestHead, args: &[&[u8]]) {
+        let mut bytes = std::mem::take(&mut self.scratch);
+        bytes.clear();
+        if self.engine.run_now(head, args, &mut bytes) == Submitted::Done {
+            self.fill(conn, seq, &bytes);
+        }
+        self.keep_scratch(bytes);
+    }
+
+    /// Whether replies to this client set nothing else going.
+    #[inline]
+    fn is_plain_client(&self, conn: ConnId) -> bool {
+        self.clients
+            .get(conn)
+            .is_some_and(|client| client.blocked.is_none() && client.execs.is_empty())
     }
 
     fn fill(&mut self, conn: ConnId, seq: u32, bytes: &[u8]) {

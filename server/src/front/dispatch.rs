@@ -289,7 +289,7 @@ impl Front {
         }
     }
 
-    fn keep_scratch(&mut self, bytes: Vec<u8>) {
+    pub(super) fn keep_scratch(&mut self, bytes: Vec<u8>) {
         if bytes.capacity() <= 1 << 16 {
             self.scratch = bytes;
         }

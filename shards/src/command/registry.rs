@@ -20,30 +20,66 @@ pub struct Command<S: 'static> {
 /// All commands.
 pub struct Registry<S: 'static> {
     commands: Vec<Command<S>>,
-    /// Open addressing by `short_hash`; entries are number + 1, 0 is empty. At most a quarter full.
-    short: Box<[u16]>,
+    /// Open addressing by `Short::hash`; beside the name the number + 1, 0 is empty. At most a quarter full.
+    short: ShortIndex,
     long: HashMap<Vec<u8>, u16>,
 }
+
+type ShortIndex = Box<[(Short, u16)]>;
 
 /// Names up to this length are found by their packed form.
 const SHORT_MAX: usize = 8;
 
-/// Up to eight letters, upper case folded to lower, packed into a word.
-fn pack(name: &[u8]) -> u64 {
-    let mut bytes = [0u8; 8];
-    bytes[..name.len()].copy_from_slice(name);
-    // Sets bit 5 of each byte: folds A-Z onto a-z. Other bytes may collide with each other; `find` compares the name afterwards.
-    u64::from_le_bytes(bytes) | 0x2020_2020_2020_2020
+/// A short name as it is compared.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+struct Short {
+    /// Its bytes, A to Z folded onto a to z, little endian.
+    word: u64,
+    len: u8,
 }
 
-fn short_hash(word: u64, mask: usize) -> usize {
-    (word.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) as usize & mask
+impl Short {
+    /// Of a name of at most [`SHORT_MAX`] bytes.
+    #[inline]
+    fn of(name: &[u8]) -> Self {
+        let byte = |at: usize| u64::from(name[at]) << (8 * at);
+        let word = match (name.first_chunk::<4>(), name.last_chunk::<4>()) {
+            // Where the two overlap they agree.
+            (Some(first), Some(last)) => {
+                let last = u64::from(u32::from_le_bytes(*last)) << (8 * (name.len() - 4));
+                u64::from(u32::from_le_bytes(*first)) | last
+            }
+            _ if name.is_empty() => 0,
+            _ => byte(0) | byte(name.len() / 2) | byte(name.len() - 1),
+        };
+        Self {
+            word: fold(word),
+            len: name.len() as u8,
+        }
+    }
+
+    #[inline]
+    fn hash(self, mask: usize) -> usize {
+        (self.word.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) as usize & mask
+    }
+}
+
+/// Folds the bytes A to Z of a word onto a to z, all at once: the usual arithmetic on seven bits per byte.
+#[inline]
+fn fold(word: u64) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x80 * ONES;
+    let low = word & !HIGH;
+    let from_a = low + (0x80 - u64::from(b'A')) * ONES;
+    let beyond_z = low + (0x80 - u64::from(b'Z') - 1) * ONES;
+    let is_upper = !word & (from_a ^ beyond_z) & HIGH;
+    word | is_upper >> 2
 }
 
 /// The two ways to find a name, for commands that have one.
-fn index<S>(commands: &[Command<S>]) -> (Box<[u16]>, HashMap<Vec<u8>, u16>) {
+fn index<S>(commands: &[Command<S>]) -> (ShortIndex, HashMap<Vec<u8>, u16>) {
     let slots = (commands.len() * 4).next_power_of_two();
-    let mut short = vec![0u16; slots].into_boxed_slice();
+    let mut short = vec![(Short::default(), 0); slots].into_boxed_slice();
     let mut long = HashMap::new();
     for command in commands
         .iter()
@@ -53,11 +89,12 @@ fn index<S>(commands: &[Command<S>]) -> (Box<[u16]>, HashMap<Vec<u8>, u16>) {
         let known = long.insert(name.to_vec(), command.number);
         assert!(known.is_none(), "two commands named {}", command.spec.name);
         if name.len() <= SHORT_MAX {
-            let mut place = short_hash(pack(name), slots - 1);
-            while short[place] != 0 {
+            let name = Short::of(name);
+            let mut place = name.hash(slots - 1);
+            while short[place].1 != 0 {
                 place = (place + 1) & (slots - 1);
             }
-            short[place] = command.number + 1;
+            short[place] = (name, command.number + 1);
         }
     }
     (short, long)
@@ -126,15 +163,15 @@ impl<S: Copy> Registry<S> {
             return self.find_long(name);
         }
         let mask = self.short.len() - 1;
-        let mut place = short_hash(pack(name), mask);
+        let wanted = Short::of(name);
+        let mut place = wanted.hash(mask);
         loop {
-            let number = self.short[place];
+            let (short, number) = self.short[place];
             if number == 0 {
                 return None;
             }
-            let command = &self.commands[usize::from(number) - 1];
-            if command.spec.name.as_bytes().eq_ignore_ascii_case(name) {
-                return Some(command);
+            if short == wanted {
+                return Some(&self.commands[usize::from(number) - 1]);
             }
             place = (place + 1) & mask;
         }
@@ -214,5 +251,22 @@ mod tests {
             (None, None)
         );
         assert_eq!(registry.all().len(), 2);
+    }
+
+    #[test]
+    fn short_names_are_compared_as_ascii_without_case() {
+        for length in 0..=SHORT_MAX {
+            for byte in 0..=u8::MAX {
+                for at in 0..length {
+                    let mut name: Vec<u8> = (0..length as u8).map(|place| b'a' + place).collect();
+                    name[at] = byte;
+                    let mut padded = name.to_ascii_lowercase();
+                    padded.resize(SHORT_MAX, 0);
+                    let word = u64::from_le_bytes(padded.try_into().expect("eight bytes"));
+                    let short = Short::of(&name);
+                    assert_eq!((short.word, usize::from(short.len)), (word, length));
+                }
+            }
+        }
     }
 }

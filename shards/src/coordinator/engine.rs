@@ -278,8 +278,15 @@ impl<X> Engine<X> {
         out: &mut Vec<u8>,
     ) -> Submitted {
         let head = self.head(command, asker);
-        if !self.locks.is_quiet() && self.is_blocked(&head, args) {
-            let Some(parked) = Parked::new(&head, args) else {
+        self.run_now(&head, args, out)
+    }
+
+    /// Carries out a request of a client of this shard, at once unless a lock is in its way. The reply goes to `out` if there is one already, else to whoever
+    /// `head` names, later.
+    #[inline]
+    pub fn run_now(&mut self, head: &RequestHead, args: &[&[u8]], out: &mut Vec<u8>) -> Submitted {
+        if !self.locks.is_quiet() && self.is_blocked(head, args) {
+            let Some(parked) = Parked::new(head, args) else {
                 return refused(out);
             };
             self.park(Job::Command(parked));
@@ -292,12 +299,12 @@ impl<X> Engine<X> {
             lent: &self.lent,
         };
         let (rows, shard, meter) = (&self.rows, &mut self.shard, &mut self.meter);
-        match execute(rows, shard, meter, &reach, &head, args, out) {
+        match execute(rows, shard, meter, &reach, head, args, out) {
             Outcome::Done => {
                 self.serve_ready();
                 return Submitted::Done;
             }
-            outcome => match Parked::new(&head, args) {
+            outcome => match Parked::new(head, args) {
                 Some(parked) => self.go_on(Job::Command(parked), outcome),
                 None => return refused(out),
             },
