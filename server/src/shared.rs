@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tessera_shards::command::Registry;
 use tessera_shards::mesh::Mesh;
+use tessera_shards::script::Commands;
 use tessera_shards::shard::Stats;
 
 use crate::config::{Config, Rename};
@@ -92,6 +93,10 @@ pub struct Figures {
 pub struct Shared {
     /// Every command by name.
     pub registry: Registry<SessionFn>,
+    /// What scripts can call.
+    pub commands: Arc<Commands>,
+    /// Scripts and libraries, and which of them run.
+    pub scripts: Arc<tessera_shards::script::Node>,
     /// The latest configuration; each front holds the version that it was sent.
     pub config: Mutex<Arc<Config>>,
     /// Where the configuration came from, for CONFIG REWRITE.
@@ -128,8 +133,11 @@ impl Shared {
     /// A node of so many shards, without a name and a past.
     #[must_use]
     pub fn new(config: Config, shards: usize) -> Self {
+        let registry = Registry::new(tessera_shards::commands::FAMILIES, crate::session::FAMILIES);
         Shared {
-            registry: Registry::new(tessera_shards::commands::FAMILIES, crate::session::FAMILIES),
+            commands: Arc::new(Commands::of(&registry)),
+            scripts: Arc::default(),
+            registry,
             config: Mutex::new(Arc::new(config)),
             config_file: None,
             mesh: Mesh::new(shards),
@@ -165,6 +173,7 @@ impl Shared {
             let to = String::from_utf8(to).map_err(|_| failed("the new name is no text"))?;
             shared.registry.rename(&from, &to).map_err(failed)?;
         }
+        shared.commands = Arc::new(Commands::of(&shared.registry));
         Ok(shared)
     }
 

@@ -6,4 +6,5 @@ pub mod command;
 pub mod commands;
 pub mod coordinator;
 pub mod mesh;
+pub mod script;
 pub mod shard;

@@ -123,7 +123,9 @@ pub const ROWS: &[Directive] = &[
     row("shutdown-on-sigterm", SHUTDOWN, "default"),
     row("hz", Near(1, 500), "10").to(field!(hz)),
     row("dynamic-hz", Bool, "yes"),
-    row("busy-reply-threshold", Int(0, I64), "5000").alias("lua-time-limit"),
+    row("busy-reply-threshold", Int(0, I64), "5000")
+        .alias("lua-time-limit")
+        .to(field!(busy_reply_ms)),
 
     // Security.
     row("requirepass", Text, "").to(field!(password)),

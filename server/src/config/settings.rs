@@ -72,6 +72,8 @@ pub struct Config {
     pub lfu_log_factor: u32,
     /// `lfu-decay-time`.
     pub lfu_decay_minutes: u32,
+    /// `busy-reply-threshold`, ms.
+    pub busy_reply_ms: u64,
     /// `active-expire-effort`.
     pub expire_effort: u32,
     /// Up to where collections stay packed.
@@ -147,6 +149,7 @@ impl Config {
             policy: Policy::Noeviction,
             lfu_log_factor: 0,
             lfu_decay_minutes: 0,
+            busy_reply_ms: 0,
             expire_effort: 1,
             thresholds: Thresholds::default(),
             hz: 0,
@@ -180,6 +183,7 @@ impl Config {
             thresholds: self.thresholds,
             // DEBUG SET-ACTIVE-EXPIRE is no directive: it stays.
             active_expire: before.active_expire,
+            busy_reply_ms: self.busy_reply_ms,
         }
     }
 }

@@ -77,6 +77,7 @@ impl Front {
             steps,
             proto: asker.proto,
             no_touch: asker.no_touch,
+            is_bare: false,
             watcher,
             watched,
         };

@@ -17,6 +17,7 @@ mod exec;
 mod latency;
 mod output_limit;
 mod pubsub;
+mod scripts;
 mod serve;
 mod tally;
 mod transaction;
@@ -118,6 +119,8 @@ impl Front {
         let config = shared.latest_config();
         let mut shard = Shard::new(id, config.databases, hash_seed, rng_seed);
         shard.settings = config.shard_settings(Settings::default());
+        shard.scripts.node = Arc::clone(&shared.scripts);
+        shard.scripts.commands = Arc::clone(&shared.commands);
         let engine = Engine::new(
             shard,
             shared.mesh.shards(),

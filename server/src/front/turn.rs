@@ -39,6 +39,7 @@ impl Front {
     pub fn flush(&mut self) {
         self.tell_events();
         self.engine.submit_again();
+        self.hear_scripts();
         let must_be_together = self.engine.take_spans();
         let own = self.take_batch(self.id);
         if must_be_together {
@@ -106,6 +107,7 @@ impl Front {
         if self.engine.has_work() {
             self.engine.run_tasks();
             self.deliver_local();
+            self.hear_scripts();
         }
         if self.engine.shard.has_garbage() {
             let begun = self.engine.meter.begin(true);
@@ -145,6 +147,7 @@ impl Front {
         let shard = &self.engine.shard;
         if !self.held.is_empty()
             || self.engine.has_work()
+            || shard.scripts.has_news()
             || shard.has_garbage()
             || shard.expiry_is_busy()
         {

@@ -247,13 +247,13 @@ fn memory(text: &mut Text, node: &Node, shards: &[Figures]) {
     text.line("allocator_active", memory.active);
     text.line("allocator_resident", memory.resident);
     text.bytes("total_system_memory", memory.system);
+    let (scripts, script_bytes) = node.shared.scripts.script_figures();
+    let (libraries, functions, library_bytes) = node.shared.scripts.library_figures();
     text.bytes("used_memory_lua", 0);
-    text.bytes("used_memory_scripts", 0);
-    text.zeros(&[
-        "number_of_cached_scripts",
-        "number_of_functions",
-        "number_of_libraries",
-    ]);
+    text.bytes("used_memory_scripts", (script_bytes + library_bytes) as u64);
+    text.line("number_of_cached_scripts", scripts);
+    text.line("number_of_functions", functions);
+    text.line("number_of_libraries", libraries);
     text.bytes("maxmemory", node.config.memory_bytes_max);
     text.line("maxmemory_policy", node.config.policy.word());
     let two = |text: &mut Text, name: &str, part: u64, whole: u64| {

@@ -11,11 +11,13 @@ mod connection;
 mod container;
 mod context;
 mod debug;
+mod function;
 mod info;
 mod lolwut;
 mod pubsub;
 #[cfg(test)]
 pub(crate) mod rig;
+mod script;
 mod server;
 mod transaction;
 
@@ -35,6 +37,8 @@ pub const FAMILIES: &[&[(Spec, SessionFn)]] = &[
     acl::ROWS,
     transaction::ROWS,
     pubsub::ROWS,
+    script::ROWS,
+    function::ROWS,
 ];
 
 /// The version of Redis whose commands, replies and fields clients may count on: they ask for it before they use them.

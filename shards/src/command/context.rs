@@ -16,6 +16,16 @@ pub trait Task {
     fn holds_keys(&self) -> bool {
         false
     }
+
+    /// Whether everything else on the shard waits until the end.
+    fn holds_gate(&self) -> bool {
+        false
+    }
+
+    /// Asked after the last slice: what the command lacks. Then it has done nothing, and is to be run anew when that is there.
+    fn needs(&mut self) -> Further {
+        Further::default()
+    }
 }
 
 /// The keys that a command asks for beyond those that its arguments name.
@@ -23,6 +33,7 @@ pub trait Task {
 pub struct Further {
     asked: Vec<Box<[u8]>>,
     is_missing: bool,
+    needs_all: bool,
 }
 
 impl Further {
@@ -31,11 +42,41 @@ impl Further {
         self.is_missing |= !is_here;
     }
 
-    /// All that it asked for, if one of them was not at hand: those that were have to be locked with the others, or they would be read as they are
-    /// later than these.
+    /// These keys are missing. Those of them that were at hand have to be locked with the others, or they would be read as they are later than these.
     #[must_use]
-    pub fn wanted(self) -> Option<Vec<Box<[u8]>>> {
-        self.is_missing.then_some(self.asked)
+    pub fn missing(asked: Vec<Box<[u8]>>) -> Self {
+        Further {
+            asked,
+            is_missing: true,
+            needs_all: false,
+        }
+    }
+
+    /// The command needs all keys there are.
+    #[must_use]
+    pub fn all() -> Self {
+        Further {
+            needs_all: true,
+            ..Self::missing(Vec::new())
+        }
+    }
+
+    /// Whether something is missing.
+    #[must_use]
+    pub fn is_missing(&self) -> bool {
+        self.is_missing
+    }
+
+    /// Whether all keys there are must come.
+    #[must_use]
+    pub fn needs_all(&self) -> bool {
+        self.needs_all
+    }
+
+    /// All that it asked for, at hand or not.
+    #[must_use]
+    pub fn asked(self) -> Vec<Box<[u8]>> {
+        self.asked
     }
 }
 
@@ -49,6 +90,10 @@ pub struct Cx<'a> {
     pub reply: Reply<'a>,
     /// Which keys that no argument names are at hand; asked by `reaches`.
     pub reach: &'a dyn Fn(&[u8]) -> bool,
+    /// The keys that are borrowed for this command, in order, if it may find that it needs more of them.
+    pub held: &'a [Box<[u8]>],
+    /// Whether there is no other shard, and no lock.
+    pub is_alone: bool,
     /// The keys that it has asked for beyond those that the arguments name.
     pub further: Further,
     /// Set by a command that goes on in slices; its reply then comes from the task, and nothing may be written to `reply`.

@@ -42,6 +42,8 @@ pub enum Spread {
     },
     /// SCAN: the shards one after the other.
     Cursor,
+    /// EVAL and its kin: borrowed like the keys of `Borrow`; other commands run inside.
+    Script,
 }
 
 /// A keyspace command: its row, its function, its spread.

@@ -12,8 +12,9 @@ pub mod lists;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
-mod rig;
+pub(crate) mod rig;
 mod scan_options;
+pub mod scripting;
 pub mod sets;
 pub mod sorting;
 pub mod streams;
@@ -36,4 +37,5 @@ pub const FAMILIES: &[&[KeyspaceRow]] = &[
     streams::ROWS,
     zsets::ROWS,
     geo::ROWS,
+    scripting::ROWS,
 ];

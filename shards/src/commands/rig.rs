@@ -60,6 +60,8 @@ impl Rig {
             db: self.db,
             reply: Reply::new(&mut out, self.proto),
             reach: &|_| true,
+            held: &[],
+            is_alone: true,
             further: crate::command::Further::default(),
             task: None,
             may_block: false,

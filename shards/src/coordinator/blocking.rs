@@ -108,6 +108,8 @@ impl<X> Engine<X> {
             db: parked.head.db,
             reply: Reply::new(&mut reply, parked.head.proto),
             reach: &|_| true,
+            held: &[],
+            is_alone: false,
             further: Further::default(),
             task: None,
             may_block: true,

@@ -6,6 +6,7 @@
 use smallvec::{SmallVec, smallvec};
 use tessera_core::number::parse_i64;
 
+use crate::command::Further;
 use crate::coordinator::blocking::Found;
 use crate::coordinator::engine::{Asker, Engine, Submitted, distinct, refused};
 use crate::coordinator::further::Outcome;
@@ -296,15 +297,20 @@ impl<X> Engine<X> {
         match outcome {
             Outcome::Done => self.give_back(loans),
             Outcome::Task(task) if task.holds_keys() => {
-                self.start_with(job.origin(), task, None, loans);
+                self.start_with(&job, task, None, loans);
             }
             Outcome::Task(task) => {
-                self.start_with(job.origin(), task, None, Vec::new());
+                self.start_with(&job, task, None, Vec::new());
                 self.give_back(loans);
             }
-            Outcome::Missing(mut keys) => {
+            Outcome::Missing(further) if further.needs_all() => {
+                self.put_off(job, further);
+                self.give_back(loans);
+            }
+            Outcome::Missing(further) => {
+                let mut keys = further.asked();
                 keys.extend(lent);
-                self.put_off(job, keys);
+                self.put_off(job, Further::missing(keys));
                 self.give_back(loans);
             }
         }

@@ -16,7 +16,7 @@ use crate::coordinator::gather::Gather;
 use crate::coordinator::locks::Locks;
 use crate::coordinator::meter::{Meter, Spent, measured_from};
 use crate::coordinator::route::{KeyPlan, Places, owner};
-use crate::coordinator::whole::Whole;
+use crate::coordinator::whole::{Whole, WholeRun};
 use crate::coordinator::work::{Job, Parked, Work};
 use crate::mesh::{Batch, Origin, Parcel, RequestHead, Route};
 use crate::shard::Shard;
@@ -60,6 +60,8 @@ pub(super) struct Row {
 /// A command that goes on in slices.
 pub(super) struct Running {
     origin: Origin,
+    /// The job, if it may have to be run anew.
+    again: Option<Job>,
     task: Box<dyn Task>,
     reply: Vec<u8>,
     /// The lock on its keys, if it comes back to them.
@@ -106,11 +108,13 @@ pub struct Engine<X> {
     pub(super) borrows: Slab<Borrow>,
     pub(super) waiters: Waiters,
     pub(super) wholes: Slab<Whole>,
+    /// Those that run in slices.
+    pub(super) whole_runs: Vec<WholeRun>,
     /// Watched keys that existed when this shard's tables left.
     pub(super) watched_before: Vec<(usize, Box<[u8]>)>,
     pub(super) running: Vec<Running>,
     /// Jobs that found keys missing, to be submitted again with these.
-    pub(super) again: Vec<(Job, Vec<Box<[u8]>>)>,
+    pub(super) again: Vec<(Job, Further)>,
     /// All keys of the borrow that runs, in order, if it has had keys missing.
     pub(super) lent: Vec<Box<[u8]>>,
     /// What is broken on purpose.
@@ -142,6 +146,7 @@ impl<X> Engine<X> {
             borrows: Slab::new(),
             waiters: Waiters::default(),
             wholes: Slab::new(),
+            whole_runs: Vec::new(),
             watched_before: Vec::new(),
             running: Vec::new(),
             again: Vec::new(),
@@ -184,7 +189,7 @@ impl<X> Engine<X> {
                     self.submit_everywhere(command, asker, args, merge, out)
                 }
                 Spread::Cursor => self.submit_scan(command, asker, args, out),
-                Spread::One | Spread::Split { .. } | Spread::Borrow => {
+                Spread::One | Spread::Split { .. } | Spread::Borrow | Spread::Script => {
                     self.run_here(command, asker, args, out)
                 }
             },
@@ -286,6 +291,10 @@ impl<X> Engine<X> {
     #[inline]
     pub fn run_now(&mut self, head: &RequestHead, args: &[&[u8]], out: &mut Vec<u8>) -> Submitted {
         if !self.locks.is_quiet() && self.is_blocked(head, args) {
+            if let Some(text) = self.busy_refusal(head, args) {
+                Reply::new(out, head.proto).error(text);
+                return Submitted::Done;
+            }
             let Some(parked) = Parked::new(head, args) else {
                 return refused(out);
             };
@@ -316,6 +325,9 @@ impl<X> Engine<X> {
     #[inline]
     pub fn request(&mut self, head: &RequestHead, args: &[&[u8]]) {
         if !self.locks.is_quiet() && self.is_blocked(head, args) {
+            if let Some(text) = self.busy_refusal(head, args) {
+                return self.answer(head.origin, format!("-{text}\r\n").as_bytes());
+            }
             match Parked::new(head, args) {
                 Some(parked) => self.park(Job::Command(parked)),
                 None => self.answer(head.origin, OUT_OF_MEMORY),
@@ -336,7 +348,7 @@ impl<X> Engine<X> {
         match outcome {
             Outcome::Done => {}
             Outcome::Task(task) => self.start(&job, task),
-            Outcome::Missing(keys) => self.put_off(job, keys),
+            Outcome::Missing(further) => self.put_off(job, further),
         }
     }
 
@@ -346,7 +358,10 @@ impl<X> Engine<X> {
             let keys = self.keys_of_job(job);
             self.locks.hold(keys)
         });
-        self.start_with(job.origin(), task, lock, Vec::new());
+        if task.holds_gate() {
+            self.locks.closed = true;
+        }
+        self.start_with(job, task, lock, Vec::new());
     }
 
     /// All keys of a job, each once, in order.
@@ -364,14 +379,16 @@ impl<X> Engine<X> {
     /// Puts a command that goes on in slices among the running ones.
     pub(super) fn start_with(
         &mut self,
-        origin: Origin,
+        job: &Job,
         task: Box<dyn Task>,
         lock: Option<u32>,
         borrowed: Vec<Loan>,
     ) {
+        let again = self.is_open(job).then(|| job.clone());
         let spent = self.meter.resume();
         self.running.push(Running {
-            origin,
+            origin: job.origin(),
+            again,
             task,
             reply: Vec::new(),
             lock,
@@ -486,6 +503,19 @@ impl<X> Engine<X> {
         self.locks.is_locked(keys.iter().map(|(at, _)| args[*at]))
     }
 
+    /// Redis's words to a command that would have to wait for a script that has run for long.
+    #[cold]
+    fn busy_refusal(&self, head: &RequestHead, args: &[&[u8]]) -> Option<&'static str> {
+        let node = &self.shard.scripts.node;
+        if self.is_whole_shard(head.command) {
+            return node.refusal(None);
+        }
+        let spec = &self.rows[usize::from(head.command)].row.spec;
+        let keys = spec.keys_of(args);
+        let keys: Vec<&[u8]> = keys.iter().map(|(at, _)| args[*at]).collect();
+        node.refusal(Some(&keys))
+    }
+
     /// Whether a job has to wait.
     pub(super) fn is_job_blocked(&self, job: &Job) -> bool {
         if self.locks.is_shut() {
@@ -554,9 +584,9 @@ impl<X> Engine<X> {
                             Outcome::Task(task) => {
                                 keeps = task.holds_keys();
                                 let lock = keeps.then_some(number);
-                                self.start_with(job.origin(), task, lock, Vec::new());
+                                self.start_with(&job, task, lock, Vec::new());
                             }
-                            Outcome::Missing(keys) => self.put_off(job, keys),
+                            Outcome::Missing(further) => self.put_off(job, further),
                         }
                         if !keeps {
                             next.extend(self.locks.release(number));
@@ -622,11 +652,14 @@ impl<X> Engine<X> {
     /// Whether a turn without messages or requests would still find work.
     #[must_use]
     pub fn has_work(&self) -> bool {
-        !self.running.is_empty() || !self.again.is_empty()
+        !self.running.is_empty() || !self.again.is_empty() || !self.whole_runs.is_empty()
     }
 
     /// Gives each running task one slice.
     pub fn run_tasks(&mut self) {
+        for run in std::mem::take(&mut self.whole_runs) {
+            self.go_on_whole(run);
+        }
         let mut index = 0;
         while index < self.running.len() {
             let loans = std::mem::take(&mut self.running[index].borrowed);
@@ -640,11 +673,19 @@ impl<X> Engine<X> {
                 let mut done = self.running.swap_remove(index);
                 check_whole(&mut done.reply);
                 self.meter.finish(&done.spent);
-                self.answer(done.origin, &done.reply);
+                let further = done.task.needs();
+                match done.again {
+                    Some(job) if further.is_missing() => self.put_off(job, further),
+                    _ => self.answer(done.origin, &done.reply),
+                }
+                if done.task.holds_gate() {
+                    self.locks.closed = false;
+                }
                 self.give_back(loans);
                 if let Some(lock) = done.lock {
                     self.release(lock);
                 }
+                self.open_gate();
                 if self.running.is_empty() {
                     self.open_gate();
                 }
@@ -709,6 +750,7 @@ impl<X> Engine<X> {
         let is_idle = self.gathers.is_empty()
             && self.borrows.is_empty()
             && self.wholes.is_empty()
+            && self.whole_runs.is_empty()
             && self.running.is_empty()
             && self.again.is_empty();
         let is_silent = self.local.is_empty() && self.out.iter().all(Batch::is_empty);
@@ -736,6 +778,8 @@ fn execute<X>(
         db: head.db,
         reply: Reply::new(out, head.proto),
         reach: &|key| reach.has(key),
+        held: reach.lent,
+        is_alone: reach.shards == 1 && reach.locks.is_quiet(),
         further: Further::default(),
         task: None,
         may_block: false,
@@ -745,10 +789,10 @@ fn execute<X>(
     (row.row.op)(&mut cx, args);
     cx.reply.finish();
     let Cx { task, further, .. } = cx;
-    if let Some(missing) = further.wanted() {
+    if further.is_missing() {
         meter.part(head.command, begun);
         out.truncate(start);
-        return Outcome::Missing(missing);
+        return Outcome::Missing(further);
     }
     let Some(task) = task else {
         meter.end(head.command, begun);

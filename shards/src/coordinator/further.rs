@@ -3,13 +3,16 @@
 //! A function asks for each of them by `Cx::reaches`. One that is not at hand is noted; then the function has changed nothing, what it wrote is dropped, and the command
 //! is submitted again as a borrow of its own keys and those, until nothing is missing. docs/design/transactions.md says why that keeps the order.
 
-use crate::command::Task;
+use crate::command::{Further, Task};
 use crate::coordinator::borrow::databases;
 use crate::coordinator::engine::Engine;
 use crate::coordinator::locks::Locks;
 use crate::coordinator::program::Program;
 use crate::coordinator::route::owner;
 use crate::coordinator::work::Job;
+
+/// How often a command is run anew with more keys before it gets all there are.
+const TRIES_MAX: u8 = 6;
 
 /// What became of a function that was run.
 pub(super) enum Outcome {
@@ -18,7 +21,7 @@ pub(super) enum Outcome {
     /// It goes on in slices.
     Task(Box<dyn Task>),
     /// It needs these keys first. Nothing was changed or written.
-    Missing(Vec<Box<[u8]>>),
+    Missing(Further),
 }
 
 /// Which keys are at hand beyond those that the arguments name.
@@ -44,7 +47,7 @@ impl<X> Reach<'_, X> {
 
 impl<X> Engine<X> {
     /// A job that has to wait for further keys: it is submitted again at the end of the turn's serving, so that its takes have one position.
-    pub(super) fn put_off(&mut self, job: Job, missing: Vec<Box<[u8]>>) {
+    pub(super) fn put_off(&mut self, job: Job, missing: Further) {
         debug_assert!(
             self.is_open(&job),
             "a function that asks for further keys says so in its row"
@@ -55,12 +58,18 @@ impl<X> Engine<X> {
     /// Submits again what found keys missing: before the turn's batches get their position.
     pub fn submit_again(&mut self) {
         for (job, missing) in std::mem::take(&mut self.again) {
-            let Job::Command(parked) = &job else {
+            let Job::Command(mut parked) = job else {
                 unreachable!("open programs get whole shards")
             };
+            parked.tries += 1;
+            if missing.needs_all() || parked.tries > TRIES_MAX {
+                self.submit_whole(Box::new(parked.into_program()));
+                continue;
+            }
             let dbs = databases(&parked.args(), parked.head.db, self.shard.databases());
+            let job = Job::Command(parked);
             let mut keys = self.keys_of_job(&job);
-            keys.extend(missing);
+            keys.extend(missing.asked());
             keys.sort_unstable();
             keys.dedup();
             self.spans = true;

@@ -248,7 +248,7 @@ fn split_reply(bytes: &[u8]) -> (&[u8], &[u8]) {
 }
 
 /// Writes one reply of the parts.
-pub(super) fn merge_parts(
+pub(crate) fn merge_parts(
     merge: Merge,
     order: &[u16],
     parts: &[Vec<u8>],

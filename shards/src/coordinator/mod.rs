@@ -24,6 +24,7 @@ pub use claim::Claim;
 pub use engine::Sabotage;
 pub use engine::{Asker, Engine, Submitted};
 pub use gather::MergeFn;
+pub(crate) use gather::merge_parts;
 pub use meter::Meter;
 pub use program::{Program, RAN, Step, TOUCHED, replies};
 pub use whole::WholeParcel;

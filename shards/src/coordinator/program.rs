@@ -44,6 +44,8 @@ pub struct Program {
     pub proto: Proto,
     /// CLIENT NO-TOUCH.
     pub no_touch: bool,
+    /// It is one command, whose reply is the answer, instead of a payload.
+    pub is_bare: bool,
     /// The client, if it watches keys; and these, with their databases.
     pub watcher: Option<u64>,
     /// The watched keys.
@@ -83,6 +85,8 @@ impl Running {
             db: step.db,
             reply: Reply::new(&mut reply, self.proto),
             reach: &|_| true,
+            held: &[],
+            is_alone: false,
             further: Further::default(),
             task: None,
             may_block: false,

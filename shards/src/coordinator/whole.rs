@@ -8,14 +8,16 @@ use std::collections::HashSet;
 use tessera_core::number::parse_u64;
 use tessera_core::resp::{OUT_OF_MEMORY, Reply, try_append};
 
-use crate::command::{Cx, Further, Spread};
+use crate::command::spec::flag;
+use crate::command::{Cx, Further, KeyspaceRow, Spread};
 use crate::coordinator::engine::{Engine, Submitted, check_whole, distinct};
 use crate::coordinator::gather::{merge_parts, split_number};
-use crate::coordinator::program::{Program, RAN, Step, TOUCHED, put_reply};
+use crate::coordinator::program::{Program, RAN, Step, TOUCHED, put_reply, replies};
 use crate::coordinator::route::{Places, owner};
 use crate::coordinator::scan::count_of;
 use crate::coordinator::work::Work;
 use crate::mesh::{KeyPlace, Origin, Parcel, Watch};
+use crate::script::{CallFailed, Host, Progress, Request, Run, Wanted};
 use crate::shard::event::Happened;
 use crate::shard::{Databases, Tables};
 
@@ -26,6 +28,62 @@ pub(super) struct Whole {
     /// By shard.
     tables: Vec<Option<Databases>>,
     touched: bool,
+}
+
+/// A program that runs on all tables there are.
+pub(super) struct WholeRun {
+    origin: Origin,
+    program: Program,
+    /// The next command.
+    at: usize,
+    /// By shard.
+    tables: Vec<Tables>,
+    payload: Vec<u8>,
+    changed: Vec<KeyPlace>,
+    /// What has happened to keys.
+    happened: Vec<Happened>,
+    /// Whether whole databases were emptied or exchanged.
+    reshuffled: bool,
+    /// A script between two slices.
+    script: Option<Run>,
+}
+
+/// Whether a command empties or exchanges whole databases.
+fn is_reshuffling(row: &KeyspaceRow) -> bool {
+    matches!(row.spread, Spread::Everywhere { .. }) && row.spec.has(flag::WRITE)
+}
+
+/// All tables there are, for a script.
+struct WholeHost<'a, X> {
+    engine: &'a mut Engine<X>,
+    tables: &'a mut [Tables],
+    no_touch: bool,
+    reshuffled: bool,
+}
+
+impl<X> Host for WholeHost<'_, X> {
+    fn call(&mut self, wanted: &Wanted<'_>) -> Result<Vec<u8>, CallFailed> {
+        let program = Program {
+            steps: Vec::new(),
+            proto: wanted.proto,
+            no_touch: self.no_touch,
+            is_bare: true,
+            watcher: None,
+            watched: Vec::new(),
+        };
+        let step = Step {
+            command: wanted.known.number,
+            db: wanted.db,
+            args: wanted.args.iter().map(|arg| Box::from(*arg)).collect(),
+        };
+        let row = &self.engine.rows[usize::from(step.command)].row;
+        self.reshuffled |= is_reshuffling(row);
+        Ok(self.engine.run_step(&program, &step, self.tables))
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.engine.shard.now_ms
+    }
 }
 
 /// A parcel about a program that looks at whole shards.
@@ -179,44 +237,139 @@ impl<X> Engine<X> {
     }
 
     fn run_whole(&mut self, ready: Whole) {
-        let mut tables: Vec<Tables> = ready
+        let tables = ready
             .tables
             .into_iter()
             .map(|databases| databases.map(Databases::into_tables).unwrap_or_default())
             .collect();
         let (origin, program) = *ready.job;
-        self.shard.borrowed_changes = Some(Vec::new());
-        let mut reshuffled = false;
-        let mut payload = vec![if ready.touched { TOUCHED } else { RAN }];
-        if !ready.touched {
-            let begun = self.meter.begin(true);
-            for step in &program.steps {
-                let row = &self.rows[usize::from(step.command)].row;
-                reshuffled |= matches!(row.spread, Spread::Everywhere { .. })
-                    && row.spec.has(crate::command::spec::flag::WRITE);
-                let reply = self.run_step(&program, step, &mut tables);
-                put_reply(&mut payload, &reply);
-            }
-            let commands = program.steps.iter().map(|step| step.command);
-            self.meter.end_all(commands, begun);
+        self.go_on_whole(WholeRun {
+            origin,
+            at: if ready.touched {
+                program.steps.len()
+            } else {
+                0
+            },
+            payload: vec![if ready.touched { TOUCHED } else { RAN }],
+            program,
+            tables,
+            changed: Vec::new(),
+            happened: Vec::new(),
+            reshuffled: false,
+            script: None,
+        });
+    }
+
+    /// Runs a program up to its end, or to the end of a slice of a script.
+    pub(super) fn go_on_whole(&mut self, mut run: WholeRun) {
+        self.shard.borrowed_changes = Some(std::mem::take(&mut run.changed));
+        let earlier = self.shard.take_happened();
+        let begun = self.meter.begin(true);
+        let is_done = self.step_whole(&mut run);
+        run.changed = self.shard.borrowed_changes.take().unwrap_or_default();
+        run.happened.extend(self.shard.take_happened());
+        self.shard.happened_elsewhere(earlier);
+        if !is_done {
+            self.whole_runs.push(run);
+            return;
         }
-        let changed = self.shard.borrowed_changes.take().unwrap_or_default();
-        let mut happened = self.shard.happened_to(|_| true);
-        for (home, tables) in tables.into_iter().enumerate() {
+        let commands = run.program.steps.iter().map(|step| step.command);
+        self.meter.end_all(commands, begun);
+        for (home, tables) in run.tables.into_iter().enumerate() {
             let is_its = |place: &&(usize, Box<[u8]>)| owner(&place.1, self.shards) == home;
-            let (its, others) = happened
+            let (its, others) = run
+                .happened
                 .into_iter()
                 .partition(|it| owner(&it.key, self.shards) == home);
-            happened = others;
+            run.happened = others;
             let parcel = WholeParcel::Return {
                 databases: Databases::from_tables(tables),
                 happened: its,
-                changed: changed.iter().filter(is_its).cloned().collect(),
-                reshuffled,
+                changed: run.changed.iter().filter(is_its).cloned().collect(),
+                reshuffled: run.reshuffled,
             };
             self.out[home].parcel(Parcel::Whole(parcel));
         }
-        self.answer(origin, &payload);
+        let bare = replies(&run.payload).next();
+        match bare.filter(|_| run.program.is_bare) {
+            Some(reply) => self.answer(run.origin, reply),
+            None => self.answer(run.origin, &run.payload),
+        }
+    }
+
+    /// Runs the commands of a program that are left. Says no if a script among them goes on with another slice.
+    fn step_whole(&mut self, run: &mut WholeRun) -> bool {
+        while let Some(step) = run.program.steps.get(run.at) {
+            let row = &self.rows[usize::from(step.command)].row;
+            run.reshuffled |= is_reshuffling(row);
+            let step = step.clone();
+            if row.spread == Spread::Script {
+                match self.step_script(run, &step) {
+                    Some(reply) => put_reply(&mut run.payload, &reply),
+                    None => return false,
+                }
+            } else {
+                let reply = self.run_step(&run.program, &step, &mut run.tables);
+                put_reply(&mut run.payload, &reply);
+            }
+            run.at += 1;
+        }
+        true
+    }
+
+    /// Begins a script, or goes on with it. `None`: it goes on with another slice.
+    fn step_script(&mut self, run: &mut WholeRun, step: &Step) -> Option<Vec<u8>> {
+        let is_new = run.script.is_none();
+        let mut script = match run.script.take() {
+            Some(script) => script,
+            None => match self.begin_script(&run.program, step) {
+                Ok(script) => script,
+                Err(reply) => return Some(reply),
+            },
+        };
+        script.look_at_clock(self.shard.now_ms, self.shard.settings.busy_reply_ms);
+        // For a script the time stands still.
+        let now_ms = std::mem::replace(&mut self.shard.now_ms, script.started_ms());
+        let mut host = WholeHost {
+            engine: self,
+            tables: &mut run.tables,
+            no_touch: run.program.no_touch,
+            reshuffled: false,
+        };
+        let progress = script.advance(&mut host);
+        run.reshuffled |= host.reshuffled;
+        self.shard.now_ms = now_ms;
+        match progress {
+            Progress::Done(reply) => {
+                script.finish(&mut self.shard);
+                Some(reply)
+            }
+            Progress::Paused => {
+                if is_new {
+                    script.linger(step.args.clone(), None);
+                }
+                run.script = Some(script);
+                None
+            }
+            Progress::Missing | Progress::NeedsAll => {
+                unreachable!("whoever has all keys misses none")
+            }
+        }
+    }
+
+    fn begin_script(&mut self, program: &Program, step: &Step) -> Result<Run, Vec<u8>> {
+        let args: Vec<&[u8]> = step.args.iter().map(|arg| &**arg).collect();
+        let (now_ms, databases) = (self.shard.now_ms, self.shard.databases());
+        let seed = self.shard.rng.next_u64();
+        let scripts = &mut self.shard.scripts;
+        let begun = Request::parse(&args, step.db, program.proto)
+            .map_err(|text| text.as_bytes().to_vec())
+            .and_then(|request| Run::new(scripts, &request, now_ms, databases, seed));
+        begun.map_err(|text| {
+            let mut reply = Vec::new();
+            Reply::new(&mut reply, program.proto).error(text);
+            reply
+        })
     }
 
     /// Runs one command on the tables it needs and returns its reply.
@@ -284,6 +437,8 @@ impl<X> Engine<X> {
             db: step.db,
             reply: Reply::new(&mut reply, program.proto),
             reach: &|key| owner(key, shards) == home || lent.contains(key),
+            held: &[],
+            is_alone: false,
             further: Further::default(),
             task: None,
             may_block: false,
@@ -293,7 +448,11 @@ impl<X> Engine<X> {
         (self.rows[usize::from(step.command)].row.op)(&mut cx, args);
         cx.reply.finish();
         let Cx { task, further, .. } = cx;
-        let missing = further.wanted().unwrap_or_default();
+        let missing = if further.is_missing() {
+            further.asked()
+        } else {
+            Vec::new()
+        };
         if let Some(mut task) = task {
             while !task.step(&mut self.shard, &mut reply) {}
             check_whole(&mut reply);

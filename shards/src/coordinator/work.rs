@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 use tessera_core::resp::try_copy;
 
 use crate::coordinator::claim::Claim;
-use crate::coordinator::program::Program;
+use crate::coordinator::program::{Program, Step};
 use crate::coordinator::whole::WholeParcel;
 use crate::mesh::{Origin, Parcel, RequestHead};
 
@@ -15,6 +15,8 @@ pub struct Parked {
     pub(super) args: Vec<Box<[u8]>>,
     /// Of a blocking command: the right to answer it.
     pub(super) claim: Option<Claim>,
+    /// How often it has begun and found keys missing.
+    pub(super) tries: u8,
 }
 
 impl Parked {
@@ -28,6 +30,7 @@ impl Parked {
             head: *head,
             args,
             claim: None,
+            tries: 0,
         })
     }
 
@@ -37,6 +40,23 @@ impl Parked {
             claim: Some(claim),
             ..Self::new(head, args)?
         })
+    }
+
+    /// The same as a program that looks at whole shards.
+    pub(super) fn into_program(self) -> (Origin, Program) {
+        let program = Program {
+            steps: vec![Step {
+                command: self.head.command,
+                db: self.head.db,
+                args: self.args,
+            }],
+            proto: self.head.proto,
+            no_touch: self.head.no_touch,
+            is_bare: true,
+            watcher: None,
+            watched: Vec::new(),
+        };
+        (self.head.origin, program)
     }
 
     pub(super) fn args(&self) -> SmallVec<[&[u8]; 8]> {

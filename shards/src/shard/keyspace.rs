@@ -10,6 +10,7 @@ use super::databases::{Database, Detached};
 use super::event::{self, Event, Happened};
 use super::waiting::Waiting;
 use super::watches::Watches;
+use crate::script::Scripts;
 use crate::shard::{ExpiryCycle, Rng, Settings, Stats, access};
 
 /// The data of one shard.
@@ -26,6 +27,8 @@ pub struct Shard {
     pub settings: Settings,
     /// Random numbers.
     pub rng: Rng,
+    /// Scripts.
+    pub scripts: Scripts,
     /// Active expiry.
     pub(crate) expiry: ExpiryCycle,
     hash_seed: u64,
@@ -57,6 +60,7 @@ impl Shard {
             stats: Stats::default(),
             settings: Settings::default(),
             rng: Rng::new(rng_seed),
+            scripts: Scripts::default(),
             expiry: ExpiryCycle::default(),
             hash_seed,
             dbs: (0..databases)

@@ -21,6 +21,8 @@ pub struct Settings {
     pub expire_effort: u32,
     /// Whether the active expiry cycle runs (DEBUG SET-ACTIVE-EXPIRE).
     pub active_expire: bool,
+    /// `busy-reply-threshold`: how long a script runs before others are told, ms.
+    pub busy_reply_ms: u64,
 }
 
 impl Default for Settings {
@@ -34,6 +36,7 @@ impl Default for Settings {
             notify: 0,
             expire_effort: 1,
             active_expire: true,
+            busy_reply_ms: 5000,
         }
     }
 }

@@ -16,6 +16,7 @@ pub mod known;
 pub mod lists;
 pub mod run;
 pub mod scope;
+pub mod scripts;
 pub mod sets;
 pub mod shrink;
 pub mod side;

@@ -11,5 +11,6 @@ mod counting;
 mod hammer;
 mod moving;
 mod ordering;
+mod scripts;
 mod transactions;
 mod writing;

@@ -19,6 +19,7 @@ mod protocol;
 mod pubsub;
 mod scan;
 mod scene;
+mod scripts;
 mod sorting;
 mod strings;
 mod transactions;

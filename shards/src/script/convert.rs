@@ -1,0 +1,163 @@
+//! Between RESP and Lua values, as Redis converts them.
+
+use mlua::{Lua, Table, Value};
+use tessera_core::resp::{self, Reply, parse_reply};
+
+/// Tables inside each other that a script may return.
+const DEPTH_MAX: usize = 1000;
+
+/// A reply as a Lua value. `Err`: the text of the error that it is.
+pub(super) fn read(
+    lua: &Lua,
+    reply: &[u8],
+    proto: resp::Proto,
+) -> mlua::Result<Result<Value, Vec<u8>>> {
+    if let Some(text) = reply.strip_prefix(b"-") {
+        return Ok(Err(text.trim_ascii_end().to_vec()));
+    }
+    match parse_reply(reply) {
+        Ok(Some((value, _))) => to_lua(lua, &value, proto).map(Ok),
+        Ok(None) | Err(_) => Ok(Err(b"ERR the reply cannot be read".to_vec())),
+    }
+}
+
+fn to_lua(lua: &Lua, value: &resp::Value<'_>, proto: resp::Proto) -> mlua::Result<Value> {
+    use resp::Value as Resp;
+    let string = |bytes: &[u8]| lua.create_string(bytes);
+    let wrap = |name: &str, value: Value| {
+        let table = lua.create_table()?;
+        table.raw_set(name, value)?;
+        Ok(Value::Table(table))
+    };
+    Ok(match value {
+        Resp::Simple(text) => return wrap("ok", Value::String(string(text)?)),
+        Resp::Error(text) => {
+            let table = lua.create_table()?;
+            table.raw_set("err", string(text)?)?;
+            table.raw_set("ignore_error_stats_update", true)?;
+            Value::Table(table)
+        }
+        Resp::Integer(number) => Value::Number(*number as f64),
+        Resp::Bulk(bytes) => Value::String(string(bytes)?),
+        Resp::Null | Resp::NullArray if proto == resp::Proto::Resp3 => Value::Nil,
+        Resp::Null | Resp::NullArray => Value::Boolean(false),
+        Resp::Array(values) | Resp::Push(values) => {
+            let table = lua.create_table_with_capacity(values.len(), 0)?;
+            for (at, value) in values.iter().enumerate() {
+                table.raw_set(at + 1, to_lua(lua, value, proto)?)?;
+            }
+            Value::Table(table)
+        }
+        Resp::Map(pairs) => {
+            let map = lua.create_table()?;
+            for (key, value) in pairs {
+                map.raw_set(to_lua(lua, key, proto)?, to_lua(lua, value, proto)?)?;
+            }
+            return wrap("map", Value::Table(map));
+        }
+        Resp::Set(values) => {
+            let set = lua.create_table()?;
+            for value in values {
+                set.raw_set(to_lua(lua, value, proto)?, true)?;
+            }
+            return wrap("set", Value::Table(set));
+        }
+        Resp::Double(number) => return wrap("double", Value::Number(*number)),
+        Resp::Boolean(truth) => Value::Boolean(*truth),
+        Resp::BigNumber(digits) => return wrap("big_number", Value::String(string(digits)?)),
+        Resp::Verbatim { format, text } => {
+            let verbatim = lua.create_table()?;
+            verbatim.raw_set("format", string(format)?)?;
+            verbatim.raw_set("string", string(text)?)?;
+            return wrap("verbatim_string", Value::Table(verbatim));
+        }
+    })
+}
+
+/// The text of an error without what would end the line.
+pub(super) fn error_text(text: &[u8]) -> Vec<u8> {
+    let clean = |byte: &u8| {
+        if matches!(byte, b'\r' | b'\n') {
+            b' '
+        } else {
+            *byte
+        }
+    };
+    text.trim_ascii_end().iter().map(clean).collect()
+}
+
+/// What a script returned, as a reply.
+/// `proto`: what the script has asked for, which decides how it sees truth.
+pub(super) fn write(reply: &mut Reply<'_>, value: &Value, proto: resp::Proto, depth: usize) {
+    match value {
+        Value::String(text) => reply.bulk(&text.as_bytes()),
+        Value::Integer(number) => reply.integer(*number),
+        Value::Number(number) => reply.integer(*number as i64),
+        Value::Boolean(truth) if proto == resp::Proto::Resp3 => reply.boolean(*truth),
+        Value::Boolean(true) => reply.integer(1),
+        Value::Table(table) if depth < DEPTH_MAX => write_table(reply, table, proto, depth),
+        Value::Table(_) => reply.error("ERR reached lua stack limit"),
+        _ => reply.null(),
+    }
+}
+
+fn write_table(reply: &mut Reply<'_>, table: &Table, proto: resp::Proto, depth: usize) {
+    let get = |name: &str| table.raw_get::<Value>(name).unwrap_or(Value::Nil);
+    if let Value::String(text) = get("err") {
+        return reply.error(error_text(&text.as_bytes()));
+    }
+    if let Value::String(text) = get("ok") {
+        let clean = |byte: &u8| {
+            if matches!(byte, b'\r' | b'\n') {
+                b' '
+            } else {
+                *byte
+            }
+        };
+        let text: Vec<u8> = text.as_bytes().iter().map(clean).collect();
+        return reply.simple(text);
+    }
+    match get("double") {
+        Value::Number(number) => return reply.double(number),
+        Value::Integer(number) => return reply.double(number as f64),
+        _ => {}
+    }
+    if let Value::Table(map) = get("map") {
+        let pairs: Vec<(Value, Value)> = map.pairs().filter_map(Result::ok).collect();
+        reply.map(pairs.len());
+        for (key, value) in &pairs {
+            write(reply, key, proto, depth + 1);
+            write(reply, value, proto, depth + 1);
+        }
+        return;
+    }
+    if let Value::Table(set) = get("set") {
+        let pairs: Vec<(Value, Value)> = set.pairs().filter_map(Result::ok).collect();
+        reply.set(pairs.len());
+        return pairs
+            .iter()
+            .for_each(|(key, _)| write(reply, key, proto, depth + 1));
+    }
+    if let Value::String(digits) = get("big_number") {
+        return reply.big_number(error_text(&digits.as_bytes()));
+    }
+    if let Value::Table(verbatim) = get("verbatim_string")
+        && let (Ok(Value::String(format)), Ok(Value::String(text))) =
+            (verbatim.raw_get("format"), verbatim.raw_get("string"))
+    {
+        let mut kind = [b' '; 3];
+        for (place, byte) in kind.iter_mut().zip(format.as_bytes().iter()) {
+            *place = *byte;
+        }
+        return reply.verbatim(kind, &text.as_bytes());
+    }
+    let length = reply.deferred_array();
+    let mut count = 0;
+    while let Ok(value) = table.raw_get::<Value>(count + 1)
+        && !value.is_nil()
+    {
+        write(reply, &value, proto, depth + 1);
+        count += 1;
+    }
+    reply.set_len(length, count);
+}

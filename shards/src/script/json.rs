@@ -1,0 +1,653 @@
+//! The `cjson` library: JSON as lua-cjson reads and writes it, with Redis's settings.
+
+use mlua::{Lua, MultiValue, Table, Value, Variadic};
+
+use super::api::{kind, raise};
+use super::decimal::general;
+
+/// What scripts may set; each run begins with these.
+#[derive(Clone, Copy)]
+struct Settings {
+    encode_depth_max: usize,
+    decode_depth_max: usize,
+    precision: usize,
+    /// Sparse arrays become objects instead of errors.
+    sparse_convert: bool,
+    sparse_ratio: i64,
+    sparse_safe: i64,
+    encode_invalid: bool,
+    /// Numbers that are not valid are written as null.
+    encode_invalid_null: bool,
+    decode_invalid: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            encode_depth_max: 1000,
+            decode_depth_max: 1000,
+            precision: 14,
+            sparse_convert: false,
+            sparse_ratio: 2,
+            sparse_safe: 10,
+            encode_invalid: false,
+            encode_invalid_null: false,
+            decode_invalid: true,
+        }
+    }
+}
+
+/// Depth that no setting may exceed: the writer recurses.
+const DEPTH_LIMIT: usize = 2000;
+
+/// Forgets what a script has set.
+pub(super) fn reset(lua: &Lua) {
+    lua.set_app_data(Settings::default());
+}
+
+fn settings(lua: &Lua) -> Settings {
+    lua.app_data_ref::<Settings>()
+        .map_or_else(Settings::default, |it| *it)
+}
+
+/// A value as JSON, into `out`. The error is a text for `error`.
+fn write(out: &mut Vec<u8>, value: &Value, depth: usize, set: &Settings) -> Result<(), String> {
+    match value {
+        Value::Nil => out.extend_from_slice(b"null"),
+        Value::LightUserData(pointer) if pointer.0.is_null() => out.extend_from_slice(b"null"),
+        Value::Boolean(truth) => out.extend_from_slice(truth.to_string().as_bytes()),
+        Value::Integer(number) => write_number(out, *number as f64, set)?,
+        Value::Number(number) => write_number(out, *number, set)?,
+        Value::String(text) => write_text(out, &text.as_bytes()),
+        Value::Table(table) => return write_table(out, table, depth + 1, set),
+        other => {
+            let kind = kind(other);
+            return Err(format!("Cannot serialise {kind}: type not supported"));
+        }
+    }
+    Ok(())
+}
+
+fn write_number(out: &mut Vec<u8>, number: f64, set: &Settings) -> Result<(), String> {
+    if !number.is_finite() && !set.encode_invalid {
+        if !set.encode_invalid_null {
+            return Err("Cannot serialise number: must not be NaN or Inf".into());
+        }
+        out.extend_from_slice(b"null");
+        return Ok(());
+    }
+    if number.is_nan() {
+        out.extend_from_slice(b"nan");
+        return Ok(());
+    }
+    out.extend_from_slice(general(number, set.precision).as_bytes());
+    Ok(())
+}
+
+fn write_text(out: &mut Vec<u8>, text: &[u8]) {
+    out.push(b'"');
+    for &byte in text {
+        let short = match byte {
+            b'"' => b'"',
+            b'\\' => b'\\',
+            b'/' => b'/',
+            8 => b'b',
+            9 => b't',
+            10 => b'n',
+            12 => b'f',
+            13 => b'r',
+            0..32 | 127 => {
+                out.extend_from_slice(format!("\\u{byte:04x}").as_bytes());
+                continue;
+            }
+            _ => {
+                out.push(byte);
+                continue;
+            }
+        };
+        out.extend_from_slice(&[b'\\', short]);
+    }
+    out.push(b'"');
+}
+
+/// The length of a table that is an array.
+fn array_len(pairs: &[(Value, Value)], set: &Settings) -> Result<Option<i64>, String> {
+    let index = |key: &Value| key.as_i64().filter(|at| *at > 0);
+    let mut max = 0;
+    for (key, _) in pairs {
+        match index(key) {
+            Some(at) => max = max.max(at),
+            None => return Ok(None),
+        }
+    }
+    let is_sparse = set.sparse_ratio > 0
+        && max > pairs.len() as i64 * set.sparse_ratio
+        && max > set.sparse_safe;
+    match (is_sparse, set.sparse_convert) {
+        (true, true) => Ok(None),
+        (true, false) => Err("Cannot serialise table: excessively sparse array".into()),
+        _ => Ok((max > 0).then_some(max)),
+    }
+}
+
+fn write_table(
+    out: &mut Vec<u8>,
+    table: &Table,
+    depth: usize,
+    set: &Settings,
+) -> Result<(), String> {
+    if depth > set.encode_depth_max {
+        return Err(format!("Cannot serialise, excessive nesting ({depth})"));
+    }
+    let pairs: Vec<(Value, Value)> = table.pairs().filter_map(Result::ok).collect();
+    if let Some(len) = array_len(&pairs, set)? {
+        out.push(b'[');
+        for at in 1..=len {
+            if at > 1 {
+                out.push(b',');
+            }
+            write(out, &table.raw_get(at).unwrap_or(Value::Nil), depth, set)?;
+        }
+        out.push(b']');
+        return Ok(());
+    }
+    out.push(b'{');
+    for (at, (key, value)) in pairs.iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        match key {
+            Value::String(text) => write_text(out, &text.as_bytes()),
+            Value::Integer(_) | Value::Number(_) => {
+                out.push(b'"');
+                write(out, key, depth, set)?;
+                out.push(b'"');
+            }
+            _ => return Err("Cannot serialise table: table key must be a number or string".into()),
+        }
+        out.push(b':');
+        write(out, value, depth, set)?;
+    }
+    out.push(b'}');
+    Ok(())
+}
+
+/// A piece of JSON.
+#[derive(Clone, PartialEq, Debug)]
+enum Token {
+    Open(u8),
+    Close(u8),
+    Colon,
+    Comma,
+    Text(Vec<u8>),
+    Number(f64),
+    Word(Option<bool>),
+    End,
+}
+
+impl Token {
+    fn name(&self) -> &'static str {
+        match self {
+            Token::Open(b'{') => "T_OBJ_BEGIN",
+            Token::Close(b'}') => "T_OBJ_END",
+            Token::Open(_) => "T_ARR_BEGIN",
+            Token::Close(_) => "T_ARR_END",
+            Token::Colon => "T_COLON",
+            Token::Comma => "T_COMMA",
+            Token::Text(_) => "T_STRING",
+            Token::Number(_) => "T_NUMBER",
+            Token::Word(Some(_)) => "T_BOOLEAN",
+            Token::Word(None) => "T_NULL",
+            Token::End => "T_END",
+        }
+    }
+}
+
+/// JSON being read.
+struct Reader<'b> {
+    bytes: &'b [u8],
+    at: usize,
+    /// Where the current token begins.
+    token_at: usize,
+    set: Settings,
+}
+
+impl Reader<'_> {
+    fn next(&mut self) -> Result<Token, String> {
+        while self
+            .bytes
+            .get(self.at)
+            .is_some_and(|byte| b" \t\r\n".contains(byte))
+        {
+            self.at += 1;
+        }
+        self.token_at = self.at;
+        let Some(&byte) = self.bytes.get(self.at) else {
+            return Ok(Token::End);
+        };
+        let single = match byte {
+            b'{' | b'[' => Some(Token::Open(byte)),
+            b'}' | b']' => Some(Token::Close(byte)),
+            b':' => Some(Token::Colon),
+            b',' => Some(Token::Comma),
+            _ => None,
+        };
+        if let Some(token) = single {
+            self.at += 1;
+            return Ok(token);
+        }
+        if byte == b'"' {
+            return self.text();
+        }
+        for (word, token) in [
+            (&b"true"[..], Token::Word(Some(true))),
+            (b"false", Token::Word(Some(false))),
+            (b"null", Token::Word(None)),
+        ] {
+            if self.bytes[self.at..].starts_with(word) {
+                self.at += word.len();
+                return Ok(token);
+            }
+        }
+        self.number()
+    }
+
+    fn number(&mut self) -> Result<Token, String> {
+        let rest = &self.bytes[self.at..];
+        let first = rest.first().copied().unwrap_or(0);
+        if !(first == b'-' || first.is_ascii_digit() || b"iInN".contains(&first)) {
+            return Err(String::from("invalid token"));
+        }
+        if !self.set.decode_invalid && !is_plain(rest) {
+            return Err(String::from("invalid number"));
+        }
+        let Some((number, len)) = strtod(rest) else {
+            let word = if first == b'-' || first.is_ascii_digit() {
+                "invalid number"
+            } else {
+                "invalid token"
+            };
+            return Err(String::from(word));
+        };
+        self.at += len;
+        Ok(Token::Number(number))
+    }
+
+    fn text(&mut self) -> Result<Token, String> {
+        let mut text = Vec::new();
+        self.at += 1;
+        loop {
+            let Some(&byte) = self.bytes.get(self.at) else {
+                self.token_at = self.at;
+                return Err(String::from("unexpected end of string"));
+            };
+            self.at += 1;
+            match byte {
+                b'"' => return Ok(Token::Text(text)),
+                b'\\' => self.escape(&mut text)?,
+                byte => text.push(byte),
+            }
+        }
+    }
+
+    fn escape(&mut self, text: &mut Vec<u8>) -> Result<(), String> {
+        let kind = self.bytes.get(self.at).copied();
+        let plain = match kind {
+            Some(byte @ (b'"' | b'\\' | b'/')) => byte,
+            Some(b'b') => 8,
+            Some(b't') => 9,
+            Some(b'n') => 10,
+            Some(b'f') => 12,
+            Some(b'r') => 13,
+            Some(b'u') => return self.unicode(text),
+            _ => {
+                self.token_at = self.at - 1;
+                return Err(String::from("invalid escape code"));
+            }
+        };
+        self.at += 1;
+        text.push(plain);
+        Ok(())
+    }
+
+    /// Four hex digits behind `\u`.
+    fn unit(&self, at: usize) -> Option<u32> {
+        let digits = self.bytes.get(at..at + 4)?;
+        let text = std::str::from_utf8(digits).ok()?;
+        let is_hex = digits.iter().all(u8::is_ascii_hexdigit);
+        is_hex.then(|| u32::from_str_radix(text, 16).ok()).flatten()
+    }
+
+    fn unicode(&mut self, text: &mut Vec<u8>) -> Result<(), String> {
+        self.token_at = self.at - 1;
+        let bad = || Err("invalid unicode escape code".to_owned());
+        let Some(mut code) = self.unit(self.at + 1) else {
+            return bad();
+        };
+        self.at += 5;
+        if code & 0xF800 == 0xD800 {
+            let low = (code & 0x400 == 0
+                && self.bytes.get(self.at..self.at + 2) == Some(&b"\\u"[..]))
+            .then(|| self.unit(self.at + 2))
+            .flatten();
+            let Some(low) = low.filter(|low| low & 0xFC00 == 0xDC00) else {
+                return bad();
+            };
+            code = ((code & 0x3FF) << 10 | low & 0x3FF) + 0x1_0000;
+            self.at += 6;
+        }
+        let Some(letter) = char::from_u32(code) else {
+            return bad();
+        };
+        let mut buffer = [0; 4];
+        text.extend_from_slice(letter.encode_utf8(&mut buffer).as_bytes());
+        Ok(())
+    }
+
+    fn token(&mut self, wanted: &str) -> Result<Token, String> {
+        self.next().map_err(|what| self.unexpected(wanted, &what))
+    }
+
+    fn unexpected(&self, wanted: &str, found: &str) -> String {
+        let at = self.token_at + 1;
+        format!("Expected {wanted} but found {found} at character {at}")
+    }
+
+    fn value(&mut self, lua: &Lua, token: Token, depth: usize) -> mlua::Result<Value> {
+        Ok(match token {
+            Token::Text(text) => Value::String(lua.create_string(text)?),
+            Token::Number(number) => Value::Number(number),
+            Token::Word(Some(truth)) => Value::Boolean(truth),
+            Token::Word(None) => Value::NULL,
+            Token::Open(kind) => {
+                if depth + 1 > self.set.decode_depth_max {
+                    let at = self.at;
+                    let text = format!(
+                        "Found too many nested data structures ({}) at character {at}",
+                        depth + 1
+                    );
+                    return Err(raise(lua, text));
+                }
+                let table = lua.create_table()?;
+                if kind == b'{' {
+                    self.object(lua, &table, depth + 1)?;
+                } else {
+                    self.array(lua, &table, depth + 1)?;
+                }
+                Value::Table(table)
+            }
+            other => return Err(raise(lua, self.unexpected("value", other.name()))),
+        })
+    }
+
+    fn object(&mut self, lua: &Lua, table: &Table, depth: usize) -> mlua::Result<()> {
+        let fail = |text: String| raise(lua, text);
+        let mut token = self.token("object key string").map_err(fail)?;
+        if token == Token::Close(b'}') {
+            return Ok(());
+        }
+        loop {
+            let Token::Text(key) = token else {
+                return Err(fail(self.unexpected("object key string", token.name())));
+            };
+            let colon = self.token("colon").map_err(fail)?;
+            if colon != Token::Colon {
+                return Err(fail(self.unexpected("colon", colon.name())));
+            }
+            let first = self.token("value").map_err(fail)?;
+            let value = self.value(lua, first, depth)?;
+            table.raw_set(lua.create_string(key)?, value)?;
+            match self.token("comma or object end").map_err(fail)? {
+                Token::Close(b'}') => return Ok(()),
+                Token::Comma => token = self.token("object key string").map_err(fail)?,
+                other => return Err(fail(self.unexpected("comma or object end", other.name()))),
+            }
+        }
+    }
+
+    fn array(&mut self, lua: &Lua, table: &Table, depth: usize) -> mlua::Result<()> {
+        let fail = |text: String| raise(lua, text);
+        let mut token = self.token("value").map_err(fail)?;
+        if token == Token::Close(b']') {
+            return Ok(());
+        }
+        for at in 1.. {
+            let value = self.value(lua, token, depth)?;
+            table.raw_set(at, value)?;
+            match self.token("comma or array end").map_err(fail)? {
+                Token::Close(b']') => break,
+                Token::Comma => {}
+                other => return Err(fail(self.unexpected("comma or array end", other.name()))),
+            }
+            token = self.token("value").map_err(fail)?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether a number is one of JSON's own.
+fn is_plain(rest: &[u8]) -> bool {
+    let digits = rest.strip_prefix(b"-").unwrap_or(rest);
+    match digits {
+        [b'0', next, ..] => !next.is_ascii_digit() && !next.eq_ignore_ascii_case(&b'x'),
+        [first, ..] => first.is_ascii_digit(),
+        [] => false,
+    }
+}
+
+/// The number at the start of the bytes, as C reads it, and its length.
+fn strtod(bytes: &[u8]) -> Option<(f64, usize)> {
+    let sign = usize::from(bytes.first() == Some(&b'-'));
+    let rest = &bytes[sign..];
+    let negate = |number: f64| if sign == 1 { -number } else { number };
+    for (word, number) in [
+        (&b"infinity"[..], f64::INFINITY),
+        (b"inf", f64::INFINITY),
+        (b"nan", f64::NAN),
+    ] {
+        if rest
+            .get(..word.len())
+            .is_some_and(|head| head.eq_ignore_ascii_case(word))
+        {
+            return Some((negate(number), sign + word.len()));
+        }
+    }
+    if rest.len() > 2 && rest[0] == b'0' && rest[1].eq_ignore_ascii_case(&b'x') {
+        let digits = rest[2..]
+            .iter()
+            .take_while(|byte| byte.is_ascii_hexdigit())
+            .count();
+        if digits > 0 {
+            let value = rest[2..2 + digits].iter().fold(0.0, |all, byte| {
+                all * 16.0 + f64::from(char::from(*byte).to_digit(16).unwrap_or(0))
+            });
+            return Some((negate(value), sign + 2 + digits));
+        }
+    }
+    let count = |bytes: &[u8]| {
+        bytes
+            .iter()
+            .take_while(|byte| byte.is_ascii_digit())
+            .count()
+    };
+    let mut end = count(rest);
+    if rest.get(end) == Some(&b'.') {
+        let fraction = count(&rest[end + 1..]);
+        if end + fraction > 0 {
+            end += 1 + fraction;
+        }
+    }
+    if end == 0 {
+        return None;
+    }
+    if rest
+        .get(end)
+        .is_some_and(|byte| byte.eq_ignore_ascii_case(&b'e'))
+    {
+        let signed = usize::from(rest.get(end + 1).is_some_and(|byte| b"+-".contains(byte)));
+        let digits = count(&rest[(end + 1 + signed).min(rest.len())..]);
+        if digits > 0 {
+            end += 1 + signed + digits;
+        }
+    }
+    let text = std::str::from_utf8(&rest[..end]).ok()?;
+    Some((negate(text.parse().ok()?), sign + end))
+}
+
+fn encode(lua: &Lua, args: &[Value]) -> mlua::Result<mlua::String> {
+    let [value] = args else {
+        return Err(raise(
+            lua,
+            "bad argument #1 to 'encode' (expected 1 argument)",
+        ));
+    };
+    let mut out = Vec::new();
+    write(&mut out, value, 0, &settings(lua)).map_err(|text| raise(lua, text))?;
+    lua.create_string(out)
+}
+
+fn decode(lua: &Lua, args: &[Value]) -> mlua::Result<Value> {
+    let [value] = args else {
+        return Err(raise(
+            lua,
+            "bad argument #1 to 'decode' (expected 1 argument)",
+        ));
+    };
+    let Some(text) = lua.coerce_string(value.clone())? else {
+        let found = kind(value);
+        let text = format!("bad argument #1 to 'decode' (string expected, got {found})");
+        return Err(raise(lua, text));
+    };
+    let bytes = text.as_bytes();
+    if bytes.len() >= 2 && (bytes[0] == 0 || bytes[1] == 0) {
+        return Err(raise(lua, "JSON parser does not support UTF-16 or UTF-32"));
+    }
+    let mut reader = Reader {
+        bytes: &bytes,
+        at: 0,
+        token_at: 0,
+        set: settings(lua),
+    };
+    let fail = |text: String| raise(lua, text);
+    let first = reader.token("value").map_err(fail)?;
+    let value = reader.value(lua, first, 0)?;
+    match reader.token("the end").map_err(fail)? {
+        Token::End => Ok(value),
+        other => Err(fail(reader.unexpected("the end", other.name()))),
+    }
+}
+
+/// Reads or changes one setting and returns it.
+fn set<R>(lua: &Lua, change: impl FnOnce(&mut Settings) -> R) -> R {
+    let mut settings = settings(lua);
+    let result = change(&mut settings);
+    lua.set_app_data(settings);
+    result
+}
+
+fn depth(lua: &Lua, args: &[Value], place: fn(&mut Settings) -> &mut usize) -> mlua::Result<i64> {
+    let wanted = match args.first() {
+        None | Some(Value::Nil) => None,
+        Some(value) => Some(lua.coerce_number(value.clone())?.unwrap_or(0.0) as i64),
+    };
+    if wanted.is_some_and(|wanted| !(1..=i64::from(i32::MAX)).contains(&wanted)) {
+        let text =
+            "bad argument #1 to 'encode_max_depth' (expected integer between 1 and 2147483647)";
+        return Err(raise(lua, text));
+    }
+    Ok(set(lua, |settings| {
+        let place = place(settings);
+        if let Some(wanted) = wanted {
+            *place = (wanted as usize).min(DEPTH_LIMIT);
+        }
+        *place as i64
+    }))
+}
+
+/// The library.
+pub(super) fn table(lua: &Lua) -> mlua::Result<Table> {
+    reset(lua);
+    table_of(lua)
+}
+
+fn table_of(lua: &Lua) -> mlua::Result<Table> {
+    let table = lua.create_table()?;
+    table.raw_set("new", lua.create_function(|lua, ()| table_of(lua))?)?;
+    table.raw_set(
+        "encode",
+        lua.create_function(|lua, args: Variadic<Value>| encode(lua, &args))?,
+    )?;
+    table.raw_set(
+        "decode",
+        lua.create_function(|lua, args: Variadic<Value>| decode(lua, &args))?,
+    )?;
+    let encode_depth = lua.create_function(|lua, args: Variadic<Value>| {
+        depth(lua, &args, |settings| &mut settings.encode_depth_max)
+    })?;
+    table.raw_set("encode_max_depth", encode_depth)?;
+    let decode_depth = lua.create_function(|lua, args: Variadic<Value>| {
+        depth(lua, &args, |settings| &mut settings.decode_depth_max)
+    })?;
+    table.raw_set("decode_max_depth", decode_depth)?;
+    let precision = lua.create_function(|lua, wanted: Option<i64>| {
+        if wanted.is_some_and(|wanted| !(1..=14).contains(&wanted)) {
+            let text =
+                "bad argument #1 to 'encode_number_precision' (expected integer between 1 and 14)";
+            return Err(raise(lua, text));
+        }
+        Ok(set(lua, |settings| {
+            settings.precision = wanted.map_or(settings.precision, |wanted| wanted as usize);
+            settings.precision as i64
+        }))
+    })?;
+    table.raw_set("encode_number_precision", precision)?;
+    let sparse = lua.create_function(
+        |lua, (convert, ratio, safe): (Value, Option<i64>, Option<i64>)| {
+            Ok(set(lua, |settings| {
+                if let Value::Boolean(convert) = convert {
+                    settings.sparse_convert = convert;
+                }
+                settings.sparse_ratio = ratio.unwrap_or(settings.sparse_ratio);
+                settings.sparse_safe = safe.unwrap_or(settings.sparse_safe);
+                (
+                    settings.sparse_convert,
+                    settings.sparse_ratio,
+                    settings.sparse_safe,
+                )
+            }))
+        },
+    )?;
+    table.raw_set("encode_sparse_array", sparse)?;
+    let invalid = lua.create_function(|lua, wanted: Value| {
+        Ok(set(lua, |settings| {
+            match &wanted {
+                Value::Boolean(allowed) => {
+                    (settings.encode_invalid, settings.encode_invalid_null) = (*allowed, false);
+                }
+                Value::String(text) => {
+                    let is_null = &*text.as_bytes() == b"null";
+                    settings.encode_invalid_null = is_null;
+                    settings.encode_invalid = !is_null && &*text.as_bytes() == b"on";
+                }
+                _ => {}
+            }
+            settings.encode_invalid
+        }))
+    })?;
+    table.raw_set("encode_invalid_numbers", invalid)?;
+    let invalid = lua.create_function(|lua, wanted: Option<bool>| {
+        Ok(set(lua, |settings| {
+            settings.decode_invalid = wanted.unwrap_or(settings.decode_invalid);
+            settings.decode_invalid
+        }))
+    })?;
+    table.raw_set("decode_invalid_numbers", invalid)?;
+    table.raw_set(
+        "encode_keep_buffer",
+        lua.create_function(|_, _: MultiValue| Ok(true))?,
+    )?;
+    table.raw_set("null", Value::NULL)?;
+    table.raw_set("_NAME", "cjson")?;
+    table.raw_set("_VERSION", "2.1.0")?;
+    Ok(table)
+}

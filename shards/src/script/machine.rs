@@ -1,0 +1,514 @@
+//! A machine: one Lua state that runs scripts on a stack of its own, so that it can stop anywhere and go on later, in the middle of a `pcall` or of a sort.
+//!
+//! Whoever owns it resumes it with an [`Input`] and gets an [`Output`]: it wants a command to be run, its slice is over, or it is done. It never touches
+//! keys itself. A machine runs one script at a time; another that comes meanwhile takes another machine.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use corosensei::stack::DefaultStack;
+use corosensei::{Coroutine, CoroutineResult, Yielder};
+use mlua::{Function, HookTriggers, Lua, LuaOptions, StdLib, Table, Value, VmState};
+use sha1::{Digest, Sha1};
+use tessera_core::resp::{Proto, Reply};
+
+use super::library::{Library, Registered};
+use super::node::Script;
+use super::{api, bits, convert, json, msgpack, structs};
+
+/// Address space of a machine's stack; pages are taken when they are used. Lua nests at most 200 C calls, the largest of them some 9 KiB.
+const STACK_BYTES: usize = 8 << 20;
+/// Bytes that the state of a machine may take.
+const MEMORY_BYTES_MAX: usize = 1 << 30;
+/// Instructions after which a script is interrupted, from its second such interruption on.
+const SLICE_INSTRUCTIONS: u32 = 25_000;
+/// Compiled scripts that a machine keeps.
+const COMPILED_MAX: usize = 4096;
+
+/// What is to be run.
+pub(super) enum What {
+    /// A script.
+    Script(Arc<Script>),
+    /// A function of a library, by its name.
+    Function(Box<[u8]>),
+}
+
+/// A run, from the machine's point of view.
+pub(super) struct Invocation {
+    pub(super) what: What,
+    pub(super) keys: Vec<Box<[u8]>>,
+    pub(super) args: Vec<Box<[u8]>>,
+    /// Of the reply.
+    pub(super) proto: Proto,
+    /// Of `math.random`.
+    pub(super) seed: u64,
+}
+
+/// Why a script is to end at once.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Stop {
+    /// It will run again from its start; nobody sees what it says.
+    Restart,
+    /// By SCRIPT KILL or FUNCTION KILL.
+    Kill,
+    /// It took too long to load.
+    LoadTimeout,
+}
+
+/// What a machine is resumed with.
+pub(super) enum Input {
+    /// A new run.
+    Run(Box<Invocation>),
+    /// Compile this, as SCRIPT LOAD does.
+    Compile(Arc<Script>),
+    /// Run the code of a library and tell what it registers.
+    Load(Arc<[u8]>),
+    /// Put these libraries in place of those that are there.
+    Libraries(Vec<Arc<Library>>),
+    /// Forget all compiled scripts.
+    Forget,
+    /// The reply to the command, in the protocol of the script; or `Err`: it was not run, for this reason.
+    Reply(Result<Vec<u8>, Vec<u8>>),
+    /// Go on with the next slice.
+    Go,
+    /// End as soon as possible.
+    Stop(Stop),
+    /// Never come back.
+    Quit,
+}
+
+/// A command that a script wants to be run.
+pub(crate) struct Call {
+    pub(crate) args: Vec<Box<[u8]>>,
+    /// Protocol in which the script wants to see the reply.
+    pub(crate) proto: Proto,
+}
+
+/// What a machine gives back when it stops.
+pub(super) enum Output {
+    /// It waits for its first or next run.
+    Ready,
+    /// Run this command, or tell what is the matter with it.
+    Call(Call),
+    /// A slice is over.
+    Slice,
+    /// The run is over. The reply as RESP, `Err` if it could not begin: the text of an error.
+    Done(Vec<u8>),
+    /// A script has been compiled, or not.
+    Compiled(Result<(), Vec<u8>>),
+    /// A library has been loaded, or not.
+    Loaded(Result<Vec<Registered>, Vec<u8>>),
+    /// A line for the log, with its level.
+    Log(i64, Vec<u8>),
+    /// Whether the user may run this command: the reply says an integer.
+    MayRun(Vec<Box<[u8]>>),
+}
+
+/// See the head of this file.
+pub(super) struct Machine {
+    coroutine: Option<Coroutine<Input, Output, (), DefaultStack>>,
+    /// Whether it waits for a new run.
+    is_idle: bool,
+    /// Of which state of the node's scripts and libraries it has taken notice.
+    pub(super) flushes: u64,
+    pub(super) libraries: u64,
+}
+
+impl Machine {
+    /// A new machine. `None`: there is no memory for it.
+    pub(super) fn new() -> Option<Self> {
+        let stack = DefaultStack::new(STACK_BYTES).ok()?;
+        let coroutine = Coroutine::with_stack(stack, |yielder, _: Input| live(yielder));
+        let mut machine = Machine {
+            coroutine: Some(coroutine),
+            is_idle: true,
+            flushes: 0,
+            libraries: 0,
+        };
+        matches!(machine.resume(Input::Go), Some(Output::Ready)).then_some(machine)
+    }
+
+    /// Lets it go on until it next stops. `None`: it is broken.
+    pub(super) fn resume(&mut self, input: Input) -> Option<Output> {
+        let coroutine = self.coroutine.as_mut()?;
+        match coroutine.resume(input) {
+            CoroutineResult::Yield(output) => {
+                self.is_idle = matches!(
+                    output,
+                    Output::Ready | Output::Done(_) | Output::Compiled(_) | Output::Loaded(_)
+                );
+                Some(output)
+            }
+            CoroutineResult::Return(()) => {
+                self.coroutine = None;
+                None
+            }
+        }
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        if self.is_idle {
+            self.resume(Input::Quit);
+        }
+        // In the middle of a script the stack holds frames of C, through which nothing may unwind. That is so at most once, when the node ends.
+        if let Some(coroutine) = self.coroutine.take() {
+            std::mem::forget(coroutine);
+        }
+    }
+}
+
+/// What the functions of one machine share.
+pub(super) struct State<'y> {
+    yielder: &'y Yielder<Input, Output>,
+    /// The protocol that the script has asked for.
+    pub(super) proto: Cell<Proto>,
+    /// Why the script has to end.
+    pub(super) stopping: Cell<Option<Stop>>,
+    /// Interruptions of this run.
+    ticks: Cell<u32>,
+    /// The seed of `math.random`.
+    pub(super) random: Cell<u64>,
+    /// The library that is being loaded, with what it has registered.
+    pub(super) loading: RefCell<Option<Loading>>,
+    /// Where the script was when it was told to end.
+    pub(super) stopped_at: RefCell<Option<api::Frame>>,
+    /// Machines whose script has to end interrupt it at every instruction.
+    pub(super) is_hurried: Cell<bool>,
+}
+
+/// A library that is being loaded.
+#[derive(Default)]
+pub(super) struct Loading {
+    pub(super) registered: Vec<(Registered, Function)>,
+}
+
+impl State<'_> {
+    /// Stops and asks.
+    pub(super) fn ask(&self, output: Output) -> Input {
+        self.yielder.suspend(output)
+    }
+
+    /// Notes that the script has to end.
+    pub(super) fn stop(&self, lua: &Lua, stop: Stop) -> mlua::Error {
+        self.stopping.set(Some(stop));
+        if !self.is_hurried.replace(true) {
+            *self.stopped_at.borrow_mut() = api::user_frame(lua, 0);
+            hook(lua, 1);
+        }
+        api::thrown(stop_text(stop))
+    }
+
+    /// An interruption: the end of a slice, perhaps that of the script.
+    fn tick(&self, lua: &Lua) -> mlua::Result<()> {
+        if let Some(stop) = self.stopping.get() {
+            return Err(self.stop(lua, stop));
+        }
+        self.ticks.set(self.ticks.get() + 1);
+        if self.ticks.get() > 1
+            && let Input::Stop(stop) = self.ask(Output::Slice)
+        {
+            return Err(self.stop(lua, stop));
+        }
+        Ok(())
+    }
+
+    fn begin(&self, lua: &Lua) {
+        self.proto.set(Proto::Resp2);
+        self.stopping.set(None);
+        self.ticks.set(0);
+        *self.stopped_at.borrow_mut() = None;
+        json::reset(lua);
+        self.random.set(0);
+        if self.is_hurried.replace(false) {
+            hook(lua, SLICE_INSTRUCTIONS);
+        }
+    }
+}
+
+/// What a script is told that has to end.
+fn stop_text(stop: Stop) -> &'static str {
+    match stop {
+        Stop::Restart => "ERR script is run again",
+        Stop::Kill => "ERR Script killed by user with SCRIPT KILL...",
+        Stop::LoadTimeout => "ERR FUNCTION LOAD timeout",
+    }
+}
+
+/// The function that the hook calls.
+const TICK: &str = "tick";
+
+/// Interrupts every so many instructions.
+fn hook(lua: &Lua, instructions: u32) {
+    let triggers = HookTriggers::new().every_nth_instruction(instructions);
+    // It fails only for want of memory, and then the script runs on without a pause.
+    _ = lua.set_global_hook(triggers, |lua, _| {
+        lua.named_registry_value::<Function>(TICK)?.call::<()>(())?;
+        Ok(VmState::Continue)
+    });
+}
+
+/// The life of a machine.
+fn live(yielder: &Yielder<Input, Output>) {
+    let libraries = StdLib::TABLE | StdLib::STRING | StdLib::MATH;
+    let Ok(lua) = Lua::new_with(libraries, LuaOptions::new()) else {
+        return;
+    };
+    let state = State {
+        yielder,
+        proto: Cell::new(Proto::Resp2),
+        stopping: Cell::new(None),
+        ticks: Cell::new(0),
+        random: Cell::new(0),
+        loading: RefCell::new(None),
+        stopped_at: RefCell::new(None),
+        is_hurried: Cell::new(false),
+    };
+    let outcome = lua.scope(|scope| {
+        let raw = api::table(&lua, scope, &state)?;
+        let libraries = lua.create_table()?;
+        libraries.raw_set("bit", bits::table(&lua)?)?;
+        libraries.raw_set("struct", structs::table(&lua)?)?;
+        libraries.raw_set("cjson", json::table(&lua)?)?;
+        libraries.raw_set("cmsgpack", msgpack::table(&lua)?)?;
+        raw.raw_set("libraries", libraries)?;
+        let tick = scope.create_function(|lua, ()| state.tick(lua))?;
+        lua.set_named_registry_value(TICK, tick)?;
+        let prelude = lua
+            .load(include_str!("prelude.lua"))
+            .set_name("=prelude")
+            .call::<Table>(raw)?;
+        lua.set_memory_limit(MEMORY_BYTES_MAX)?;
+        hook(&lua, SLICE_INSTRUCTIONS);
+        Vm::new(&lua, &state, &prelude)?.serve();
+        Ok(())
+    });
+    if let Err(error) = outcome {
+        debug_assert!(false, "the prelude runs: {error}");
+    }
+}
+
+/// A machine from inside.
+struct Vm<'v, 'y> {
+    lua: &'v Lua,
+    state: &'v State<'y>,
+    run: Function,
+    apply: Function,
+    compile: Function,
+    compile_library: Function,
+    load_library: Function,
+    globals: Table,
+    compiled: HashMap<Box<str>, Function>,
+    functions: HashMap<Box<[u8]>, Function>,
+}
+
+impl<'v, 'y> Vm<'v, 'y> {
+    fn new(lua: &'v Lua, state: &'v State<'y>, prelude: &Table) -> mlua::Result<Self> {
+        Ok(Vm {
+            lua,
+            state,
+            run: prelude.raw_get("run")?,
+            apply: prelude.raw_get("apply")?,
+            compile: prelude.raw_get("compile")?,
+            compile_library: prelude.raw_get("compile_library")?,
+            load_library: prelude.raw_get("load_library")?,
+            globals: prelude.raw_get("globals")?,
+            compiled: HashMap::new(),
+            functions: HashMap::new(),
+        })
+    }
+
+    fn serve(&mut self) {
+        let mut output = Output::Ready;
+        loop {
+            self.state.begin(self.lua);
+            output = match self.state.ask(output) {
+                Input::Run(run) => Output::Done(self.carry_out(&run)),
+                Input::Compile(script) => Output::Compiled(self.chunk(&script).map(|_| ())),
+                Input::Load(code) => Output::Loaded(self.load(&code)),
+                Input::Libraries(libraries) => {
+                    self.functions.clear();
+                    for library in libraries {
+                        // It could be loaded before, on another machine.
+                        _ = self.load(&library.code);
+                    }
+                    Output::Ready
+                }
+                Input::Forget => {
+                    self.compiled.clear();
+                    Output::Ready
+                }
+                Input::Quit => return,
+                Input::Reply(_) | Input::Go | Input::Stop(_) => Output::Ready,
+            };
+        }
+    }
+
+    fn carry_out(&mut self, run: &Invocation) -> Vec<u8> {
+        let mut reply = Vec::new();
+        self.state.random.set(run.seed >> 32);
+        let ended = self.call(run);
+        let mut writer = Reply::new(&mut reply, run.proto);
+        match ended {
+            _ if self.state.stopping.get().is_some() => writer.error(self.stopped(run)),
+            Ok((true, value)) => convert::write(&mut writer, &value, self.state.proto.get(), 0),
+            Ok((false, value)) => writer.error(self.failure(run, &value)),
+            Err(text) => writer.error(text),
+        }
+        writer.finish();
+        reply
+    }
+
+    /// Runs a script or a function, and says whether it ended well and what it returned or threw.
+    fn call(&mut self, run: &Invocation) -> Result<(bool, Value), Vec<u8>> {
+        let lua = self.lua;
+        let words = |words: &[Box<[u8]>]| -> mlua::Result<Table> {
+            let table = lua.create_table_with_capacity(words.len(), 0)?;
+            for word in words {
+                table.raw_push(lua.create_string(word)?)?;
+            }
+            Ok(table)
+        };
+        let broken = |error: mlua::Error| api::text_of(&error);
+        let keys = words(&run.keys).map_err(broken)?;
+        let args = words(&run.args).map_err(broken)?;
+        let called = match &run.what {
+            What::Script(script) => {
+                let chunk = self.chunk(script)?;
+                let set = |name: &str, words: Table| self.globals.raw_set(name, words);
+                set("KEYS", keys).map_err(broken)?;
+                set("ARGV", args).map_err(broken)?;
+                self.run.call::<(bool, Value)>(chunk)
+            }
+            What::Function(name) => {
+                let function = self
+                    .functions
+                    .get(name)
+                    .ok_or_else(|| b"ERR Function not found".to_vec())?;
+                self.apply.call::<(bool, Value)>((function, keys, args))
+            }
+        };
+        called.map_err(broken)
+    }
+
+    /// The text of the error of a script that was ended.
+    fn stopped(&self, run: &Invocation) -> Vec<u8> {
+        let stop = self.state.stopping.get().unwrap_or(Stop::Restart);
+        let mut text = stop_text(stop).as_bytes().to_vec();
+        if let Some((source, line)) = &*self.state.stopped_at.borrow() {
+            put_place(&mut text, run, source.as_bytes(), *line);
+        }
+        text
+    }
+
+    /// The text of the error with which a script ended.
+    fn failure(&self, run: &Invocation, value: &Value) -> Vec<u8> {
+        let mut text = Vec::new();
+        let Value::Table(table) = value else {
+            return b"ERR unknown error".to_vec();
+        };
+        let get = |name: &str| table.raw_get::<Value>(name).ok();
+        match get("err") {
+            Some(Value::String(what)) => text.extend_from_slice(&what.as_bytes()),
+            _ => text.extend_from_slice(b"ERR unknown error"),
+        }
+        let (Some(Value::String(source)), Some(line)) = (get("source"), get("line")) else {
+            return text;
+        };
+        put_place(
+            &mut text,
+            run,
+            &source.as_bytes(),
+            line.as_i64().unwrap_or_default(),
+        );
+        text
+    }
+
+    /// A script, compiled.
+    fn chunk(&mut self, script: &Script) -> Result<Function, Vec<u8>> {
+        if let Some(chunk) = self.compiled.get(&*script.sha) {
+            return Ok(chunk.clone());
+        }
+        let compiled = self.lua.create_string(&script.code).and_then(|code| {
+            self.compile
+                .call::<(Option<Function>, Value)>((code, "@user_script"))
+        });
+        let (chunk, cause) = compiled.map_err(|error| api::text_of(&error))?;
+        let Some(chunk) = chunk else {
+            let mut text = b"ERR Error compiling script (new function): ".to_vec();
+            text.extend_from_slice(&api::bytes_of(&cause));
+            return Err(text);
+        };
+        if self.compiled.len() >= COMPILED_MAX {
+            self.compiled.clear();
+        }
+        self.compiled.insert(script.sha.clone(), chunk.clone());
+        Ok(chunk)
+    }
+
+    /// Runs the code of a library, and keeps the functions that it registers.
+    fn load(&mut self, code: &[u8]) -> Result<Vec<Registered>, Vec<u8>> {
+        let compiled = self
+            .lua
+            .create_string(code)
+            .and_then(|code| self.compile_library.call::<(Option<Function>, Value)>(code))
+            .map_err(|error| api::text_of(&error))?;
+        let (Some(chunk), _) = compiled else {
+            let mut text = b"ERR Error compiling function: ".to_vec();
+            text.extend_from_slice(&api::bytes_of(&compiled.1));
+            return Err(text);
+        };
+        *self.state.loading.borrow_mut() = Some(Loading::default());
+        let called = self.load_library.call::<(bool, Value)>(chunk);
+        let loaded = self.state.loading.borrow_mut().take().unwrap_or_default();
+        match called {
+            Ok((true, _)) => {}
+            Ok((false, value)) => {
+                let mut text = b"ERR Error registering functions: ".to_vec();
+                text.extend_from_slice(&load_failure(&value));
+                return Err(text);
+            }
+            Err(error) => return Err(api::text_of(&error)),
+        }
+        let mut registered = Vec::new();
+        for (what, function) in loaded.registered {
+            self.functions.insert(what.name.clone(), function);
+            registered.push(what);
+        }
+        Ok(registered)
+    }
+}
+
+/// Adds which script and which line of it.
+fn put_place(text: &mut Vec<u8>, run: &Invocation, source: &[u8], line: i64) {
+    text.extend_from_slice(b" script: ");
+    match &run.what {
+        What::Script(script) => text.extend_from_slice(script.sha.as_bytes()),
+        What::Function(name) => text.extend_from_slice(name),
+    }
+    text.extend_from_slice(b", on ");
+    text.extend_from_slice(source);
+    text.extend_from_slice(format!(":{line}.").as_bytes());
+}
+
+/// What a library's code threw.
+fn load_failure(value: &Value) -> Vec<u8> {
+    let Value::Table(table) = value else {
+        return b"ERR unknown error".to_vec();
+    };
+    api::bytes_of(&table.raw_get("err").unwrap_or(Value::Nil))
+}
+
+/// The name of a script: SHA-1 of its text, 40 hex digits.
+#[must_use]
+pub fn sha1_hex(code: &[u8]) -> Box<str> {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut hex = String::with_capacity(40);
+    for byte in Sha1::digest(code) {
+        hex.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        hex.push(char::from(DIGITS[usize::from(byte & 15)]));
+    }
+    hex.into()
+}

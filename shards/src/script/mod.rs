@@ -1,0 +1,34 @@
+//! Scripts: Lua 5.1 as Redis has it, in machines that can be stopped between two instructions.
+//!
+//! `machine` is one Lua state on a stack of its own, with the sandbox of `prelude.lua` and the API of `api`, `convert` and the libraries; it asks for commands
+//! and is answered, and knows nothing of keys. `run` carries a script out on a shard: it runs the commands, keeps a `journal` so that everything can be taken
+//! back, and pauses after each slice. `node` is what all shards share: the scripts and libraries by name, and who runs. docs/design/scripts.md has the rules.
+
+mod api;
+mod bits;
+mod commands;
+mod convert;
+mod decimal;
+mod dump;
+mod host;
+mod journal;
+mod json;
+mod library;
+mod machine;
+mod msgpack;
+mod node;
+mod request;
+mod run;
+mod shebang;
+mod structs;
+
+pub use commands::Commands;
+pub use dump::{dump, restore};
+pub(crate) use host::{CallFailed, Host, Wanted};
+pub use library::{Function, Library, Registered};
+pub use machine::sha1_hex;
+pub use node::{Busy, Kill, Killed, Node, Script};
+pub(crate) use request::Request;
+pub(crate) use run::{Progress, Run, eval};
+pub use run::{Published, Scripts};
+pub use shebang::{FLAGS, flags};

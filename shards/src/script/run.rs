@@ -1,0 +1,625 @@
+//! One run of a script on a shard: it answers what the machine asks, keeps the database that the script has selected, and pauses between slices.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tessera_core::number::parse_i64;
+use tessera_core::resp::{Proto, Reply};
+
+use super::commands::Commands;
+use super::host::{CallFailed, Host, ShardHost, Wanted};
+use super::journal::Journal;
+use super::library::Library;
+use super::machine::{Call, Input, Invocation, Machine, Output, Stop, What};
+use super::node::{Busy, Node, Script};
+use super::request::{Kind, Request};
+use crate::command::spec::flag;
+use crate::command::{Cx, Further, Task};
+use crate::shard::Shard;
+use crate::shard::event::Happened;
+
+/// Commands per slice.
+const CALLS_PER_SLICE: usize = 256;
+/// Machines that wait for work.
+const IDLE_MACHINES_MAX: usize = 4;
+/// Scripts of one shard that may run at the same time.
+const RUNNING_MAX: usize = 256;
+/// Scripts that are found by their text.
+const BY_TEXT_MAX: usize = 1024;
+/// Slices that a library's code may take.
+const LOAD_SLICES_MAX: usize = 2000;
+
+/// A message that a script has published.
+pub struct Published {
+    /// By SPUBLISH.
+    pub is_sharded: bool,
+    /// The channel.
+    pub channel: Box<[u8]>,
+    /// The message.
+    pub payload: Box<[u8]>,
+}
+
+/// What a shard has for scripts.
+#[derive(Default)]
+pub struct Scripts {
+    /// Shared with the other shards.
+    pub node: Arc<Node>,
+    /// The commands that scripts can call.
+    pub commands: Arc<Commands>,
+    /// What scripts have published and the front end has not yet sent.
+    pub published: Vec<Published>,
+    /// Lines for the log, with their levels.
+    pub lines: Vec<(i64, Vec<u8>)>,
+    machines: Vec<Machine>,
+    running: usize,
+    by_text: HashMap<Box<[u8]>, Arc<Script>>,
+    /// The state of the node's scripts to which `by_text` belongs.
+    flushes: u64,
+}
+
+impl Scripts {
+    /// Whether there is something for the front end.
+    #[must_use]
+    pub fn has_news(&self) -> bool {
+        !self.published.is_empty() || !self.lines.is_empty()
+    }
+
+    /// A machine that knows all libraries.
+    fn machine(&mut self) -> Option<Machine> {
+        let mut machine = match self.machines.pop() {
+            Some(machine) => machine,
+            None if self.running >= RUNNING_MAX => return None,
+            None => Machine::new()?,
+        };
+        let (flushes, changes) = (self.node.flushes(), self.node.library_changes());
+        if machine.flushes != flushes {
+            machine.resume(Input::Forget)?;
+            machine.flushes = flushes;
+        }
+        if machine.libraries != changes {
+            machine.libraries = changes;
+            let mut next = Input::Libraries(self.node.libraries());
+            while !matches!(machine.resume(next)?, Output::Ready) {
+                next = Input::Go;
+            }
+        }
+        Some(machine)
+    }
+
+    fn put_back(&mut self, machine: Machine) {
+        if self.machines.len() < IDLE_MACHINES_MAX {
+            self.machines.push(machine);
+        }
+    }
+
+    /// The script of a text, compiled, from now on known to the node.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn load(&mut self, text: &[u8]) -> Result<Arc<Script>, Vec<u8>> {
+        let flushes = self.node.flushes();
+        if self.flushes != flushes {
+            self.by_text.clear();
+            self.flushes = flushes;
+        }
+        if let Some(script) = self.by_text.get(text) {
+            return Ok(script.clone());
+        }
+        let script = Arc::new(Script::parse(text)?);
+        let Some(mut machine) = self.machine() else {
+            return Err(b"ERR too many scripts are running".to_vec());
+        };
+        match machine.resume(Input::Compile(script.clone())) {
+            Some(Output::Compiled(outcome)) => {
+                self.put_back(machine);
+                outcome?;
+            }
+            _ => return Err(b"ERR not enough memory".to_vec()),
+        }
+        self.node.keep(script.clone());
+        if self.by_text.len() >= BY_TEXT_MAX {
+            self.by_text.clear();
+        }
+        self.by_text.insert(text.into(), script.clone());
+        Ok(script)
+    }
+
+    /// Runs the code of a library, so that it tells its functions.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn load_library(&mut self, source: &[u8]) -> Result<Library, Vec<u8>> {
+        let mut library = Library::parse(source)?;
+        let mut machine = Machine::new().ok_or_else(|| b"ERR not enough memory".to_vec())?;
+        let mut next = Input::Load(library.code.clone());
+        for slice in 0.. {
+            next = match machine.resume(next) {
+                Some(Output::Loaded(outcome)) => {
+                    library.functions = outcome?;
+                    break;
+                }
+                Some(Output::Log(level, line)) => {
+                    self.lines.push((level, line));
+                    Input::Go
+                }
+                Some(_) if slice >= LOAD_SLICES_MAX => Input::Stop(Stop::LoadTimeout),
+                Some(_) => Input::Go,
+                None => return Err(b"ERR not enough memory".to_vec()),
+            };
+        }
+        if library.functions.is_empty() {
+            return Err(b"ERR No functions registered".to_vec());
+        }
+        Ok(library)
+    }
+}
+
+/// How far a run has come.
+pub(crate) enum Progress {
+    /// This is the reply.
+    Done(Vec<u8>),
+    /// It goes on with another slice.
+    Paused,
+    /// It needs further keys; it can be taken back and begun anew.
+    Missing,
+    /// It needs all keys there are.
+    NeedsAll,
+}
+
+/// See the head of this file.
+pub(crate) struct Run {
+    /// Taken out when the run is over.
+    machine: Option<Machine>,
+    /// What the machine gets when it is resumed.
+    next: Option<Input>,
+    /// A command that waits for the next slice.
+    waiting: Option<Call>,
+    commands: Arc<Commands>,
+    node: Arc<Node>,
+    db: usize,
+    databases: usize,
+    is_read_only: bool,
+    /// Whether it has called a command that writes.
+    has_written: bool,
+    /// Its keys, each once, in order.
+    keys: Vec<Box<[u8]>>,
+    published: Vec<Published>,
+    lines: Vec<(i64, Vec<u8>)>,
+    /// What has happened to keys, told when the script has ended.
+    happened: Vec<Happened>,
+    /// When it began, on the clock of the node.
+    started_ms: u64,
+    busy: Option<Arc<Busy>>,
+    function: Option<Box<[u8]>>,
+}
+
+impl Run {
+    /// Prepares a run. The machine is taken from the shard's.
+    ///
+    /// # Errors
+    /// Why it cannot run.
+    pub(crate) fn new(
+        scripts: &mut Scripts,
+        request: &Request<'_>,
+        now_ms: u64,
+        databases: usize,
+        seed: u64,
+    ) -> Result<Self, Vec<u8>> {
+        let refuses =
+            || b"ERR Can not execute a script with write flag using *_ro command.".to_vec();
+        let mut is_read_only = request.is_read_only;
+        let mut function = None;
+        let what = if request.kind == Kind::Function {
+            let found = scripts.node.function(request.what);
+            let found = found.ok_or_else(|| b"ERR Function not found".to_vec())?;
+            if is_read_only && !found.is_read_only() {
+                return Err(refuses());
+            }
+            is_read_only |= found.is_read_only();
+            function = Some(found.what.name.clone());
+            What::Function(found.what.name.clone())
+        } else {
+            let script = if request.kind == Kind::Text {
+                scripts.load(request.what)?
+            } else {
+                let found = scripts.node.script(request.what);
+                found.ok_or_else(|| b"NOSCRIPT No matching script. Please use EVAL.".to_vec())?
+            };
+            if is_read_only && script.flags.is_some() && !script.is_read_only() {
+                return Err(refuses());
+            }
+            is_read_only |= script.is_read_only();
+            What::Script(script)
+        };
+        let machine = scripts
+            .machine()
+            .ok_or_else(|| b"ERR too many scripts are running".to_vec())?;
+        scripts.running += 1;
+        let copies = |words: &[&[u8]]| words.iter().map(|word| Box::from(*word)).collect();
+        let invocation = Invocation {
+            what,
+            keys: copies(request.keys),
+            args: copies(request.args),
+            proto: request.proto,
+            seed,
+        };
+        let mut keys: Vec<Box<[u8]>> = copies(request.keys);
+        keys.sort_unstable();
+        keys.dedup();
+        Ok(Run {
+            machine: Some(machine),
+            next: Some(Input::Run(Box::new(invocation))),
+            waiting: None,
+            commands: scripts.commands.clone(),
+            node: scripts.node.clone(),
+            db: request.db,
+            databases,
+            is_read_only,
+            has_written: false,
+            keys,
+            published: Vec::new(),
+            lines: Vec::new(),
+            happened: Vec::new(),
+            started_ms: now_ms,
+            busy: None,
+            function,
+        })
+    }
+
+    /// When it began.
+    pub(crate) fn started_ms(&self) -> u64 {
+        self.started_ms
+    }
+
+    /// Goes on until the end of the slice or of the script.
+    pub(crate) fn advance(&mut self, host: &mut dyn Host) -> Progress {
+        if let Some(stop) = self.busy.as_ref().and_then(|busy| busy.stop()) {
+            self.waiting = None;
+            self.next = Some(Input::Stop(stop));
+        }
+        let mut calls = 0;
+        loop {
+            if let Some(call) = self.waiting.take() {
+                if calls >= CALLS_PER_SLICE {
+                    self.waiting = Some(call);
+                    return Progress::Paused;
+                }
+                calls += 1;
+                match self.call(host, &call) {
+                    Ok(reply) => self.next = Some(Input::Reply(reply)),
+                    Err(failed) => {
+                        self.waiting = Some(call);
+                        return match failed {
+                            CallFailed::Missing => Progress::Missing,
+                            CallFailed::NeedsAll => Progress::NeedsAll,
+                        };
+                    }
+                }
+            }
+            let (Some(machine), Some(next)) = (&mut self.machine, self.next.take()) else {
+                return Progress::Done(b"-ERR the script has ended\r\n".to_vec());
+            };
+            match machine.resume(next) {
+                Some(Output::Call(call)) => self.waiting = Some(call),
+                Some(Output::Slice) => {
+                    self.next = Some(Input::Go);
+                    return Progress::Paused;
+                }
+                Some(Output::Done(reply)) => return Progress::Done(reply),
+                Some(Output::Log(level, line)) => {
+                    self.lines.push((level, line));
+                    self.next = Some(Input::Go);
+                }
+                Some(Output::MayRun(args)) => {
+                    let reply = match self.commands.lookup(&args[0]) {
+                        Some(_) => Ok(b":1\r\n".to_vec()),
+                        None => {
+                            Err(b"ERR Invalid command passed to redis.acl_check_cmd()".to_vec())
+                        }
+                    };
+                    self.next = Some(Input::Reply(reply));
+                }
+                Some(Output::Ready | Output::Compiled(_) | Output::Loaded(_)) => {
+                    self.next = Some(Input::Go);
+                }
+                None => {
+                    self.machine = None;
+                    return Progress::Done(b"-ERR not enough memory\r\n".to_vec());
+                }
+            }
+        }
+    }
+
+    /// Runs a command of the script. The inner `Err`: the text of an error that the command did not write itself.
+    fn call(
+        &mut self,
+        host: &mut dyn Host,
+        call: &Call,
+    ) -> Result<Result<Vec<u8>, Vec<u8>>, CallFailed> {
+        let args: Vec<&[u8]> = call.args.iter().map(|arg| &**arg).collect();
+        let commands = self.commands.clone();
+        let known = match commands.find(&args) {
+            Ok(known) => known,
+            Err(text) => return Ok(Err(text.into())),
+        };
+        let writes = known.spec.has(flag::WRITE);
+        let spreads = known.spec.has(flag::MAY_REPLICATE) || known.spec.name.ends_with("publish");
+        if self.is_read_only && (writes || spreads) {
+            let text = "ERR Write commands are not allowed from read-only scripts.";
+            return Ok(Err(text.into()));
+        }
+        if let Some(text) = blocking_option(known.spec.name, &args) {
+            return Ok(Err(text));
+        }
+        if known.run.is_none() {
+            return Ok(self.call_session(known.spec.name, &args, call.proto, host.now_ms()));
+        }
+        let wanted = Wanted {
+            known,
+            db: self.db,
+            proto: call.proto,
+            args: &args,
+        };
+        let reply = host.call(&wanted)?;
+        if writes && !self.has_written {
+            self.has_written = true;
+            if let Some(busy) = &self.busy {
+                busy.wrote();
+            }
+        }
+        Ok(Ok(reply))
+    }
+
+    /// Runs one of the commands without keys that scripts can call.
+    fn call_session(
+        &mut self,
+        name: &str,
+        args: &[&[u8]],
+        proto: Proto,
+        now_ms: u64,
+    ) -> Result<Vec<u8>, Vec<u8>> {
+        let mut bytes = Vec::new();
+        let mut reply = Reply::new(&mut bytes, proto);
+        match (name, args) {
+            ("ping", [_]) => reply.simple("PONG"),
+            ("ping", [_, text]) | ("echo", [_, text]) => reply.bulk(text),
+            ("ping", _) => return Err(b"ERR wrong number of arguments for 'ping' command".to_vec()),
+            ("time", _) => {
+                reply.array(2);
+                reply.bulk((now_ms / 1000).to_string().as_bytes());
+                reply.bulk((now_ms % 1000 * 1000).to_string().as_bytes());
+            }
+            ("select", [_, number]) => {
+                let Some(number) = parse_i64(number) else {
+                    return Err(b"ERR value is not an integer or out of range".to_vec());
+                };
+                match usize::try_from(number) {
+                    Ok(db) if db < self.databases => self.db = db,
+                    _ => return Err(b"ERR DB index is out of range".to_vec()),
+                }
+                reply.ok();
+            }
+            ("publish" | "spublish", [_, channel, payload]) => {
+                self.published.push(Published {
+                    is_sharded: name == "spublish",
+                    channel: (*channel).into(),
+                    payload: (*payload).into(),
+                });
+                reply.integer(0);
+            }
+            _ => return Err(b"ERR This Redis command is not allowed from script".to_vec()),
+        }
+        reply.finish();
+        Ok(bytes)
+    }
+
+    /// Notes that it goes on after its first slice. `keys`: those that it holds, `None` for all there are.
+    pub(crate) fn linger(&mut self, command: Vec<Box<[u8]>>, keys: Option<Vec<Box<[u8]>>>) {
+        let function = self.function.clone();
+        let busy = self.node.enter(function, command, self.started_ms, keys);
+        if self.has_written {
+            busy.wrote();
+        }
+        self.busy = Some(busy);
+    }
+
+    /// Tells others that it takes long, if it does.
+    pub(crate) fn look_at_clock(&self, now_ms: u64, limit_ms: u64) {
+        if let Some(busy) = &self.busy
+            && now_ms.saturating_sub(self.started_ms) >= limit_ms
+        {
+            self.node.is_late(busy);
+        }
+    }
+
+    /// Ends the run: what it said and published goes out.
+    pub(crate) fn finish(mut self, shard: &mut Shard) {
+        shard.happened_elsewhere(std::mem::take(&mut self.happened));
+        let scripts = &mut shard.scripts;
+        scripts.published.append(&mut self.published);
+        scripts.lines.append(&mut self.lines);
+        self.leave(scripts);
+    }
+
+    /// Ends the run as if it had not been, for it is going to be run again.
+    pub(crate) fn abandon(mut self, scripts: &mut Scripts) {
+        const STEPS_MAX: usize = 10_000;
+        let is_over = |output: &Option<Output>| matches!(output, Some(Output::Done(_)) | None);
+        let ended = self.machine.as_mut().is_some_and(|machine| {
+            (0..STEPS_MAX).any(|_| is_over(&machine.resume(Input::Stop(Stop::Restart))))
+        });
+        if !ended {
+            self.machine = None;
+        }
+        self.leave(scripts);
+    }
+
+    fn leave(&mut self, scripts: &mut Scripts) {
+        scripts.running -= 1;
+        if let Some(busy) = self.busy.take() {
+            self.node.leave(&busy);
+        }
+        if let Some(machine) = self.machine.take() {
+            scripts.put_back(machine);
+        }
+    }
+}
+
+/// The error of a command that waits only if it is told to.
+fn blocking_option(name: &str, args: &[&[u8]]) -> Option<Vec<u8>> {
+    if !matches!(name, "xread" | "xreadgroup") {
+        return None;
+    }
+    let options = args
+        .iter()
+        .take_while(|word| !word.eq_ignore_ascii_case(b"streams"));
+    let blocks = options
+        .skip(1)
+        .any(|word| word.eq_ignore_ascii_case(b"block"));
+    let text = format!("ERR {name} command is not allowed with BLOCK option from scripts");
+    blocks.then(|| text.into_bytes())
+}
+
+/// EVAL and its kin on a shard that has the declared keys.
+pub(crate) fn eval(cx: &mut Cx<'_>, args: &[&[u8]]) {
+    let request = match Request::parse(args, cx.db, cx.reply.proto()) {
+        Ok(request) => request,
+        Err(text) => return cx.error(text),
+    };
+    let now_ms = cx.shard.now_ms;
+    let (databases, seed) = (cx.shard.databases(), cx.shard.rng.next_u64());
+    let mut run = match Run::new(&mut cx.shard.scripts, &request, now_ms, databases, seed) {
+        Ok(run) => run,
+        Err(text) => return cx.error(text),
+    };
+    let is_borrower = !cx.held.is_empty();
+    let mut asked = Vec::new();
+    let mut journal = Journal::default();
+    let held = if is_borrower {
+        cx.held.to_vec()
+    } else {
+        run.keys.clone()
+    };
+    let mut host = ShardHost {
+        shard: cx.shard,
+        held: &held,
+        reach: cx.reach,
+        has_all: cx.is_alone,
+        keeps_all: false,
+        used_all: false,
+        is_borrower,
+        db: cx.db,
+        asked: &mut asked,
+        journal: (!cx.is_alone).then_some(&mut journal),
+    };
+    let earlier = host.shard.take_happened();
+    let progress = run.advance(&mut host);
+    run.happened = host.shard.take_happened();
+    host.shard.happened_elsewhere(earlier);
+    // A script that goes on keeps its keys; others that it has used it must get first.
+    let used_all = host.used_all;
+    let holds_gate = cx.is_alone && (run.has_written || used_all);
+    let is_short = !holds_gate && !asked.is_empty();
+    match progress {
+        Progress::Done(reply) => {
+            run.finish(cx.shard);
+            cx.reply.raw(&reply);
+        }
+        Progress::Paused if !is_short => {
+            let command = args.iter().map(|arg| Box::from(*arg)).collect();
+            run.linger(command, (!holds_gate).then(|| held.clone()));
+            cx.task = Some(Box::new(Paused {
+                run: Some(run),
+                held,
+                is_borrower,
+                db: cx.db,
+                holds_gate,
+                journal,
+                further: Further::default(),
+            }));
+        }
+        Progress::Missing | Progress::Paused => {
+            journal.undo(cx.shard);
+            run.abandon(&mut cx.shard.scripts);
+            cx.further = Further::missing(asked);
+        }
+        Progress::NeedsAll => {
+            journal.undo(cx.shard);
+            run.abandon(&mut cx.shard.scripts);
+            cx.further = Further::all();
+        }
+    }
+}
+
+/// A script between two slices.
+struct Paused {
+    run: Option<Run>,
+    held: Vec<Box<[u8]>>,
+    is_borrower: bool,
+    db: usize,
+    /// Nothing else runs on this shard: what the script has written could not be taken back.
+    holds_gate: bool,
+    journal: Journal,
+    /// What it needs before it can run again.
+    further: Further,
+}
+
+impl Task for Paused {
+    fn step(&mut self, shard: &mut Shard, reply: &mut Vec<u8>) -> bool {
+        let Some(mut run) = self.run.take() else {
+            return true;
+        };
+        run.look_at_clock(shard.now_ms, shard.settings.busy_reply_ms);
+        // For a script the time stands still.
+        let now_ms = std::mem::replace(&mut shard.now_ms, run.started_ms());
+        let mut asked = Vec::new();
+        let mut host = ShardHost {
+            shard,
+            held: &self.held,
+            reach: &|_| false,
+            has_all: self.holds_gate,
+            keeps_all: self.holds_gate,
+            used_all: false,
+            is_borrower: self.is_borrower,
+            db: self.db,
+            asked: &mut asked,
+            journal: (!self.holds_gate).then_some(&mut self.journal),
+        };
+        let earlier = host.shard.take_happened();
+        let progress = run.advance(&mut host);
+        run.happened.extend(shard.take_happened());
+        shard.happened_elsewhere(earlier);
+        shard.now_ms = now_ms;
+        match progress {
+            Progress::Done(said) => {
+                run.finish(shard);
+                reply.extend_from_slice(&said);
+                return true;
+            }
+            Progress::Paused => {
+                self.run = Some(run);
+                return false;
+            }
+            Progress::Missing => {
+                asked.extend(std::mem::take(&mut self.held));
+                self.further = Further::missing(asked);
+            }
+            Progress::NeedsAll => self.further = Further::all(),
+        }
+        self.journal.undo(shard);
+        run.abandon(&mut shard.scripts);
+        true
+    }
+
+    fn holds_keys(&self) -> bool {
+        true
+    }
+
+    fn holds_gate(&self) -> bool {
+        self.holds_gate
+    }
+
+    fn needs(&mut self) -> Further {
+        std::mem::take(&mut self.further)
+    }
+}
