@@ -84,6 +84,9 @@ impl Blocks {
         if allows {
             self.edit(at, |node| node.push(end, bytes));
         } else {
+            if at < self.nodes.len() {
+                self.edit(at, Node::shrink);
+            }
             self.put(beyond, Node::of(bytes, limits));
         }
     }

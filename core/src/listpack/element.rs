@@ -124,6 +124,25 @@ impl<'a> Item<'a> {
     }
 }
 
+impl Item<'_> {
+    /// Bytes that `write` appends.
+    #[inline]
+    pub(super) fn written_len(self) -> usize {
+        let body = match self {
+            Self::Bytes(bytes) if bytes.len() < 64 => 1 + bytes.len(),
+            Self::Bytes(bytes) if bytes.len() <= MEDIUM_BYTES_MAX => 2 + bytes.len(),
+            Self::Bytes(bytes) => 5 + bytes.len(),
+            Self::Int(0..=127) => 1,
+            Self::Int(-4096..=4095) => 2,
+            Self::Int(-32_768..=32_767) => 3,
+            Self::Int(-8_388_608..=8_388_607) => 4,
+            Self::Int(-2_147_483_648..=2_147_483_647) => 5,
+            Self::Int(_) => 9,
+        };
+        body + back_length_bytes(body)
+    }
+}
+
 fn write_integer(number: i64, out: &mut impl Bytes) {
     let bytes = number.to_le_bytes();
     match number {

@@ -8,6 +8,7 @@ use std::fmt;
 use smallvec::SmallVec;
 
 use super::element::{self, END, Item};
+use crate::entry::size_class;
 
 /// Bytes of the header.
 const HEADER_BYTES: usize = 6;
@@ -16,6 +17,8 @@ const COUNT_UNKNOWN: u16 = u16::MAX;
 /// Elements being put in the middle that need no allocation on their way.
 const FRESH_BYTES: usize = 128;
 
+/// Up to this size a buffer grows by what is needed.
+const SMALL_BYTES_MAX: usize = 1024;
 /// The longest integer with its length behind it.
 const INTEGER_BYTES_MAX: usize = 10;
 
@@ -101,7 +104,7 @@ impl Listpack {
     /// Bytes taken from the allocator.
     #[must_use]
     pub fn heap_bytes(&self) -> usize {
-        crate::entry::size_class(self.bytes.capacity())
+        size_class(self.bytes.capacity())
     }
 
     /// Number of elements. O(1) below 65,535, else O(n).
@@ -237,6 +240,7 @@ impl Listpack {
         let mut count = usize::from(u16::from_le_bytes([self.bytes[4], self.bytes[5]]));
         self.bytes.pop();
         for item in items {
+            self.make_room(item.written_len() + 1);
             item.write(&mut self.bytes);
             count += 1;
         }
@@ -299,6 +303,7 @@ impl Listpack {
         items.iter().for_each(|item| item.write(&mut fresh));
         let (old_len, fresh_end) = (self.bytes.len(), start + fresh.len());
         if fresh_end > end {
+            self.make_room(fresh_end - end);
             self.bytes.resize(old_len + (fresh_end - end), 0);
         }
         self.bytes.copy_within(end..old_len, fresh_end);
@@ -334,6 +339,21 @@ impl Listpack {
         self.bytes.pop();
         self.bytes.extend_from_slice(&other.bytes[HEADER_BYTES..]);
         self.set_header(count);
+    }
+
+    /// Makes the buffer large enough for so many bytes more: small ones by what is needed, as there are many of them, others by a quarter more.
+    #[inline]
+    fn make_room(&mut self, bytes: usize) {
+        let needed = self.bytes.len() + bytes;
+        if needed > self.bytes.capacity() {
+            let spare = if needed <= SMALL_BYTES_MAX {
+                0
+            } else {
+                needed / 4
+            };
+            let capacity = size_class(needed + spare);
+            self.bytes.reserve_exact(capacity - self.bytes.len());
+        }
     }
 
     /// Gives back what the buffer has beyond its bytes.

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::{Corrupt, Item, Listpack};
+use crate::entry::size_class;
 
 fn shown(pack: &Listpack) -> Vec<Vec<u8>> {
     pack.iter().map(Item::to_vec).collect()
@@ -50,6 +51,25 @@ fn every_width_comes_back() {
     backwards.reverse();
     assert_eq!(backwards, expected);
     assert_eq!(Listpack::from_bytes(pack.as_bytes().to_vec()), Ok(pack));
+}
+
+#[test]
+fn small_ones_take_no_more_than_they_need() {
+    let mut pack = Listpack::new();
+    for number in 0..90 {
+        pack.push(format!("field{number}").as_bytes());
+        pack.push((number * 1_000_000).to_string().as_bytes());
+        pack.push(&vec![b'x'; number]);
+        let bytes = pack.as_bytes().len();
+        let most = if bytes <= 1024 {
+            bytes
+        } else {
+            bytes + bytes / 4
+        };
+        assert!(pack.heap_bytes() <= size_class(most), "{bytes}");
+    }
+    pack.shrink();
+    assert_eq!(pack.heap_bytes(), size_class(pack.as_bytes().len()));
 }
 
 #[test]

@@ -375,6 +375,10 @@ fn stats(text: &mut Text, shards: &[Figures]) {
         sum(shards, |figures| figures.stats.expired_keys),
     );
     text.line(
+        "expired_subkeys",
+        sum(shards, |figures| figures.stats.expired_fields),
+    );
+    text.line(
         "expired_time_cap_reached_count",
         sum(shards, |figures| figures.stats.expired_time_cap_reached),
     );

@@ -1,11 +1,15 @@
 //! DEBUG: what the tests of clients use, behind `enable-debug-command`.
 
+use std::sync::Arc;
+
 use tessera_core::resp::Proto;
 use tessera_shards::command::Spec;
 use tessera_shards::command::spec::flag;
+use tessera_shards::commands::generic::{encoding, references};
+use tessera_shards::shard::Shard;
 
 use crate::session::context::quoting;
-use crate::session::{Session, SessionFn, container};
+use crate::session::{Session, SessionFn, Then, container};
 
 /// The table.
 pub(super) const ROWS: &[(Spec, SessionFn)] = &[(
@@ -53,6 +57,7 @@ fn cmd_debug(session: &mut Session<'_>, args: &[&[u8]]) {
             session.reply.ok();
         }
         (b"protocol", [kind]) => protocol(session, kind),
+        (b"object", [key]) => object(session, key),
         (b"help", []) => help(session),
         _ => session.error(quoting(
             "ERR unknown subcommand or wrong number of arguments for '",
@@ -70,6 +75,38 @@ fn leading_number(text: &[u8]) -> f64 {
         .ok()
         .and_then(|digits| digits.parse().ok())
         .unwrap_or(0.0)
+}
+
+/// DEBUG OBJECT: the owner of the key tells about it.
+fn object(session: &mut Session<'_>, key: &[u8]) {
+    let (db, key) = (session.client().db, key.to_vec());
+    session.then = Then::AskAll(
+        Arc::new(move |front, answer| describe(&front.engine.shard, db, &key, answer)),
+        Box::new(
+            |answers, reply| match answers.iter().find(|answer| !answer.is_empty()) {
+                Some(answer) => reply.simple(answer),
+                None => reply.error("ERR no such key"),
+            },
+        ),
+    );
+}
+
+/// The line about a key, if this shard has it. In place of the serialized length stands that of the value in memory.
+fn describe(shard: &Shard, db: usize, key: &[u8], answer: &mut Vec<u8>) {
+    let found = shard.table(db).get(shard.hash(key), key);
+    let Some(entry) = found.filter(|entry| !shard.is_due(entry)) else {
+        return;
+    };
+    let line = format!(
+        "Value at:{:p} refcount:{} encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{}",
+        entry,
+        references(entry),
+        encoding(entry),
+        entry.heap_bytes(),
+        entry.access(),
+        shard.idle_s(entry),
+    );
+    answer.extend_from_slice(line.as_bytes());
 }
 
 /// DEBUG PROTOCOL: a reply of each type of RESP3.
@@ -130,6 +167,8 @@ fn help(session: &mut Session<'_>) {
             "    Replies with an error of this text, for tests of clients.",
             "LOG <message>",
             "    Writes a line into the log.",
+            "OBJECT <key>",
+            "    How the value of a key is kept and when it was used last.",
             "PROTOCOL <type>",
             "    Replies with a sample of a type of the protocol: string, integer, double,",
             "    null, array, set, map, attrib, push, verbatim, bignum, true, false.",
@@ -186,6 +225,22 @@ mod tests {
                 .iter()
                 .all(|front| !front.engine.shard.settings.active_expire)
         );
+    }
+
+    #[test]
+    fn the_owner_tells_about_a_key() {
+        let mut rig = open();
+        rig.says("DEBUG OBJECT none", "-ERR no such key|");
+        for key in ["a", "b", "c", "d"] {
+            rig.says(&format!("SET {key} 100000"), "+OK|");
+            let told = rig.send(&format!("DEBUG OBJECT {key}"));
+            assert!(told.starts_with("+Value at:0x"), "{told}");
+            assert!(
+                told.contains(" refcount:1 encoding:int serializedlength:"),
+                "{told}"
+            );
+            assert!(told.ends_with(" lru_seconds_idle:0|"), "{told}");
+        }
     }
 
     #[test]

@@ -79,6 +79,7 @@ fn narrowed(row: &Spec, request: &[&[u8]], bits: Bits) -> Bits {
     match row.name {
         "set" if has("get") => access::RW | access::ACCESS | access::UPDATE,
         "set" => access::OW | access::UPDATE,
+        "delex" if request.len() == 2 => access::RM | access::DELETE,
         _ => bits & !access::VARIABLE,
     }
 }

@@ -9,7 +9,28 @@ use crate::session::rig::Rig;
 const RECORDED: &[u8] = include_bytes!("redis_7_0_15.resp");
 
 /// Rows that Redis got after 7.0.
-const NEWER: &[&str] = &["client|setinfo", "client|no-touch", "zrank", "zrevrank"];
+const NEWER: &[&str] = &[
+    "client|setinfo",
+    "client|no-touch",
+    "delex",
+    "delifeq",
+    "digest",
+    "hexpire",
+    "hexpireat",
+    "hexpiretime",
+    "hgetdel",
+    "hgetex",
+    "hpersist",
+    "hpexpire",
+    "hpexpireat",
+    "hpexpiretime",
+    "hpttl",
+    "hsetex",
+    "httl",
+    "msetex",
+    "zrank",
+    "zrevrank",
+];
 
 /// One entry of COMMAND INFO: the order of flags, categories, tips and subcommands means nothing.
 #[derive(Debug, PartialEq)]

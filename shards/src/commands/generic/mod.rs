@@ -17,6 +17,7 @@ use tessera_core::object::Object;
 use crate::command::spec::{KeySpec, access, category};
 use crate::command::{KeyspaceRow, Spec};
 
+pub use object::{encoding, references};
 pub use scan::parse_cursor;
 
 /// The rows of the family.

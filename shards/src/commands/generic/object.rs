@@ -109,7 +109,9 @@ fn op_object(cx: &mut Cx<'_>, args: &[&[u8]]) {
     }
 }
 
-fn encoding(entry: &Entry) -> &'static str {
+/// How a value is kept, as OBJECT ENCODING tells it.
+#[must_use]
+pub fn encoding(entry: &Entry) -> &'static str {
     match entry.string() {
         Some(ValueRef::Int(_)) => "int",
         Some(ValueRef::Bytes(bytes)) if bytes.len() <= EMBEDDED_BYTES_MAX && !entry.is_raw() => {
@@ -120,7 +122,9 @@ fn encoding(entry: &Entry) -> &'static str {
     }
 }
 
-fn references(entry: &Entry) -> i64 {
+/// OBJECT REFCOUNT of a value.
+#[must_use]
+pub fn references(entry: &Entry) -> i64 {
     match entry.string() {
         Some(ValueRef::Int(0..SHARED_INTEGERS)) => i32::MAX.into(),
         _ => 1,

@@ -2,6 +2,7 @@
 //!
 //! A value that is the canonical text of a 64-bit integer is kept as one; an entry never parses, so that is decided here.
 
+mod compare;
 mod get;
 mod lcs;
 mod multi;
@@ -29,10 +30,14 @@ pub const ROWS: &[KeyspaceRow] = &[
     multi::MGET,
     multi::MSET,
     multi::MSETNX,
+    multi::MSETEX,
     set::SETNX,
     set::SETEX,
     set::PSETEX,
     set::GETSET,
+    compare::DELIFEQ,
+    compare::DELEX,
+    compare::DIGEST,
     get::GETDEL,
     get::GETEX,
     get::STRLEN,

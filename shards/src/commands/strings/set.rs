@@ -2,6 +2,7 @@
 
 use tessera_core::table::ExpireChange;
 
+use super::compare::{Comparison, Verdict};
 use super::{CHANGES, Got, OVERWRITES, ROW, WRITES, reply_get, stored};
 use crate::command::spec::{KeySpec, access, flag};
 use crate::command::{Cx, KeyspaceRow, Spec, Spread};
@@ -28,15 +29,16 @@ pub(super) const SET: KeyspaceRow = KeyspaceRow {
 
 /// When SET sets.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Condition {
+enum Condition<'a> {
     Always,
     Absent,
     Present,
+    Compared(Comparison<'a>),
 }
 
 /// The options of SET.
 struct SetOptions<'a> {
-    condition: Condition,
+    condition: Condition<'a>,
     get: bool,
     expire: ExpireOption<'a>,
 }
@@ -50,10 +52,20 @@ impl<'a> SetOptions<'a> {
             expire: ExpireOption::Unset,
         };
         while let [word, rest @ ..] = args {
-            if is(word, "NX") && options.condition != Condition::Present {
+            let allows = |condition| {
+                options.condition == Condition::Always || options.condition == condition
+            };
+            if is(word, "NX") && allows(Condition::Absent) {
                 options.condition = Condition::Absent;
-            } else if is(word, "XX") && options.condition != Condition::Absent {
+            } else if is(word, "XX") && allows(Condition::Present) {
                 options.condition = Condition::Present;
+            } else if let [wanted, rest @ ..] = rest
+                && let Some(comparison) = Comparison::of(word, wanted)
+                && options.condition == Condition::Always
+            {
+                options.condition = Condition::Compared(comparison);
+                args = rest;
+                continue;
             } else if is(word, "GET") {
                 options.get = true;
             } else {
@@ -100,6 +112,11 @@ fn set_with_options(cx: &mut Cx<'_>, args: &[&[u8]]) {
         Condition::Always => true,
         Condition::Absent => !cx.shard.exists(cx.db, key),
         Condition::Present => cx.shard.exists(cx.db, key),
+        Condition::Compared(comparison) => match comparison.judge(cx, key) {
+            Verdict::Holds => true,
+            Verdict::Fails => false,
+            Verdict::Refused => return,
+        },
     };
     if cx.reply.is_refused() || wanted && !cx.store(key, value, change) {
         return;
