@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tessera_tests::client::Client;
+use tessera_tests::differential::draw::Draw;
+use tessera_tests::differential::generator;
 use tessera_tests::differential::judge;
 use tessera_tests::differential::scope;
 use tessera_tests::differential::step::{Judge, Step};
@@ -110,6 +112,54 @@ fn command_info_of_every_command() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Since when, of which group, and with which subcommands: facts of COMMAND DOCS that need no words.
+#[test]
+fn command_docs_of_every_command() {
+    let (tessera, oracle) = (Launch::tessera().start(), Launch::oracle().start());
+    let (mut ours, mut theirs) = (tessera.client(), oracle.client());
+    let facts = |client: &mut Client, name: &str| -> Vec<String> {
+        let docs = client.call(&["COMMAND", "DOCS", name]).pairs();
+        let row = docs.first().map(|(_, row)| row.pairs()).unwrap_or_default();
+        let mut facts = Vec::new();
+        for (field, value) in row {
+            match field.as_str() {
+                "since" | "group" => facts.push(format!("{field} {}", value.text())),
+                "subcommands" => facts.extend(value.pairs().into_iter().map(|(sub, _)| sub)),
+                _ => {}
+            }
+        }
+        facts.sort();
+        facts
+    };
+    for name in scope::COMMANDS {
+        let theirs = facts(&mut theirs, name);
+        let ours = facts(&mut ours, name);
+        // A container may not have all subcommands yet, and has those of Redis 7.2.
+        let missing: Vec<_> = theirs
+            .iter()
+            .filter(|fact| !fact.contains('|') && !ours.contains(fact))
+            .collect();
+        assert!(missing.is_empty(), "{name}: {ours:?} lacks {missing:?}");
+    }
+}
+
+/// The keys of whatever the differential stream draws, with what the command does to each.
+#[test]
+fn keys_and_flags_of_drawn_commands() {
+    let mut both = Both::start();
+    let mut draw = Draw::new(11);
+    for _ in 0..3_000 {
+        let mut command = vec![b"COMMAND".to_vec(), b"GETKEYSANDFLAGS".to_vec()];
+        command.extend(generator::any_keyed(&mut draw));
+        let is_newer = command
+            .iter()
+            .any(|word| word.eq_ignore_ascii_case(b"withscore"));
+        if !is_newer {
+            both.call(&command);
+        }
+    }
 }
 
 #[test]
