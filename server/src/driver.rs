@@ -161,11 +161,23 @@ impl<E: Env> Driver<E> {
         while let Some(conn) = self.front.doomed.pop() {
             self.end(conn, CloseMode::Flush);
         }
+        if self.front.engine.has_batches() {
+            self.settle_again();
+        }
         if self.front.sleep_us > 0 {
             self.sleep();
         }
         let worked_ns = self.env.now().saturating_sub(self.work_began_ns);
         self.front.account(worked_ns);
+    }
+
+    /// Tells other shards of clients that ended while replies were sent: this shard may sleep after this.
+    #[cold]
+    fn settle_again(&mut self) {
+        self.front.settle();
+        for shard in self.front.wakes.drain(..) {
+            self.env.wake(shard);
+        }
     }
 
     /// DEBUG SLEEP.

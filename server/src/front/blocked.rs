@@ -14,7 +14,7 @@ use tessera_shards::coordinator::{Asker, Claim, Submitted};
 use crate::front::Front;
 use crate::front::client::Slot;
 
-/// How long until the end of a claim is tried again that an owner holds for a moment, ns.
+/// How long until the end of a claim is tried again that an owner holds for a moment, or whose command has not looked yet, ns.
 const AGAIN_NS: u64 = 1_000_000;
 const NS_PER_MS: u64 = 1_000_000;
 
@@ -92,6 +92,12 @@ impl Front {
             }
             Submitted::Waiting => {}
         }
+        let is_over =
+            |client: &&crate::front::Client| client.half_closed && client.blocked.is_some();
+        if self.clients.get(conn).filter(is_over).is_some() {
+            // It would wait for somebody who has gone.
+            self.doomed.push(conn);
+        }
     }
 
     /// The reply to a waiting command is here.
@@ -157,7 +163,7 @@ impl Front {
             }
             self.deadlines.remove(&(at_ns, id));
             if !self.end_blocked(conn, End::Timeout) {
-                // An owner is about to answer, or found nothing after all.
+                // An owner is about to answer, or to look for the first time.
                 let again = self.now_ns + AGAIN_NS;
                 if let Some(client) = self.clients.get_mut(conn)
                     && let Some(blocked) = &mut client.blocked
@@ -169,7 +175,7 @@ impl Front {
         }
     }
 
-    /// Ends a client's waiting. Says no if it does not wait, or if it is being answered at this moment.
+    /// Ends a client's waiting. Says no if it does not wait, has not looked yet, or is being answered at this moment.
     pub(crate) fn end_blocked(&mut self, conn: ConnId, end: End) -> bool {
         let Some(client) = self.clients.get_mut(conn) else {
             return false;
@@ -178,7 +184,7 @@ impl Front {
         let Some(blocked) = &client.blocked else {
             return false;
         };
-        if !blocked.claim.take() {
+        if !blocked.claim.end() {
             return false;
         }
         let (seq, id) = (blocked.seq, blocked.claim.id());
@@ -194,8 +200,12 @@ impl Front {
     /// A client that waits has gone.
     pub(super) fn forget_blocked(&mut self, conn: ConnId) {
         if let Some(blocked) = self.end_waiting(conn) {
-            // An owner that has the claim already has answered; its reply goes nowhere, as one does that was sent to a broken connection.
-            _ = blocked.claim.take();
+            #[cfg(feature = "sabotage")]
+            if self.engine.sabotage == Some(tessera_shards::coordinator::Sabotage::KeepClaim) {
+                return;
+            }
+            // If an owner has answered, its reply goes nowhere, as one does that was sent to a broken connection.
+            blocked.claim.drop_it();
             self.tell_forget(conn, blocked.claim.id());
         }
     }
@@ -215,7 +225,8 @@ impl Front {
     pub fn blocked_clients(&self) -> usize {
         self.clients
             .iter()
-            .filter(|client| client.blocked.is_some())
+            .filter_map(|client| client.blocked.as_ref())
+            .filter(|blocked| blocked.claim.is_waiting())
             .count()
     }
 }

@@ -36,6 +36,10 @@ pub(crate) struct Exec {
     out: Vec<u8>,
     /// Whether the program has answered.
     has_run: bool,
+    /// Whether it asked for watched keys, which are forgotten with it.
+    watches: bool,
+    /// Whether the client's next commands wait until it is over.
+    holds: bool,
 }
 
 impl Front {
@@ -64,7 +68,8 @@ impl Front {
             Slot::Waiting(number)
         });
         let has_session_parts = parts.iter().any(|part| matches!(part, Part::Session(_)));
-        client.is_waiting |= has_session_parts || watcher.is_some();
+        let holds = has_session_parts || watcher.is_some();
+        client.is_waiting |= holds;
         client.execs.push_back(Exec {
             seq,
             count: parts.len(),
@@ -72,6 +77,8 @@ impl Front {
             replies: VecDeque::new(),
             out: Vec::new(),
             has_run: false,
+            watches: watcher.is_some(),
+            holds,
         });
         let program = Program {
             steps,
@@ -145,12 +152,12 @@ impl Front {
             put(&mut exec.out, bytes);
         } else if bytes.first() == Some(&b'-') {
             // There was no memory for the answer.
-            self.end_exec(conn, seq, bytes);
+            self.end_exec(conn, &exec, bytes);
             return true;
         } else if bytes.first() == Some(&TOUCHED) {
             let mut nothing = Vec::new();
             Reply::new(&mut nothing, proto).null_array();
-            self.end_exec(conn, seq, &nothing);
+            self.end_exec(conn, &exec, &nothing);
             return true;
         } else {
             exec.has_run = true;
@@ -186,7 +193,7 @@ impl Front {
                 },
             }
         }
-        self.end_exec(conn, exec.seq, &exec.out);
+        self.end_exec(conn, &exec, &exec.out);
     }
 
     fn run_part(&mut self, conn: ConnId, seq: u32, queued: Queued, out: &mut Vec<u8>) -> PartRun {
@@ -240,15 +247,18 @@ impl Front {
         }
     }
 
-    /// The transaction is over: its reply, and whoever waited for it.
-    fn end_exec(&mut self, conn: ConnId, seq: u32, reply: &[u8]) {
-        self.unwatch(conn);
+    /// The transaction is over: its reply, and whoever waited for it. If it watched nothing, its client went on meanwhile, and may watch or wait by now.
+    fn end_exec(&mut self, conn: ConnId, exec: &Exec, reply: &[u8]) {
+        if exec.watches {
+            self.unwatch(conn);
+        }
         let Some(client) = self.clients.get_mut(conn) else {
             return;
         };
-        client.fill(seq, reply);
-        client.is_waiting = false;
-        if client.stalled {
+        client.fill(exec.seq, reply);
+        client.is_waiting =
+            client.blocked.is_some() || client.execs.iter().any(|other| other.holds);
+        if client.stalled && !client.is_waiting {
             self.held.push(conn);
         }
         self.mark_dirty(conn);

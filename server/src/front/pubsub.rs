@@ -4,10 +4,16 @@
 //! publisher's messages is the same for everybody, and who receives one sees what its publisher did before. An idle pattern costs one match per message and pattern.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+#[cfg(feature = "sabotage")]
+use std::sync::Arc;
 
 use tessera_core::glob::glob_match;
 use tessera_core::resp::{Proto, Reply};
 use tessera_io::ConnId;
+#[cfg(feature = "sabotage")]
+use tessera_shards::coordinator::Sabotage;
+#[cfg(feature = "sabotage")]
+use tessera_shards::mesh::{Batch, CallFn, Parcel};
 
 use crate::front::Front;
 
@@ -217,6 +223,31 @@ impl Front {
         }
         self.subscriptions = subscriptions;
         count
+    }
+
+    /// If this is broken on purpose: tells other shards at once, and leaves what is to be told to this one.
+    #[cfg(feature = "sabotage")]
+    pub(crate) fn hurry(&mut self, deliver: CallFn<Front>) -> CallFn<Front> {
+        if self.engine.sabotage != Some(Sabotage::PublishEarly) {
+            return deliver;
+        }
+        let here = self.id;
+        for target in (0..self.shared.mesh.shards()).filter(|target| *target != here) {
+            let mut batch = Batch::default();
+            let call = deliver.clone();
+            batch.parcel(Parcel::Tell { call });
+            self.shared.mesh.append(target, batch);
+            if self.shared.mesh.must_wake(target) {
+                self.wakes.push(target);
+            }
+        }
+        Arc::new(move |front: &mut Front, said: &mut Vec<u8>| {
+            if front.id == here {
+                deliver(front, said);
+            } else {
+                said.push(b'9');
+            }
+        })
     }
 
     fn deliver_to(

@@ -230,6 +230,8 @@ fn publish(session: &mut Session<'_>, kind: Kind, args: &[&[u8]]) {
         let count = front.deliver_message(kind, &channel, &payload);
         said.extend_from_slice(count.to_string().as_bytes());
     });
+    #[cfg(feature = "sabotage")]
+    let deliver = session.front.hurry(deliver);
     session.then = Then::AskAll(deliver, Box::new(|parts, reply| reply.integer(sum(&parts))));
 }
 

@@ -38,6 +38,8 @@ pub(super) enum Found {
     Replied(Vec<u8>),
     /// It waits for these keys, and is run again in this form.
     Waits(Vec<Box<[u8]>>, Parked),
+    /// It waits already, and what it found is nothing to it.
+    Nothing,
     /// Somebody else has answered it.
     Gone,
 }
@@ -79,7 +81,7 @@ impl<X> Engine<X> {
             self.park(job);
             return Submitted::Waiting;
         }
-        match self.run_blocking(&parked) {
+        match self.run_blocking(&parked, false) {
             Found::Replied(reply) => {
                 out.extend_from_slice(&reply);
                 self.serve_ready();
@@ -89,16 +91,16 @@ impl<X> Engine<X> {
                 self.wait_for(&parked, &keys);
                 Submitted::Waiting
             }
-            Found::Gone => Submitted::Waiting,
+            Found::Nothing | Found::Gone => Submitted::Waiting,
         }
     }
 
-    /// Runs a blocking command once.
-    pub(super) fn run_blocking(&mut self, parked: &Parked) -> Found {
+    /// Runs a blocking command once. `is_waiter`: it waits already.
+    pub(super) fn run_blocking(&mut self, parked: &Parked, is_waiter: bool) -> Found {
         let Some(claim) = &parked.claim else {
             return Found::Gone;
         };
-        if !claim.take() {
+        if !claim.try_it() {
             return Found::Gone;
         }
         self.shard.no_touch = parked.head.no_touch;
@@ -137,7 +139,18 @@ impl<X> Engine<X> {
                 }
                 Found::Waits(keys, parked)
             }
+            // A key of another type is none to one who waits already; but a group that is gone will not come back.
+            None if is_waiter && reply.first() == Some(&b'-') && !self.is_of_a_group(parked) => {
+                claim.give_back();
+                Found::Nothing
+            }
             None => {
+                #[cfg(feature = "sabotage")]
+                if self.sabotage == Some(crate::coordinator::Sabotage::ServeTwice) {
+                    claim.give_back();
+                    return Found::Replied(reply);
+                }
+                claim.settle();
                 self.meter.end(parked.head.command, None);
                 Found::Replied(reply)
             }
@@ -194,30 +207,50 @@ impl<X> Engine<X> {
     #[inline]
     pub(super) fn serve_ready(&mut self) {
         if self.shard.has_ready() {
-            self.serve_all_ready();
+            self.serve_all_ready(None);
         }
     }
 
+    /// The same, before a lock goes to those who queue for it: they came after what made the keys ready.
+    #[inline]
+    pub(super) fn serve_before_release(&mut self, lock: u32) {
+        #[cfg(feature = "sabotage")]
+        if self.sabotage == Some(crate::coordinator::Sabotage::SkipWaiters) {
+            while self.shard.next_ready().is_some() {}
+        }
+        if self.shard.has_ready() {
+            self.serve_all_ready(Some(lock));
+        }
+    }
+
+    /// `own`: the lock under which this happens.
     #[cold]
-    fn serve_all_ready(&mut self) {
+    fn serve_all_ready(&mut self, own: Option<u32>) {
         let mut later = Vec::new();
         while let Some(place) = self.shard.next_ready() {
-            if self.locks.is_shut() || self.locks.is_locked(std::iter::once(&*place.1)) {
+            let mut key = std::iter::once(&*place.1);
+            let is_held = self.locks.closed || self.locks.is_locked_beside(own, &mut key);
+            if is_held || !self.serve_place(&place, own) {
                 later.push(place);
-            } else {
-                self.serve_place(&place);
             }
         }
         self.shard.ready_later(later);
     }
 
-    /// Serves those who wait for a key, in the order in which they came, as long as there is something for them.
-    fn serve_place(&mut self, place: &KeyPlace) {
-        let queue: Vec<u64> = match self.waiters.by_key.get(place) {
-            Some(queue) => queue.iter().copied().collect(),
-            None => return,
-        };
-        for claim in queue {
+    /// Those who wait for a key, in the order in which they came.
+    fn waiting_for(&self, place: &KeyPlace) -> Vec<u64> {
+        let queue = self.waiters.by_key.get(place).into_iter().flatten();
+        #[cfg(feature = "sabotage")]
+        if self.sabotage == Some(crate::coordinator::Sabotage::ServeLast) {
+            return queue.rev().copied().collect();
+        }
+        queue.copied().collect()
+    }
+
+    /// Serves those who wait for a key, in the order in which they came, as long as there is something for them. Says no if the key is to be looked
+    /// at again when a lock goes.
+    fn serve_place(&mut self, place: &KeyPlace, own: Option<u32>) -> bool {
+        for claim in self.waiting_for(place) {
             let Some(waiter) = self.waiters.all.get(&claim) else {
                 continue;
             };
@@ -229,19 +262,24 @@ impl<X> Engine<X> {
                     let again = Parcel::Again(Job::Command(parked));
                     self.out[coordinator].parcel(again);
                     // Those behind it are looked at when its keys have come back.
-                    return;
+                    return true;
                 }
                 continue;
             }
-            match self.run_blocking(&parked) {
-                // A key of another type is none to one who waits already; but a group that is gone will not come back.
-                Found::Replied(reply)
-                    if reply.first() == Some(&b'-') && !self.is_of_a_group(&parked) =>
-                {
-                    if let Some(claim) = &parked.claim {
-                        claim.give_back();
-                    }
-                }
+            let job = Job::Command(parked);
+            let keys = self.keys_of_job(&job);
+            let mut own_keys = keys.iter().map(|key| &**key);
+            if self.locks.is_locked_beside(own, &mut own_keys) {
+                // Another key of its is away or being read: it queues for all of them, and nobody comes before it at this one.
+                self.forget_waiter(claim);
+                self.park(job);
+                return false;
+            }
+            let Job::Command(parked) = job else {
+                return true;
+            };
+            match self.run_blocking(&parked, true) {
+                Found::Nothing => {}
                 Found::Replied(reply) => {
                     self.forget_waiter(claim);
                     self.answer(parked.head.origin, &reply);
@@ -250,13 +288,14 @@ impl<X> Engine<X> {
                     // What it may have changed while it found nothing is nothing to wait for.
                     self.shard.forget_ready(place);
                     if !self.shard.exists(place.0, &place.1) {
-                        return;
+                        return true;
                     }
                     // Others may wait for another type, or for an earlier entry of the stream.
                 }
                 Found::Gone => self.forget_waiter(claim),
             }
         }
+        true
     }
 
     /// Whether a key that has changed is one that a command with several keys can use: it moves an element of a list, or reads for a group.

@@ -52,8 +52,17 @@ pub(super) struct Place {
     happened: Vec<Happened>,
 }
 
-/// The databases that a command touches: COPY is the one that names a second.
+/// The databases that a command touches: COPY and MOVE name a second one.
 pub(super) fn databases(args: &[&[u8]], db: usize, count: usize) -> SmallVec<[usize; 2]> {
+    if args[0].eq_ignore_ascii_case(b"move") {
+        let named = args
+            .get(2)
+            .and_then(|arg| usize::try_from(parse_i64(arg)?).ok());
+        return match named {
+            Some(other) if other != db && other < count => smallvec![db, other],
+            _ => smallvec![db],
+        };
+    }
     let named = args
         .windows(2)
         .skip(3)
@@ -198,6 +207,13 @@ impl<X> Engine<X> {
                         self.shard.insert(key.db, entry);
                     }
                 }
+                #[cfg(feature = "sabotage")]
+                let changed = if self.sabotage == Some(crate::coordinator::Sabotage::ForgetChanges)
+                {
+                    Vec::new()
+                } else {
+                    changed
+                };
                 for (db, key) in changed {
                     self.shard.changed_elsewhere(db, &key);
                 }
@@ -227,6 +243,10 @@ impl<X> Engine<X> {
         else {
             return;
         };
+        #[cfg(feature = "sabotage")]
+        let watch = watch.filter(|_| {
+            sender == self.id || self.sabotage != Some(crate::coordinator::Sabotage::SkipWatch)
+        });
         let touched = watch.is_some_and(|watch| self.shard.is_touched(watch.0, &watch.1));
         let mut taken = Vec::new();
         if sender != self.id {
@@ -270,15 +290,12 @@ impl<X> Engine<X> {
         if let Job::Command(parked) = &job
             && parked.claim.is_some()
         {
-            let outcome = self.run_blocking(parked);
+            let outcome = self.run_blocking(parked, false);
             let mut loans = self.pick_up(places);
             match outcome {
                 Found::Replied(reply) => {
                     self.answer(parked.head.origin, &reply);
                     loans.iter_mut().for_each(|loan| loan.ready = true);
-                    for key in self.keys_of_job(&job) {
-                        self.shard.note_ready(parked.head.db, &key);
-                    }
                 }
                 Found::Waits(keys, parked) => {
                     let wait = Box::new((parked, keys));
@@ -286,7 +303,13 @@ impl<X> Engine<X> {
                         .iter_mut()
                         .for_each(|loan| loan.wait = Some(wait.clone()));
                 }
-                Found::Gone => {}
+                // Those behind it have not been looked at.
+                Found::Nothing | Found::Gone => loans.iter_mut().for_each(|loan| loan.ready = true),
+            }
+            if loans.iter().any(|loan| loan.ready) {
+                for key in self.keys_of_job(&job) {
+                    self.shard.note_ready(parked.head.db, &key);
+                }
             }
             return self.give_back(loans);
         }
@@ -418,7 +441,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_copy_names_a_second_database() {
+    fn copy_and_move_name_a_second_database() {
         let dbs = |line: &str| {
             databases(
                 &line.split(' ').map(str::as_bytes).collect::<Vec<_>>(),
@@ -434,5 +457,10 @@ mod tests {
         assert_eq!(dbs("copy a b DB x"), [3]);
         assert_eq!(dbs("copy db 5 REPLACE"), [3]);
         assert_eq!(dbs("RENAME a b"), [3]);
+        assert_eq!(dbs("MOVE a 5"), [3, 5]);
+        assert_eq!(dbs("move a 3"), [3]);
+        assert_eq!(dbs("MOVE a 16"), [3]);
+        assert_eq!(dbs("MOVE a x"), [3]);
+        assert_eq!(dbs("MOVE a"), [3]);
     }
 }

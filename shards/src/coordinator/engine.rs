@@ -86,6 +86,20 @@ pub enum Sabotage {
     IgnoreGate,
     /// Some sleepers are not woken.
     DropWake,
+    /// Messages go out before the batch with the writes before them.
+    PublishEarly,
+    /// Owners do not note who has a claim: a waiting command is served by each of them.
+    ServeTwice,
+    /// Owners do not hear what changed while a key was borrowed.
+    ForgetChanges,
+    /// A client that goes while it waits keeps its place.
+    KeepClaim,
+    /// Who waits is not looked at when a lock goes.
+    SkipWaiters,
+    /// Those who came last are served first.
+    ServeLast,
+    /// EXEC does not ask other shards for watched keys.
+    SkipWatch,
 }
 
 /// See the head of this file.
@@ -401,10 +415,10 @@ impl<X> Engine<X> {
     pub(super) fn run_job(&mut self, job: &Job) -> Outcome {
         match job {
             Job::Command(parked) if parked.claim.is_some() => {
-                match self.run_blocking(parked) {
+                match self.run_blocking(parked, false) {
                     Found::Replied(reply) => self.answer(parked.head.origin, &reply),
                     Found::Waits(keys, parked) => self.wait_for(&parked, &keys),
-                    Found::Gone => {}
+                    Found::Nothing | Found::Gone => {}
                 }
                 self.serve_ready();
                 Outcome::Done
@@ -589,6 +603,7 @@ impl<X> Engine<X> {
                             Outcome::Missing(further) => self.put_off(job, further),
                         }
                         if !keeps {
+                            self.serve_before_release(number);
                             next.extend(self.locks.release(number));
                         }
                     }
@@ -601,8 +616,9 @@ impl<X> Engine<X> {
         }
     }
 
-    /// Releases a lock: those who waited for it go on, then those at the gate.
+    /// Releases a lock: commands that wait for what happened under it are served, those who waited for it go on, then those at the gate.
     pub(super) fn release(&mut self, lock: u32) {
+        self.serve_before_release(lock);
         let granted = self.locks.release(lock);
         self.grant(granted);
         self.open_gate();
@@ -725,6 +741,12 @@ impl<X> Engine<X> {
     #[must_use]
     pub fn has_batch(&self, target: usize) -> bool {
         !self.out[target].is_empty()
+    }
+
+    /// Whether there is anything for any shard.
+    #[must_use]
+    pub fn has_batches(&self) -> bool {
+        self.out.iter().any(|batch| !batch.is_empty())
     }
 
     /// Whether this turn's batches must be appended together; asked once per turn.

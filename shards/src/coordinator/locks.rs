@@ -62,6 +62,18 @@ impl<X> Locks<X> {
         keys.any(|key| self.queues.contains_key(key))
     }
 
+    /// Whether any of the keys is locked, not counting the lock `own` that has been granted.
+    pub(super) fn is_locked_beside<'k>(
+        &self,
+        own: Option<u32>,
+        mut keys: impl Iterator<Item = &'k [u8]>,
+    ) -> bool {
+        keys.any(|key| {
+            let first = self.queues.get(key).and_then(VecDeque::front);
+            first.is_some() && first != own.as_ref()
+        })
+    }
+
     /// Queues for the keys (each once). Returns the lock's number, and the work at once if it is granted now.
     pub(super) fn enter(&mut self, keys: Vec<Box<[u8]>>, work: Work<X>) -> (u32, Option<Work<X>>) {
         let number = self.next;
