@@ -7,6 +7,9 @@
 )]
 
 use tessera_tests::differential::run::Run;
+use tessera_tests::differential::scenes::author;
+use tessera_tests::differential::scenes::stage::Stage;
+use tessera_tests::launch::Launch;
 use tessera_tests::rng;
 
 /// Commands per run unless the environment says otherwise: the six runs take about 20 seconds.
@@ -54,4 +57,36 @@ fn resp3_on_two_shards() {
 #[test]
 fn resp3_on_four_shards() {
     run(3, 4);
+}
+
+/// Acts of a scene, and scenes per run unless the environment says otherwise.
+const ACTS: usize = 120;
+const SCENES: u64 = 6;
+
+/// Several connections that take turns: everybody hears the same on 1, 2 and 4 shards as from the oracle.
+#[test]
+fn scenes_of_several_connections() {
+    let scenes = std::env::var("TESSERA_DIFFERENTIAL_SCENES").map_or(SCENES, |text| {
+        text.parse()
+            .expect("TESSERA_DIFFERENTIAL_SCENES is a number")
+    });
+    let oracle = Launch::oracle().start();
+    let ours = [1, 2, 4].map(|shards| (shards, Launch::tessera().shards(shards).start()));
+    let first = rng::seed();
+    for seed in first..first + scenes {
+        let acts = author::write(seed, ACTS);
+        let mut expected = Stage::new(&oracle);
+        let expected: Vec<Vec<String>> = acts.iter().map(|act| expected.play(act)).collect();
+        for (shards, server) in &ours {
+            let mut stage = Stage::new(server);
+            for (number, (act, expected)) in acts.iter().zip(&expected).enumerate() {
+                let heard = stage.play(act);
+                assert!(
+                    heard == *expected,
+                    "TESSERA_SEED={seed}, {shards} shards, act {number}, {act:?}\n  ours:   {heard:?}\n  theirs: {expected:?}\nbefore: {:?}",
+                    &acts[number.saturating_sub(12)..number]
+                );
+            }
+        }
+    }
 }

@@ -6,7 +6,7 @@ use tessera_tests::simulator::node::Tampering;
 use tessera_tests::simulator::seeds::{Campaign, run_seed};
 
 /// Seeds of the run in CI.
-const SEEDS: u64 = 1_500;
+const SEEDS: u64 = 1_000;
 
 fn cores() -> usize {
     std::thread::available_parallelism().map_or(2, usize::from)
@@ -14,7 +14,14 @@ fn cores() -> usize {
 
 #[test]
 fn many_worlds() {
-    let campaign = Campaign::run(0, SEEDS, cores(), 3, Tampering::default(), |_| {});
+    let number = |name: &str, otherwise: u64| {
+        std::env::var(name).map_or(otherwise, |text| text.parse().expect("a number of seeds"))
+    };
+    let (from, seeds) = (
+        number("TESSERA_SIM_FROM", 0),
+        number("TESSERA_SIM_SEEDS", SEEDS),
+    );
+    let campaign = Campaign::run(from, seeds, cores(), 20, Tampering::default(), |_| {});
     println!("{}", campaign.summary());
     for failure in &campaign.failures {
         println!("{failure}replay: scripts/sim {}\n", failure.seed);
@@ -22,7 +29,10 @@ fn many_worlds() {
     assert!(campaign.failures.is_empty());
     // A search that gives up judges nothing.
     assert!(campaign.sums.undecided * 200 <= campaign.sums.epochs);
-    assert!(campaign.sums.cut > 0 && campaign.sums.scans > 100);
+    assert!(campaign.sums.cut > 0 && campaign.sums.scans * 20 > seeds);
+    assert!(campaign.sums.waited > 0 && campaign.sums.messages > 0);
+    // Most transactions run.
+    assert!(campaign.sums.transactions > campaign.sums.refused * 2);
 }
 
 #[test]
@@ -96,6 +106,62 @@ fn a_lost_wake_up_is_noticed() {
     noticed(
         "drop a wake-up",
         broken(|front| front.engine.sabotage = Some(Sabotage::DropWake)),
+    );
+}
+
+#[test]
+fn a_message_before_its_writes_is_noticed() {
+    noticed(
+        "publish early",
+        broken(|front| front.engine.sabotage = Some(Sabotage::PublishEarly)),
+    );
+}
+
+#[test]
+fn a_waiter_served_twice_is_noticed() {
+    noticed(
+        "serve twice",
+        broken(|front| front.engine.sabotage = Some(Sabotage::ServeTwice)),
+    );
+}
+
+#[test]
+fn a_change_that_no_watcher_hears_of_is_noticed() {
+    noticed(
+        "forget changes",
+        broken(|front| front.engine.sabotage = Some(Sabotage::ForgetChanges)),
+    );
+}
+
+#[test]
+fn a_claim_of_one_who_has_gone_is_noticed() {
+    noticed(
+        "keep a claim",
+        broken(|front| front.engine.sabotage = Some(Sabotage::KeepClaim)),
+    );
+}
+
+#[test]
+fn waiters_that_nobody_looks_at_are_noticed() {
+    noticed(
+        "skip waiters",
+        broken(|front| front.engine.sabotage = Some(Sabotage::SkipWaiters)),
+    );
+}
+
+#[test]
+fn a_queue_served_from_its_end_is_noticed() {
+    noticed(
+        "serve the last",
+        broken(|front| front.engine.sabotage = Some(Sabotage::ServeLast)),
+    );
+}
+
+#[test]
+fn a_watch_that_is_not_asked_is_noticed() {
+    noticed(
+        "skip a watch",
+        broken(|front| front.engine.sabotage = Some(Sabotage::SkipWatch)),
     );
 }
 

@@ -15,6 +15,7 @@ pub mod judge;
 pub mod known;
 pub mod lists;
 pub mod run;
+pub mod scenes;
 pub mod scope;
 pub mod scripts;
 pub mod sets;

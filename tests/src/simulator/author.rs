@@ -6,6 +6,7 @@
 use tessera_io::sim::Prng;
 
 use super::command::{Command, Verb};
+use super::history::History;
 use super::plan::Subject;
 use super::word::Word;
 
@@ -22,6 +23,8 @@ pub struct Author {
     subject: Subject,
     weight: u64,
     written: u64,
+    /// Wall clock, milliseconds since the epoch.
+    pub now_ms: u64,
 }
 
 impl Author {
@@ -34,6 +37,7 @@ impl Author {
             subject,
             weight,
             written: 0,
+            now_ms: 0,
         }
     }
 
@@ -75,7 +79,201 @@ impl Author {
         Word::new(&bytes)
     }
 
+    /// Whether clients want to know what the server calls them.
+    #[must_use]
+    pub fn is_curious(&self) -> bool {
+        self.subject
+            .verbs
+            .iter()
+            .any(|(verb, _)| *verb == Verb::Unblock)
+    }
+
+    /// A key of a collection, now and then of any type.
+    fn of(&mut self, keys: fn(&Subject) -> &[Word]) -> Word {
+        if !self.subject.is_careful && self.one_in(25) {
+            return self.mortal_key();
+        }
+        let count = keys(&self.subject).len();
+        let place = self.prng.index(count);
+        keys(&self.subject)[place].clone()
+    }
+
+    fn list(&mut self) -> Word {
+        self.of(|subject| &subject.lists)
+    }
+
+    /// One or two lists. Where the judge is strict they are on one shard: two shards may notice two changes in either order.
+    fn lists_to_wait_for(&mut self, count: usize) -> Vec<Word> {
+        if count == 1 {
+            return vec![self.list()];
+        }
+        if !self.subject.is_strict {
+            return vec![self.list(), self.list()];
+        }
+        let (a, b) = self.subject.near[self.prng.index(self.subject.near.len())].clone();
+        vec![a, b]
+    }
+
+    fn set_key(&mut self) -> Word {
+        self.of(|subject| &subject.sets)
+    }
+
+    fn zset(&mut self) -> Word {
+        self.of(|subject| &subject.zsets)
+    }
+
+    /// One of a few members.
+    fn member(&mut self) -> Word {
+        Word::from(["1", "2", "3", "x", "y"][self.prng.index(5)])
+    }
+
+    fn side(&mut self) -> Word {
+        Word::from(["LEFT", "RIGHT"][self.prng.index(2)])
+    }
+
+    fn timeout(&mut self) -> Word {
+        Word::from(["0", "0", "0", "0.001", "0.02", "1"][self.prng.index(6)])
+    }
+
+    /// Commands about transactions, waiting and messages.
+    fn about_others(&mut self, verb: Verb, client: usize, history: &History) -> Vec<Word> {
+        let count = 1 + self.prng.index(2);
+        match verb {
+            Verb::Watch => self.keys(),
+            Verb::Publish => {
+                let channels = &self.subject.channels;
+                let channel = channels[self.prng.index(channels.len())].clone();
+                vec![channel, self.value(client)]
+            }
+            Verb::Unblock => {
+                let ids: Vec<i64> = history
+                    .connections
+                    .iter()
+                    .filter_map(|conn| conn.id)
+                    .collect();
+                let id = match ids.as_slice() {
+                    [] => 0,
+                    ids => ids[self.prng.index(ids.len())],
+                };
+                let how = ["TIMEOUT", "ERROR"][self.prng.index(2)];
+                vec![
+                    Word::from("UNBLOCK"),
+                    Word::from(id.to_string()),
+                    Word::from(how),
+                ]
+            }
+            Verb::Blpop | Verb::Brpop => {
+                let mut args = self.lists_to_wait_for(count);
+                args.push(self.timeout());
+                args
+            }
+            Verb::BzpopMin => vec![self.zset(), self.timeout()],
+            Verb::Blmpop => {
+                let lists = self.lists_to_wait_for(count);
+                let mut args = vec![self.timeout(), Word::from(count.to_string())];
+                args.extend(lists);
+                args.push(self.side());
+                args
+            }
+            Verb::Blmove => {
+                let pairs = &self.subject.near;
+                let (from, to) = pairs[self.prng.index(pairs.len())].clone();
+                vec![from, to, self.side(), self.side(), self.timeout()]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn about_collections(&mut self, verb: Verb, client: usize) -> Vec<Word> {
+        let count = 1 + self.prng.index(3);
+        match verb {
+            Verb::LPush | Verb::RPush => {
+                let list = self.list();
+                let elements = (0..count).map(|_| self.value(client));
+                std::iter::once(list).chain(elements).collect()
+            }
+            Verb::LPop | Verb::RPop | Verb::LLen => vec![self.list()],
+            Verb::LRange => vec![self.list(), Word::from("0"), Word::from("-1")],
+            Verb::LMove => vec![self.list(), self.list(), self.side(), self.side()],
+            Verb::SAdd | Verb::SRem => {
+                let set = self.set_key();
+                let members = (0..count).map(|_| self.member());
+                std::iter::once(set).chain(members).collect()
+            }
+            Verb::SMembers | Verb::SCard => vec![self.set_key()],
+            Verb::SMove => vec![self.set_key(), self.set_key(), self.member()],
+            Verb::SInterStore | Verb::SUnionStore => (0..=count).map(|_| self.set_key()).collect(),
+            Verb::ZAdd => {
+                let score = Word::from(self.prng.below(9).to_string());
+                vec![self.zset(), score, self.member()]
+            }
+            Verb::ZRange => {
+                let words = ["0", "-1", "WITHSCORES"].map(Word::from);
+                std::iter::once(self.zset()).chain(words).collect()
+            }
+            Verb::ZUnionStore => {
+                let (to, a) = (self.zset(), self.zset());
+                let b = if self.one_in(2) {
+                    self.set_key()
+                } else {
+                    self.zset()
+                };
+                vec![to, Word::from("2"), a, b]
+            }
+            Verb::Sort => {
+                let from = match self.prng.index(3) {
+                    0 => self.list(),
+                    1 => self.set_key(),
+                    _ => self.zset(),
+                };
+                vec![from, Word::from("ALPHA"), Word::from("STORE"), self.list()]
+            }
+            _ => {
+                let how = Word::from(["OR", "XOR"][self.prng.index(2)]);
+                vec![how, self.key(), self.key(), self.key()]
+            }
+        }
+    }
+
+    /// A command of a client that has said MULTI.
+    pub fn queued(&mut self, client: usize, history: &History) -> Command {
+        let verb = match self.prng.index(100) {
+            0..40 => Verb::Exec,
+            40..44 => Verb::Discard,
+            44..46 => Verb::Nonsense,
+            46..48 => Verb::Multi,
+            48 => Verb::Watch,
+            _ => {
+                let command = self.command(client, history);
+                let is_fine = !matches!(
+                    command.verb,
+                    Verb::Select | Verb::Scan | Verb::Unblock | Verb::Unwatch | Verb::Identity
+                );
+                return if is_fine { command } else { self.read(client) };
+            }
+        };
+        let args = self.about_others(verb, client, history);
+        Command::new(verb, args)
+    }
+
+    /// Commands that give something to whoever waits for this key.
+    pub fn help(&mut self, verb: Verb, key: &Word, client: usize) -> Command {
+        if verb == Verb::BzpopMin {
+            let score = Word::from("7");
+            return Command::new(Verb::ZAdd, vec![key.clone(), score, self.member()]);
+        }
+        Command::new(Verb::RPush, vec![key.clone(), self.value(client)])
+    }
+
     fn key(&mut self) -> Word {
+        // Any type where one type is as good as another.
+        if !self.subject.is_careful && !self.subject.lists.is_empty() && self.one_in(30) {
+            return match self.prng.index(3) {
+                0 => self.list(),
+                1 => self.set_key(),
+                _ => self.zset(),
+            };
+        }
         let keys = &self.subject.keys;
         keys[self.prng.index(keys.len())].clone()
     }
@@ -107,7 +305,7 @@ impl Author {
     }
 
     /// The next command of this client.
-    pub fn command(&mut self, client: usize) -> Command {
+    pub fn command(&mut self, client: usize, history: &History) -> Command {
         let verb = self.verb();
         if !self.subject.big_keys.is_empty() && self.one_in(2) {
             return self.big_command(client);
@@ -142,12 +340,19 @@ impl Author {
             Verb::Copy => self.copy(),
             Verb::Move => vec![self.mortal_key(), self.database()],
             Verb::Lcs => vec![self.key(), self.key(), Word::from("LEN")],
+            verb if verb.blocks() => self.about_others(verb, client, history),
+            verb if verb.is_about_collections() => self.about_collections(verb, client),
+            verb => self.about_others(verb, client, history),
         };
         Command::new(verb, args)
     }
 
-    /// A moment in the future, never the same.
+    /// A moment in the future: near, or never the same.
     fn moment(&mut self) -> Word {
+        if self.subject.near_ms > 0 && !self.one_in(4) {
+            let at = self.now_ms + self.prng.below(self.subject.near_ms);
+            return Word::from(at.to_string());
+        }
         self.written += 1;
         Word::from((FUTURE_MS + self.written).to_string())
     }
@@ -196,6 +401,10 @@ impl Author {
 
     /// A command that reads one key or a few.
     pub fn read(&mut self, client: usize) -> Command {
+        if !self.subject.lists.is_empty() && self.one_in(3) {
+            let verb = [Verb::LRange, Verb::SMembers, Verb::ZRange][self.prng.index(3)];
+            return Command::new(verb, self.about_collections(verb, client));
+        }
         match self.prng.index(8) {
             0 => Command::new(Verb::Echo, vec![self.value(client)]),
             1 => Command::new(Verb::Mget, self.keys()),
@@ -254,12 +463,18 @@ mod tests {
         for seed in 0..40 {
             let plan = Plan::from_seed(seed);
             let mut author = Author::new(Prng::new(seed), plan.subject);
-            let mut model = Model::default();
+            let (mut model, history) = (Model::default(), History::default());
             model.apply(0, &author.prefill(0));
             for _ in 0..300 {
-                let command = author.command(1);
+                let command = author.command(1, &history);
                 let answer = model.apply(0, &command).to_string();
-                let expected = ["-ERR no such key", "-ERR source", "-ERR value is not"];
+                let expected = [
+                    "-ERR no such key",
+                    "-ERR source",
+                    "-ERR value is not",
+                    "-ERR The specified keys",
+                    "-WRONGTYPE",
+                ];
                 let is_fine = !answer.starts_with('-')
                     || expected.iter().any(|text| answer.starts_with(text));
                 assert!(is_fine, "{command}: {answer}");

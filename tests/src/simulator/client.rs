@@ -97,6 +97,51 @@ impl Client {
                 .all(|line| line.is_reading() && !line.is_leaving())
     }
 
+    /// Whether it has nothing to do but to wait for a key, or nothing at all.
+    #[must_use]
+    pub fn is_stuck(&self, history: &History) -> bool {
+        self.is_done() || self.stuck(history).next().is_some() && self.acts_at.is_none()
+    }
+
+    /// The commands with which its connections wait for keys.
+    pub fn stuck<'a>(&'a self, history: &'a History) -> impl Iterator<Item = usize> + 'a {
+        self.lines
+            .iter()
+            .filter_map(|line| line.stuck_with(history))
+    }
+
+    /// Gives up: cuts the connections that wait for keys.
+    pub fn give_up(&mut self, stage: &mut Stage<'_>) {
+        while let Some(place) = self
+            .lines
+            .iter()
+            .position(|line| line.stuck_with(stage.history).is_some())
+        {
+            self.lines[place].leave(Farewell::Reset, stage.history);
+            self.drop_line(place, stage.world);
+        }
+    }
+
+    /// Sends what helps those who wait for keys. Says whether it could.
+    pub fn help(&mut self, commands: Vec<Command>, stage: &mut Stage<'_>) -> bool {
+        let is_busy = self.is_waiting() || self.lines.iter().any(Line::is_leaving);
+        if is_busy || self.lines.iter().any(|line| line.transaction().is_open()) {
+            return false;
+        }
+        let place = if self.lines.is_empty() {
+            let shard = self.prng.index(stage.shards);
+            self.line_to(shard, stage)
+        } else {
+            0
+        };
+        let mut bytes = Vec::new();
+        for command in commands {
+            self.lines[place].invoke(command, &mut bytes, stage.history);
+        }
+        self.lines[place].send(&bytes);
+        true
+    }
+
     /// Its connections.
     #[must_use]
     pub fn lines(&self) -> &[Line] {
@@ -245,7 +290,7 @@ impl Client {
             stage.world.alarm(at);
         }
         if self.prng.chance(leave_ppm) {
-            self.leave(place, stage.world);
+            self.leave(place, stage);
         } else if !is_slow
             && (!self.is_waiting() && self.has_more()
                 || self.left > 0 && !self.roams && self.prng.chance(self.habits.impatient_ppm))
@@ -254,12 +299,12 @@ impl Client {
         }
     }
 
-    fn leave(&mut self, place: usize, world: &World) {
+    fn leave(&mut self, place: usize, stage: &mut Stage<'_>) {
         let ways = [Farewell::Shutdown, Farewell::Close, Farewell::Reset];
         let how = ways[self.prng.index(ways.len())];
-        self.lines[place].leave(how);
+        self.lines[place].leave(how, stage.history);
         if how != Farewell::Shutdown {
-            self.drop_line(place, world);
+            self.drop_line(place, stage.world);
         }
     }
 
@@ -267,7 +312,13 @@ impl Client {
     fn line_to(&mut self, shard: usize, stage: &mut Stage<'_>) -> usize {
         let known = self.lines.iter().position(|line| line.shard() == shard);
         known.unwrap_or_else(|| {
-            let line = Line::connect(self.number, shard, stage.world, stage.history);
+            let mut line = Line::connect(self.number, shard, stage.world, stage.history);
+            if stage.author.is_curious() {
+                let mut bytes = Vec::new();
+                let command = Command::new(Verb::Identity, vec![Word::from("ID")]);
+                line.invoke(command, &mut bytes, stage.history);
+                line.send(&bytes);
+            }
             self.lines.push(line);
             self.lines.len() - 1
         })
@@ -279,7 +330,17 @@ impl Client {
         let command = if self.prng.chance(600_000) {
             stage.author.read(self.number)
         } else {
-            stage.author.command(self.number)
+            stage.author.command(self.number, stage.history)
+        };
+        // A transaction needs a line that it stays on.
+        let is_about_state = matches!(
+            command.verb,
+            Verb::Multi | Verb::Watch | Verb::Exec | Verb::Discard | Verb::Unwatch
+        );
+        let command = if is_about_state {
+            stage.author.read(self.number)
+        } else {
+            command
         };
         let shard = match command.args.first() {
             Some(key) if self.prng.chance(700_000) => owner(key, stage.shards),
@@ -306,8 +367,7 @@ impl Client {
         };
         let mut bytes = Vec::new();
         for _ in 0..depth {
-            let db = self.lines[place].db();
-            let Some(command) = self.next_command(db, stage) else {
+            let Some(command) = self.next_command(place, stage) else {
                 continue;
             };
             let is_scan = command.verb == Verb::Scan;
@@ -325,7 +385,19 @@ impl Client {
     }
 
     /// The next command: of the SCAN in progress, of a new one, or what the author writes.
-    fn next_command(&mut self, db: usize, stage: &mut Stage<'_>) -> Option<Command> {
+    fn next_command(&mut self, place: usize, stage: &mut Stage<'_>) -> Option<Command> {
+        let line = &self.lines[place];
+        let db = line.db();
+        if line.transaction().is_open() {
+            // A SCAN cannot go on in there.
+            self.scan = None;
+            self.left = self.left.checked_sub(1)?;
+            return Some(stage.author.queued(self.number, stage.history));
+        }
+        if line.transaction().watches() && self.left > 0 && self.prng.chance(300_000) {
+            self.left -= 1;
+            return Some(Command::new(Verb::Multi, Vec::new()));
+        }
         if let Some(scan) = &self.scan {
             let may_go_on = scan.waits_for.is_none();
             if may_go_on && (self.left == 0 || self.prng.chance(700_000)) {
@@ -348,7 +420,7 @@ impl Client {
             });
             return Some(self.scan_call());
         }
-        let command = stage.author.command(self.number);
+        let command = stage.author.command(self.number, stage.history);
         // A SCAN stays in its database.
         let is_fine = command.verb != Verb::Select || self.scan.is_none();
         is_fine.then_some(command)

@@ -32,10 +32,19 @@ macro_rules! verbs {
 
 verbs! {
     Append "APPEND",
+    BitOp "BITOP",
+    Blmove "BLMOVE",
+    Blmpop "BLMPOP",
+    Blpop "BLPOP",
+    Brpop "BRPOP",
+    BzpopMin "BZPOPMIN",
     Copy "COPY",
     DbSize "DBSIZE",
     Del "DEL",
+    Discard "DISCARD",
     Echo "ECHO",
+    Exec "EXEC",
+    Expire "(its time comes)",
     Exists "EXISTS",
     FlushAll "FLUSHALL",
     FlushDb "FLUSHDB",
@@ -43,29 +52,54 @@ verbs! {
     GetDel "GETDEL",
     GetRange "GETRANGE",
     GetSet "GETSET",
+    Identity "CLIENT",
     Incr "INCR",
     IncrBy "INCRBY",
     Keys "KEYS",
     Lcs "LCS",
+    LLen "LLEN",
+    LMove "LMOVE",
+    LPop "LPOP",
+    LPush "LPUSH",
+    LRange "LRANGE",
     Mget "MGET",
     Move "MOVE",
     Mset "MSET",
     MsetNx "MSETNX",
+    Multi "MULTI",
+    Nonsense "NONSENSE",
     Persist "PERSIST",
     PexpireAt "PEXPIREAT",
     PexpireTime "PEXPIRETIME",
+    Publish "PUBLISH",
     RandomKey "RANDOMKEY",
     Rename "RENAME",
     RenameNx "RENAMENX",
+    RPop "RPOP",
+    RPush "RPUSH",
+    SAdd "SADD",
     Scan "SCAN",
+    SCard "SCARD",
     Select "SELECT",
     Set "SET",
     SetNx "SETNX",
     SetRange "SETRANGE",
+    SInterStore "SINTERSTORE",
+    SMembers "SMEMBERS",
+    SMove "SMOVE",
+    Sort "SORT",
+    SRem "SREM",
     StrLen "STRLEN",
+    SUnionStore "SUNIONSTORE",
     SwapDb "SWAPDB",
     Touch "TOUCH",
+    Unblock "CLIENT",
     Unlink "UNLINK",
+    Unwatch "UNWATCH",
+    Watch "WATCH",
+    ZAdd "ZADD",
+    ZRange "ZRANGE",
+    ZUnionStore "ZUNIONSTORE",
 }
 
 /// A verb with its arguments.
@@ -146,20 +180,67 @@ impl Verb {
         matches!(
             self,
             Verb::DbSize
+                | Verb::Discard
                 | Verb::Echo
                 | Verb::Exists
                 | Verb::Get
                 | Verb::GetRange
+                | Verb::Identity
                 | Verb::Keys
                 | Verb::Lcs
+                | Verb::LLen
+                | Verb::LRange
                 | Verb::Mget
+                | Verb::Multi
+                | Verb::Nonsense
+                | Verb::Publish
                 | Verb::PexpireTime
                 | Verb::RandomKey
                 | Verb::Scan
+                | Verb::SCard
                 | Verb::Select
+                | Verb::SMembers
                 | Verb::StrLen
                 | Verb::Touch
+                | Verb::Unwatch
+                | Verb::ZRange
         )
+    }
+
+    /// Whether commands of this verb wait when they find nothing.
+    #[must_use]
+    pub fn blocks(self) -> bool {
+        matches!(
+            self,
+            Verb::Blmove | Verb::Blmpop | Verb::Blpop | Verb::Brpop | Verb::BzpopMin
+        )
+    }
+
+    /// Whether commands of this verb are about lists, sets, sorted sets or bits.
+    #[must_use]
+    pub fn is_about_collections(self) -> bool {
+        matches!(
+            self,
+            Verb::BitOp
+                | Verb::LLen
+                | Verb::LMove
+                | Verb::LPop
+                | Verb::LPush
+                | Verb::LRange
+                | Verb::RPop
+                | Verb::RPush
+                | Verb::SAdd
+                | Verb::SCard
+                | Verb::SInterStore
+                | Verb::SMembers
+                | Verb::SMove
+                | Verb::Sort
+                | Verb::SRem
+                | Verb::SUnionStore
+                | Verb::ZAdd
+                | Verb::ZRange
+                | Verb::ZUnionStore
+        ) || self.blocks()
     }
 
     /// The verb of this name.

@@ -13,6 +13,7 @@ use tessera_io::sim::{SimClient, World};
 use super::command::{Command, Verb};
 use super::history::History;
 use super::reply::Reply;
+use super::transaction::{Role, Transaction};
 
 /// A connection.
 pub struct Line {
@@ -22,6 +23,9 @@ pub struct Line {
     connection: usize,
     /// The database selected by what was sent.
     db: usize,
+    transaction: Transaction,
+    /// What the server calls it, once it is known.
+    id: Option<i64>,
     /// Operations without a reply.
     waiting: VecDeque<usize>,
     /// Bytes received, and how many of them have been understood.
@@ -31,6 +35,8 @@ pub struct Line {
     is_reading: bool,
     /// It has sent its last byte and waits for its end.
     is_leaving: bool,
+    /// It left while it perhaps waited for a key: then nobody need answer.
+    may_be_left: bool,
 }
 
 /// How a client leaves.
@@ -53,18 +59,22 @@ impl Line {
             client,
             connection: history.connect(client, shard),
             db: 0,
+            transaction: Transaction::default(),
+            id: None,
             waiting: VecDeque::new(),
             bytes: Vec::new(),
             understood: 0,
             skipper: Skipper::new(),
             is_reading: true,
             is_leaving: false,
+            may_be_left: false,
         }
     }
 
     /// Takes part in the history of a new epoch.
     pub fn enlist(&mut self, history: &mut History) {
         self.connection = history.connect(self.client, self.end.shard());
+        history.connections[self.connection].id = self.id;
     }
 
     /// The shard at the other end.
@@ -83,6 +93,21 @@ impl Line {
     #[must_use]
     pub fn db(&self) -> usize {
         self.db
+    }
+
+    /// What it has said since MULTI.
+    #[must_use]
+    pub fn transaction(&self) -> &Transaction {
+        &self.transaction
+    }
+
+    /// The command with which it waits for a key, if that is what keeps it.
+    #[must_use]
+    pub fn stuck_with(&self, history: &History) -> Option<usize> {
+        let first = *self.waiting.front()?;
+        let operation = &history.operations[first];
+        let may_wait = operation.command.verb.blocks() && operation.role == Role::Plain;
+        (may_wait && self.is_reading).then_some(first)
     }
 
     /// Operations without a reply.
@@ -119,8 +144,10 @@ impl Line {
         history: &mut History,
     ) -> usize {
         command.encode(bytes);
-        let selected = (command.verb == Verb::Select).then(|| command.database(0));
-        let operation = history.invoke(self.connection, self.db, command);
+        let role = self.transaction.note(&command);
+        let selects = command.verb == Verb::Select && role == Role::Plain;
+        let selected = selects.then(|| command.database(0));
+        let operation = history.invoke(self.connection, self.db, command, role);
         self.waiting.push_back(operation);
         if let Some(db) = selected.flatten() {
             self.db = db;
@@ -144,7 +171,9 @@ impl Line {
     }
 
     /// Leaves. After all but a shutdown the line is to be dropped.
-    pub fn leave(&mut self, how: Farewell) {
+    pub fn leave(&mut self, how: Farewell, history: &History) {
+        let may_wait = |operation: &usize| history.operations[*operation].command.verb.blocks();
+        self.may_be_left = self.waiting.iter().any(may_wait);
         match how {
             Farewell::Shutdown => {
                 self.is_leaving = true;
@@ -183,6 +212,12 @@ impl Line {
             let Some(operation) = self.waiting.pop_front() else {
                 return Err(self.complain(&format!("a reply to no command: {reply}")));
             };
+            if history.operations[operation].command.verb == Verb::Identity
+                && let Reply::Integer(id) = reply
+            {
+                self.id = Some(id);
+                history.connections[self.connection].id = Some(id);
+            }
             heard.push((operation, history.answer(operation, reply)));
         }
         if self.understood == self.bytes.len() {
@@ -200,6 +235,9 @@ impl Line {
         let hangup = self.end.hangup();
         // A network that cuts a connection is a reset at both ends.
         if hangup == Some(Hangup::Eof) {
+            if self.is_leaving && self.may_be_left {
+                return Ok(true);
+            }
             if !self.waiting.is_empty() || self.torn_bytes() > 0 {
                 let count = self.waiting.len();
                 let text = format!("the server closed with {count} commands unanswered");

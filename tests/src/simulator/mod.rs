@@ -7,10 +7,14 @@
 
 pub mod author;
 pub mod client;
+pub mod collections;
 pub mod command;
+pub mod effect;
+pub mod expiry;
 pub mod history;
 pub mod judge;
 pub mod line;
+pub mod listener;
 pub mod model;
 pub mod node;
 pub mod oracle;
@@ -18,4 +22,8 @@ pub mod plan;
 pub mod reply;
 pub mod run;
 pub mod seeds;
+pub mod transaction;
+pub mod value;
+pub mod waiting;
+pub mod watching;
 pub mod word;

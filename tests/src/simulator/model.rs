@@ -8,6 +8,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::Rc;
 
+use super::value::Value;
+use super::waiting::Blocked;
+use super::watching::Watch;
 use super::word::{Word, mix};
 
 /// Databases of a node.
@@ -17,15 +20,21 @@ pub const DATABASES: usize = 16;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Entry {
     /// The value.
-    pub value: Word,
+    pub value: Value,
     /// When it expires, milliseconds since the epoch.
     pub expire_ms: Option<u64>,
 }
 
 impl Entry {
+    /// A string that does not expire.
+    #[must_use]
+    pub fn new(text: Word) -> Self {
+        Self::of(Value::Text(text))
+    }
+
     /// A value that does not expire.
     #[must_use]
-    pub fn new(value: Word) -> Self {
+    pub fn of(value: Value) -> Self {
         Self {
             value,
             expire_ms: None,
@@ -75,16 +84,22 @@ impl Database {
     }
 }
 
-/// All databases.
+/// All databases, and what the connections wait for and watch.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Model {
     databases: Vec<Rc<Database>>,
+    /// Who watches what: see `watching`.
+    pub(super) watches: Rc<Vec<Watch>>,
+    /// Who waits, those who came first in front: see `waiting`.
+    pub(super) blocked: Rc<Vec<Blocked>>,
 }
 
 impl Default for Model {
     fn default() -> Self {
         Self {
             databases: vec![Rc::default(); DATABASES],
+            watches: Rc::default(),
+            blocked: Rc::default(),
         }
     }
 }
@@ -104,6 +119,7 @@ impl Model {
 
     /// Puts an entry in place of whatever was there. Says whether there was anything.
     pub fn put(&mut self, db: usize, key: &Word, entry: Entry) -> bool {
+        self.touch(db, key);
         let database = Rc::make_mut(&mut self.databases[db]);
         database.digest ^= entry.digest(key);
         let old = database.entries.insert(key.clone(), entry);
@@ -116,6 +132,7 @@ impl Model {
     /// Takes an entry out.
     pub fn take(&mut self, db: usize, key: &Word) -> Option<Entry> {
         self.databases[db].get(key)?;
+        self.touch(db, key);
         let database = Rc::make_mut(&mut self.databases[db]);
         let old = database.entries.remove(&**key)?;
         database.digest ^= old.digest(key);
@@ -124,19 +141,32 @@ impl Model {
 
     /// Empties a database.
     pub fn clear(&mut self, db: usize) {
+        self.touch_all(db, db);
         self.databases[db] = Rc::default();
     }
 
     /// Exchanges two databases.
     pub fn swap(&mut self, a: usize, b: usize) {
+        if a != b {
+            self.touch_all(a, b);
+            self.touch_all(b, a);
+        }
         self.databases.swap(a, b);
     }
 
-    /// Stands for the content: equal keyspaces have equal digests.
+    /// Stands for the content: equal models have equal digests.
     #[must_use]
     pub fn digest(&self) -> u64 {
-        let digests = self.databases.iter().map(|database| database.digest);
-        digests.fold(0, mix)
+        let databases = self.databases.iter().map(|database| database.digest);
+        let watches = self.watches.iter().map(Watch::digest);
+        let blocked = self.blocked.iter().map(Blocked::digest);
+        databases.chain(watches).chain(blocked).fold(0, mix)
+    }
+
+    /// Whether both hold the same keys; who waits or watches does not count.
+    #[must_use]
+    pub fn has_keys_of(&self, other: &Model) -> bool {
+        self.databases == other.databases
     }
 
     /// In which entries two keyspaces differ, one line each.

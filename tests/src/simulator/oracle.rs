@@ -1,12 +1,13 @@
 //! The oracle: what each command does to the keyspace and what it answers, one command at a time.
 //!
 //! Written from Redis's documentation of the commands and kept apart from the server: it shares no
-//! code with it. Only strings exist. Nothing expires by itself: times are far in the future, or past, in
-//! which case the key goes at once.
+//! code with it. Collections are in `collections`, commands that wait in `waiting`, WATCH in `watching`. Times are far in the future, or past, in
+//! which case the key goes at once; one that is near comes as an operation of its own (`expiry`).
 
 use super::command::{Command, Verb};
 use super::model::{Entry, Model};
 use super::reply::{Answer, Reply};
+use super::value::{Type, Value};
 use super::word::Word;
 
 const NOT_INTEGER: &str = "ERR value is not an integer or out of range";
@@ -26,6 +27,12 @@ impl Model {
     /// Carries a command out in database `db` and says what may be answered.
     pub fn apply(&mut self, db: usize, command: &Command) -> Answer {
         let args = command.args.as_slice();
+        if self.has_wrong_type(db, command) {
+            return Answer::Only(Reply::wrong_type());
+        }
+        if command.verb.is_about_collections() {
+            return self.apply_to_collections(db, command);
+        }
         Answer::Only(match command.verb {
             Verb::Keys => return Answer::AnyOrder(self.matching(db, &args[0])),
             Verb::RandomKey => return Answer::OneOf(self.database(db).keys().cloned().collect()),
@@ -33,7 +40,7 @@ impl Model {
             Verb::Echo => Reply::Bulk(args[0].clone()),
             Verb::Select => Reply::ok(),
 
-            Verb::Get => Reply::value(self.get(db, &args[0]).map(|entry| &entry.value)),
+            Verb::Get => Reply::value(self.text(db, &args[0])),
             Verb::Mget => Reply::Array(self.values(db, args)),
             Verb::StrLen => integer(self.length(db, &args[0])),
             Verb::GetRange => self.get_range(db, command),
@@ -45,11 +52,15 @@ impl Model {
             Verb::Set => self.set(db, command),
             Verb::SetNx => self.set_new(db, args),
             Verb::GetSet => {
-                let old = self.take(db, &args[0]).map(|entry| entry.value);
+                let old = self.text(db, &args[0]).cloned();
                 self.put(db, &args[0], Entry::new(args[1].clone()));
                 Reply::value(old.as_ref())
             }
-            Verb::GetDel => Reply::value(self.take(db, &args[0]).map(|entry| entry.value).as_ref()),
+            Verb::GetDel => {
+                let old = self.text(db, &args[0]).cloned();
+                self.take(db, &args[0]);
+                Reply::value(old.as_ref())
+            }
             Verb::Append => self.append(db, args),
             Verb::SetRange => self.set_range(db, command),
             Verb::Incr => self.add(db, &args[0], Some(1)),
@@ -76,6 +87,11 @@ impl Model {
                 }
                 _ => Reply::error("ERR invalid first DB index"),
             },
+            Verb::Expire => {
+                self.come_due(db, args);
+                Reply::ok()
+            }
+            Verb::Publish => return Answer::SomeNumber,
             Verb::FlushDb => {
                 self.clear(db);
                 Reply::ok()
@@ -84,7 +100,48 @@ impl Model {
                 (0..super::model::DATABASES).for_each(|db| self.clear(db));
                 Reply::ok()
             }
+            // The others are about connections: `stage`.
+            _ => Reply::ok(),
         })
+    }
+
+    /// The string under a key.
+    #[must_use]
+    pub fn text(&self, db: usize, key: &[u8]) -> Option<&Word> {
+        self.get(db, key)?.value.text()
+    }
+
+    /// Whether a command looks at a key of a type that is none of its.
+    fn has_wrong_type(&self, db: usize, command: &Command) -> bool {
+        let args = command.args.as_slice();
+        let is_other = |key: &Word| {
+            let kind = self.get(db, key).map(|entry| entry.value.kind());
+            kind.is_some_and(|kind| kind != Type::Text)
+        };
+        match command.verb {
+            Verb::Get
+            | Verb::StrLen
+            | Verb::GetRange
+            | Verb::GetSet
+            | Verb::GetDel
+            | Verb::Append
+            | Verb::SetRange
+            | Verb::Incr
+            | Verb::IncrBy => is_other(&args[0]),
+            Verb::Set => command.has(2, "GET") && is_other(&args[0]),
+            _ => false,
+        }
+    }
+
+    /// A key whose time has come goes, if it still has that time.
+    fn come_due(&mut self, db: usize, args: &[Word]) {
+        let at = args[1].integer().and_then(|at| u64::try_from(at).ok());
+        if self
+            .get(db, &args[0])
+            .is_some_and(|entry| entry.expire_ms == at)
+        {
+            self.take(db, &args[0]);
+        }
     }
 
     // ---- reading ---------------------------------------------------------------------------
@@ -99,7 +156,7 @@ impl Model {
     }
 
     fn values(&self, db: usize, keys: &[Word]) -> Vec<Reply> {
-        let value = |key: &Word| Reply::value(self.get(db, key).map(|entry| &entry.value));
+        let value = |key: &Word| Reply::value(self.text(db, key));
         keys.iter().map(value).collect()
     }
 
@@ -110,7 +167,7 @@ impl Model {
     }
 
     fn length(&self, db: usize, key: &Word) -> usize {
-        self.get(db, key).map_or(0, |entry| entry.value.len())
+        self.text(db, key).map_or(0, |text| text.len())
     }
 
     /// GETRANGE with both places from the start.
@@ -118,11 +175,11 @@ impl Model {
         let (Some(first), Some(last)) = (command.database(1), command.database(2)) else {
             return Reply::error(NOT_INTEGER);
         };
-        let Some(entry) = self.get(db, &command.args[0]) else {
+        let Some(text) = self.text(db, &command.args[0]) else {
             return Reply::Bulk(Word::from(""));
         };
-        let end = (last + 1).min(entry.value.len());
-        Reply::Bulk(Word::new(entry.value.get(first..end).unwrap_or_default()))
+        let end = (last + 1).min(text.len());
+        Reply::Bulk(Word::new(text.get(first..end).unwrap_or_default()))
     }
 
     fn expire_time(&self, db: usize, key: &Word) -> Reply {
@@ -138,10 +195,14 @@ impl Model {
         if !command.has(2, "LEN") {
             return Reply::error(SYNTAX);
         }
-        let value = |place: usize| {
-            self.get(db, &command.args[place])
-                .map(|entry| &*entry.value)
+        let is_other = |key: &Word| {
+            let entry = self.get(db, key);
+            entry.is_some_and(|entry| entry.value.kind() != Type::Text)
         };
+        if command.args[..2].iter().any(is_other) {
+            return Reply::error("ERR The specified keys must contain string values");
+        }
+        let value = |place: usize| self.text(db, &command.args[place]).map(|text| &**text);
         let (a, b) = (value(0).unwrap_or_default(), value(1).unwrap_or_default());
         let mut row = vec![0usize; b.len() + 1];
         for x in a {
@@ -175,11 +236,11 @@ impl Model {
                 Some(at) => u64::try_from(at).ok(),
                 None => kept.filter(|_| command.has(2, "KEEPTTL")),
             };
-            let value = value.clone();
+            let value = Value::Text(value.clone());
             self.put(db, key, Entry { value, expire_ms });
         }
         match (command.has(2, "GET"), wanted) {
-            (true, _) => Reply::value(old.map(|entry| entry.value).as_ref()),
+            (true, _) => Reply::value(old.as_ref().and_then(|entry| entry.value.text())),
             (false, true) => Reply::ok(),
             (false, false) => Reply::Null,
         }
@@ -204,14 +265,23 @@ impl Model {
     }
 
     /// Changes a value and leaves its time as it is.
-    fn change(&mut self, db: usize, key: &Word, value: Word) {
+    fn change(&mut self, db: usize, key: &Word, text: Word) {
+        self.store(db, key, Value::Text(text));
+    }
+
+    /// Puts a value in place of an older state of it, whose time it keeps. A collection without elements goes.
+    pub(super) fn store(&mut self, db: usize, key: &Word, value: Value) {
+        if value.is_empty() {
+            self.take(db, key);
+            return;
+        }
         let expire_ms = self.get(db, key).and_then(|entry| entry.expire_ms);
         self.put(db, key, Entry { value, expire_ms });
     }
 
     fn append(&mut self, db: usize, args: &[Word]) -> Reply {
-        let old = self.get(db, &args[0]);
-        let mut bytes = old.map(|entry| entry.value.to_vec()).unwrap_or_default();
+        let old = self.text(db, &args[0]);
+        let mut bytes = old.map(|text| text.to_vec()).unwrap_or_default();
         bytes.extend_from_slice(&args[1]);
         self.change(db, &args[0], Word::new(&bytes));
         integer(bytes.len())
@@ -225,8 +295,8 @@ impl Model {
         if patch.is_empty() {
             return integer(self.length(db, key));
         }
-        let old = self.get(db, key);
-        let mut bytes = old.map(|entry| entry.value.to_vec()).unwrap_or_default();
+        let old = self.text(db, key);
+        let mut bytes = old.map(|text| text.to_vec()).unwrap_or_default();
         let end = offset + patch.len();
         bytes.resize(bytes.len().max(end), 0);
         bytes[offset..end].copy_from_slice(patch);
@@ -238,9 +308,9 @@ impl Model {
         let Some(by) = by else {
             return Reply::error(NOT_INTEGER);
         };
-        let old = match self.get(db, key) {
+        let old = match self.text(db, key) {
             None => 0,
-            Some(entry) => match entry.value.integer() {
+            Some(text) => match text.integer() {
                 Some(number) => number,
                 None => return Reply::error(NOT_INTEGER),
             },
@@ -257,7 +327,7 @@ impl Model {
         let Some(value) = entry.map(|entry| entry.value.clone()) else {
             return Reply::Integer(0);
         };
-        self.put(db, key, Entry::new(value));
+        self.put(db, key, Entry::of(value));
         Reply::Integer(1)
     }
 
@@ -289,8 +359,10 @@ impl Model {
         if !overwrites && self.get(db, to).is_some() {
             return Reply::Integer(0);
         }
-        self.take(db, from);
-        self.put(db, to, entry);
+        if from != to {
+            self.take(db, from);
+            self.put(db, to, entry);
+        }
         if overwrites {
             Reply::ok()
         } else {

@@ -7,6 +7,7 @@
 use tessera_io::sim::{Bounds, Faults, Prng};
 
 use super::command::Verb;
+use super::node::owner;
 use super::word::Word;
 
 /// How the clients of a world behave. Probabilities in parts per million per occasion.
@@ -37,6 +38,22 @@ pub struct Subject {
     pub anchors: usize,
     /// Keys with values of many KiB.
     pub big_keys: Vec<Word>,
+    /// Keys of lists, sets and sorted sets; none of each in part of the worlds.
+    pub lists: Vec<Word>,
+    /// See `lists`.
+    pub sets: Vec<Word>,
+    /// See `lists`.
+    pub zsets: Vec<Word>,
+    /// Lists between which BLMOVE moves.
+    pub near: Vec<(Word, Word)>,
+    /// Who waits keeps its place for certain: each waits for keys of one shard.
+    pub is_strict: bool,
+    /// Nothing but pushing and popping is done to lists.
+    pub is_careful: bool,
+    /// Channels of messages.
+    pub channels: Vec<Word>,
+    /// Times given to keys come within so many milliseconds; 0: never.
+    pub near_ms: u64,
     /// Databases in use.
     pub databases: Vec<usize>,
     /// Commands and how often they are chosen.
@@ -71,6 +88,8 @@ pub struct Plan {
     pub clients: usize,
     /// How many of them have a line to every shard and wait for each reply; the last ones.
     pub roamers: usize,
+    /// Who listens to messages.
+    pub listeners: usize,
     /// Epochs, each of which is judged by itself.
     pub epochs: usize,
     /// Commands of all clients in an epoch, about.
@@ -130,16 +149,139 @@ const TIME_WEIGHTS: &[(Verb, u64)] = &[
     (Verb::Persist, 2),
 ];
 
+/// Transactions.
+const TRANSACTION_WEIGHTS: &[(Verb, u64)] = &[
+    (Verb::Multi, 16),
+    (Verb::Watch, 10),
+    (Verb::Unwatch, 1),
+    (Verb::Exec, 1),
+    (Verb::Discard, 1),
+];
+
+/// Collections.
+const COLLECTION_WEIGHTS: &[(Verb, u64)] = &[
+    (Verb::LPush, 8),
+    (Verb::RPush, 10),
+    (Verb::LPop, 5),
+    (Verb::RPop, 4),
+    (Verb::LLen, 2),
+    (Verb::LRange, 5),
+    (Verb::LMove, 8),
+    (Verb::SAdd, 8),
+    (Verb::SRem, 4),
+    (Verb::SCard, 2),
+    (Verb::SMembers, 4),
+    (Verb::SMove, 8),
+    (Verb::SInterStore, 5),
+    (Verb::SUnionStore, 5),
+    (Verb::ZAdd, 8),
+    (Verb::ZRange, 4),
+    (Verb::ZUnionStore, 5),
+    (Verb::Sort, 4),
+    (Verb::BitOp, 4),
+];
+
+/// Commands that wait, and what ends their waiting.
+const WAITING_WEIGHTS: &[(Verb, u64)] = &[
+    (Verb::Blpop, 14),
+    (Verb::Brpop, 6),
+    (Verb::Blmpop, 5),
+    (Verb::Blmove, 10),
+    (Verb::BzpopMin, 8),
+    (Verb::Unblock, 5),
+];
+
+/// What makes copies of elements, or takes lists away whole.
+const CARELESS: &[Verb] = &[
+    Verb::Copy,
+    Verb::Sort,
+    Verb::FlushAll,
+    Verb::FlushDb,
+    Verb::SwapDb,
+    Verb::Del,
+    Verb::Unlink,
+    Verb::Rename,
+    Verb::RenameNx,
+    Verb::Move,
+    Verb::Select,
+];
+
+/// What takes a key's time elsewhere.
+const CARRYING: &[Verb] = &[
+    Verb::Copy,
+    Verb::Rename,
+    Verb::RenameNx,
+    Verb::Move,
+    Verb::SwapDb,
+];
+
+const LISTS: &[&str] = &["l1", "l2", "{t}l3", "{t}l4", "{u}l5"];
+const SETS: &[&str] = &["s1", "s2", "{t}s3", "{u}s4"];
+const ZSETS: &[&str] = &["z1", "z2", "{u}z3"];
+const CHANNELS: &[&str] = &["news", "noise", "new"];
+
 /// Names of keys: some alone, some tied together by a hash tag.
 const NAMES: &[&str] = &[
     "a", "b", "c", "d", "e", "f", "{t}1", "{t}2", "{u}1", "{u}2", "{v}1", "g", "h", "i", "j", "k",
     "l", "m", "{v}2", "n",
 ];
 
-fn chosen_verbs(prng: &mut Prng, kind: Kind) -> Vec<(Verb, u64)> {
+/// What a world is about beside strings.
+#[derive(Clone, Copy, Debug)]
+struct Themes {
+    times: bool,
+    near: bool,
+    transactions: bool,
+    collections: bool,
+    waiting: bool,
+    careful: bool,
+    far: bool,
+    messages: bool,
+}
+
+impl Themes {
+    fn chosen(prng: &mut Prng, kind: Kind) -> Self {
+        let is_plain = matches!(kind, Kind::Flood | Kind::Big);
+        let mut chance = |ppm| !is_plain && prng.chance(ppm);
+        let collections = chance(450_000);
+        let waiting = collections && chance(700_000);
+        let times = !waiting && kind != Kind::Watched && chance(300_000);
+        Self {
+            times,
+            near: times && chance(600_000),
+            transactions: chance(500_000),
+            collections,
+            waiting,
+            careful: waiting && chance(400_000),
+            far: waiting && chance(250_000),
+            messages: chance(350_000),
+        }
+    }
+}
+
+/// Verbs without which a theme has nothing to say.
+fn insist(verbs: &mut Vec<(Verb, u64)>, wanted: &[(Verb, u64)]) {
+    if !verbs
+        .iter()
+        .any(|(verb, _)| wanted.iter().any(|(other, _)| other == verb))
+    {
+        verbs.extend_from_slice(wanted);
+    }
+}
+
+fn chosen_verbs(prng: &mut Prng, kind: Kind, themes: Themes) -> Vec<(Verb, u64)> {
     let mut verbs: Vec<(Verb, u64)> = WEIGHTS.to_vec();
-    if kind != Kind::Watched && prng.chance(250_000) {
+    if themes.times {
         verbs.extend_from_slice(TIME_WEIGHTS);
+    }
+    if themes.transactions {
+        verbs.extend_from_slice(TRANSACTION_WEIGHTS);
+    }
+    if themes.collections {
+        verbs.extend_from_slice(COLLECTION_WEIGHTS);
+    }
+    if themes.messages {
+        verbs.push((Verb::Publish, 14));
     }
     let kept_ppm = match (kind, prng.index(6)) {
         (Kind::Watched, _) => 60_000,
@@ -148,6 +290,29 @@ fn chosen_verbs(prng: &mut Prng, kind: Kind) -> Vec<(Verb, u64)> {
         _ => 500_000,
     };
     verbs.retain(|_| prng.chance(kept_ppm));
+    if themes.waiting {
+        let mut waiting = WAITING_WEIGHTS.to_vec();
+        waiting.retain(|_| prng.chance(600_000));
+        insist(&mut waiting, &WAITING_WEIGHTS[..1]);
+        verbs.extend(waiting);
+        verbs.extend([(Verb::RPush, 12), (Verb::LPush, 6)]);
+    }
+    if themes.transactions {
+        insist(&mut verbs, &TRANSACTION_WEIGHTS[..2]);
+    }
+    if themes.collections {
+        insist(&mut verbs, &COLLECTION_WEIGHTS[..2]);
+    }
+    if themes.messages {
+        insist(&mut verbs, &[(Verb::Publish, 14)]);
+    }
+    if themes.careful {
+        verbs.retain(|(verb, _)| !CARELESS.contains(verb));
+    }
+    if themes.near {
+        insist(&mut verbs, &TIME_WEIGHTS[..1]);
+        verbs.retain(|(verb, _)| !CARRYING.contains(verb));
+    }
     let has = |verbs: &[(Verb, u64)], any: [Verb; 2]| verbs.iter().any(|(v, _)| any.contains(v));
     if !has(&verbs, [Verb::Set, Verb::Mset]) {
         verbs.push((Verb::Set, 10));
@@ -160,7 +325,29 @@ fn chosen_verbs(prng: &mut Prng, kind: Kind) -> Vec<(Verb, u64)> {
     verbs
 }
 
-fn chosen_subject(prng: &mut Prng, kind: Kind) -> Subject {
+/// So many of these names.
+fn some_of(prng: &mut Prng, names: &[&str], is_wanted: bool) -> Vec<Word> {
+    let mut names = names.to_vec();
+    let count = if is_wanted {
+        1 + prng.index(names.len())
+    } else {
+        0
+    };
+    (0..count)
+        .map(|_| Word::from(names.swap_remove(prng.index(names.len()))))
+        .collect()
+}
+
+/// Pairs of lists for BLMOVE: on one shard, or any.
+fn pairs(lists: &[Word], shards: usize, is_far: bool) -> Vec<(Word, Word)> {
+    let all = lists.iter().flat_map(|a| lists.iter().map(move |b| (a, b)));
+    all.filter(|(a, b)| is_far || owner(a, shards) == owner(b, shards))
+        .map(|(a, b)| (a.clone(), b.clone()))
+        .collect()
+}
+
+fn chosen_subject(prng: &mut Prng, kind: Kind, shards: usize) -> Subject {
+    let themes = Themes::chosen(prng, kind);
     let count = match kind {
         Kind::Tiny => 2 + prng.index(3),
         Kind::Watched => 3 + prng.index(2),
@@ -180,12 +367,25 @@ fn chosen_subject(prng: &mut Prng, kind: Kind) -> Subject {
         1 => vec![0, 5],
         _ => vec![0, 3, 15],
     };
+    let lists = some_of(prng, LISTS, themes.collections);
     Subject {
         keys,
         anchors,
         big_keys,
         databases,
-        verbs: chosen_verbs(prng, kind),
+        near: pairs(&lists, shards, themes.far),
+        lists,
+        sets: some_of(prng, SETS, themes.collections),
+        zsets: some_of(prng, ZSETS, themes.collections),
+        is_strict: !themes.far,
+        is_careful: themes.careful,
+        channels: some_of(prng, CHANNELS, themes.messages),
+        near_ms: if themes.near {
+            [2, 5, 20][prng.index(3)]
+        } else {
+            0
+        },
+        verbs: chosen_verbs(prng, kind, themes),
     }
 }
 
@@ -276,12 +476,19 @@ impl Plan {
             _ if prng.chance(300_000) => 1 + prng.index(clients - 1),
             _ => 0,
         };
+        let shards = match kind {
+            Kind::Watched => 2 + prng.index(2),
+            _ => [1, 2, 2, 2, 3, 3, 4, 5][prng.index(8)],
+        };
+        let subject = chosen_subject(prng, kind, shards);
         Self {
             seed,
             kind,
-            shards: match kind {
-                Kind::Watched => 2 + prng.index(2),
-                _ => [1, 2, 2, 2, 3, 3, 4, 5][prng.index(8)],
+            shards,
+            listeners: if subject.channels.is_empty() {
+                0
+            } else {
+                1 + prng.index(3)
             },
             clients,
             roamers,
@@ -292,7 +499,7 @@ impl Plan {
                 Kind::Mixed | Kind::Flood | Kind::Big => 10 + prng.index(46),
             },
             prefills: prng.chance(800_000),
-            subject: chosen_subject(prng, kind),
+            subject,
             habits: chosen_habits(prng, kind, &faults),
             phase_ns: Bounds::new(0, [0, 200, 2_000][prng.index(3)]),
             faults,
@@ -323,12 +530,15 @@ impl Plan {
             ..
         } = self.habits;
         format!(
-            "{:?}: {} shards, {} clients of which {} roam, {} epochs of {} commands; pipelines to {depth_max}, impatient {impatient_ppm}, \
+            "{:?}: {} shards, {} clients of which {} roam, {} listeners, strict {}, careful {}, {} epochs of {} commands; pipelines to {depth_max}, impatient {impatient_ppm}, \
              slow {slow_ppm}, leaving {leave_ppm} ppm\n{}\n{:?}",
             self.kind,
             self.shards,
             self.clients,
             self.roamers,
+            self.listeners,
+            self.subject.is_strict,
+            self.subject.is_careful,
             self.epochs,
             self.commands,
             verbs.join(" "),

@@ -39,6 +39,12 @@ pub enum Answer {
     OneOf(Vec<Word>),
     /// A cursor and an array.
     SomeKeys,
+    /// Some integer.
+    SomeNumber,
+    /// Anything: it was answered otherwise, or need not be.
+    Anything,
+    /// An array of these.
+    Each(Vec<Answer>),
 }
 
 impl Reply {
@@ -52,6 +58,12 @@ impl Reply {
     #[must_use]
     pub fn error(text: &str) -> Self {
         Self::Error(Word::from(text))
+    }
+
+    /// The error for a key of another type.
+    #[must_use]
+    pub fn wrong_type() -> Self {
+        Self::error("WRONGTYPE Operation against a key holding the wrong kind of value")
     }
 
     /// A bulk or null.
@@ -68,7 +80,7 @@ impl Reply {
             Value::Error(text) => Self::Error(Word::new(text)),
             Value::Integer(number) => Self::Integer(*number),
             Value::Bulk(bytes) => Self::Bulk(Word::new(bytes)),
-            Value::Null => Self::Null,
+            Value::Null | Value::NullArray => Self::Null,
             Value::Array(values) => Self::Array(values.iter().map(Self::of).collect()),
             other => Self::Foreign(Word::from(format!("{other:?}"))),
         }
@@ -101,6 +113,12 @@ impl Reply {
 }
 
 impl Answer {
+    /// Whether it is an error.
+    #[must_use]
+    pub fn is_error(&self) -> bool {
+        matches!(self, Self::Only(Reply::Error(_)))
+    }
+
     /// Whether this reply may be given.
     #[must_use]
     pub fn allows(&self, reply: &Reply) -> bool {
@@ -116,6 +134,16 @@ impl Answer {
                 _ => false,
             },
             Self::SomeKeys => reply.scanned().is_some(),
+            Self::SomeNumber => matches!(reply, Reply::Integer(_)),
+            Self::Anything => true,
+            Self::Each(answers) => match reply {
+                Reply::Array(replies) => {
+                    let mut pairs = answers.iter().zip(replies);
+                    answers.len() == replies.len()
+                        && pairs.all(|(answer, reply)| answer.allows(reply))
+                }
+                _ => false,
+            },
         }
     }
 }
@@ -152,6 +180,12 @@ impl fmt::Display for Answer {
             Self::AnyOrder(words) => write!(f, "{{{}}}", list(words)),
             Self::OneOf(words) => write!(f, "one of {{{}}}", list(words)),
             Self::SomeKeys => f.write_str("some keys"),
+            Self::SomeNumber => f.write_str("some number"),
+            Self::Anything => f.write_str("anything"),
+            Self::Each(answers) => {
+                let answers: Vec<String> = answers.iter().map(Answer::to_string).collect();
+                write!(f, "[{}]", answers.join(", "))
+            }
         }
     }
 }

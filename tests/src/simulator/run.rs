@@ -9,13 +9,19 @@ use tessera_io::sim::{Prng, Step, World};
 
 use super::author::Author;
 use super::client::{Client, Stage};
+use super::command::Verb;
+use super::expiry::{come_due, wall_ms};
 use super::history::History;
 use super::judge::order::{self, Impasse, Ruling};
-use super::judge::{place, rest, scans};
+use super::judge::{delivery, messages, place, rest, scans};
+use super::listener::Listener;
 use super::model::Model;
 use super::node::{Node, Tampering, owner};
 use super::plan::{Kind, Plan};
-use super::word::{digest, mix};
+use super::reply::Reply;
+use super::transaction::Role;
+use super::waiting::awaited;
+use super::word::{Word, digest, mix};
 
 /// Steps after which an epoch counts as endless.
 const STEPS_MAX: u64 = 2_000_000;
@@ -27,6 +33,12 @@ const CALM_NS: u64 = 1_000_000_000;
 const FLOOD_COMMANDS: usize = 1_300;
 /// Commands in a flood with big replies: more than the server lets pile up.
 const BIG_FLOOD_COMMANDS: usize = 60;
+/// How often those who wait for keys when all else is done are helped, before their connections are cut.
+const HELP_MAX: usize = 3;
+/// How often everybody may come to rest in an epoch: whoever is cut off comes back with what it has left to say.
+const ROUNDS_MAX: usize = 100;
+/// How late a shard may know that a time has come, if nothing stalls it.
+const LATE_NS: u64 = 5_000_000;
 
 /// What a run did.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
@@ -39,6 +51,14 @@ pub struct Account {
     pub cut: u64,
     /// Whole SCANs judged.
     pub scans: u64,
+    /// Commands that waited when all else was done.
+    pub waited: u64,
+    /// Transactions that ran.
+    pub transactions: u64,
+    /// Transactions that did not because of a watched key.
+    pub refused: u64,
+    /// Messages received.
+    pub messages: u64,
     /// Epochs judged.
     pub epochs: u64,
     /// Epochs in which the search for an order gave up.
@@ -70,6 +90,7 @@ pub struct Run {
     world: World,
     node: Node,
     clients: Vec<Client>,
+    listeners: Vec<Listener>,
     author: Author,
     prng: Prng,
     history: History,
@@ -85,11 +106,17 @@ impl Run {
         let world = World::new(plan.seed, plan.faults.clone());
         let mut prng = Prng::new(!plan.seed);
         let node = Node::new(&world, plan.shards, plan.phase_ns, prng.fork(), tampering);
+        let listener = |_| {
+            let channels = plan.subject.channels.clone();
+            Listener::new(prng.fork(), plan.habits.clone(), channels, plan.shards)
+        };
+        let listeners = (0..plan.listeners).map(listener).collect();
         let client = |number| {
             let roams = number >= plan.clients - plan.roamers;
             Client::new(number, prng.fork(), plan.habits.clone(), roams)
         };
         Self {
+            listeners,
             clients: (0..plan.clients).map(client).collect(),
             author: Author::new(prng.fork(), plan.subject.clone()),
             prng,
@@ -111,7 +138,7 @@ impl Run {
         let epochs = self.plan.epochs + usize::from(self.plan.prefills);
         for epoch in 0..epochs {
             self.epoch = epoch;
-            self.history = History::default();
+            self.history = History::new(self.plan.subject.is_strict);
             self.begin_epoch();
             self.play().map_err(|text| self.failure("clients", text))?;
             self.judge()?;
@@ -136,11 +163,15 @@ impl Run {
             plan,
             world,
             clients,
+            listeners,
             author,
             history,
             prng,
             ..
         } = self;
+        for listener in listeners {
+            listener.begin(world, history);
+        }
         let mut stage = Stage {
             world,
             shards: plan.shards,
@@ -166,13 +197,100 @@ impl Run {
         }
     }
 
-    /// Runs until everybody is at rest.
+    /// Runs until everybody is at rest. Those who still wait for keys then are helped, and in the end cut off.
     fn play(&mut self) -> Result<(), String> {
+        for round in 0..ROUNDS_MAX {
+            self.play_until_rest()?;
+            let stuck: Vec<usize> = self
+                .clients
+                .iter()
+                .flat_map(|client| client.stuck(&self.history))
+                .collect();
+            if stuck.is_empty() {
+                return Ok(());
+            }
+            self.account.waited += stuck.len() as u64;
+            self.look_for_lost_wakes(&stuck)?;
+            if self.history.is_strict {
+                self.history.rest(stuck.iter().copied());
+            }
+            if round < HELP_MAX {
+                self.help(&stuck);
+            } else {
+                self.cut_stuck();
+            }
+        }
+        Err("there is always somebody who waits".to_owned())
+    }
+
+    /// Nobody who waits at rest waits for what is there.
+    fn look_for_lost_wakes(&self, stuck: &[usize]) -> Result<(), String> {
+        let model = place::judge(&self.node, wall_ms(self.world.now()))?;
+        for number in stuck {
+            let operation = &self.history.operations[*number];
+            let mut model = model.clone();
+            if let Some(answer) = model.try_blocking(operation.db, &operation.command)
+                && !answer.is_error()
+            {
+                let line = self.history.line(*number);
+                return Err(format!(
+                    "it waits for what is there ({answer}):\n  {line}\n{model}"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Somebody who is free gives something to those who wait.
+    fn help(&mut self, stuck: &[usize]) {
+        let mut keys: Vec<(Verb, Word)> = Vec::new();
+        for number in stuck {
+            let operation = &self.history.operations[*number];
+            let awaited = awaited(&operation.command);
+            if operation.db == 0 {
+                let key = awaited[self.prng.index(awaited.len())].clone();
+                keys.push((operation.command.verb, key));
+            }
+        }
+        let first = self.prng.index(self.clients.len());
+        let mut stage = Stage {
+            world: &self.world,
+            shards: self.plan.shards,
+            author: &mut self.author,
+            history: &mut self.history,
+        };
+        let count = self.clients.len();
+        for number in (0..count).map(|number| (first + number) % count) {
+            let help = keys
+                .iter()
+                .map(|(verb, key)| stage.author.help(*verb, key, number));
+            let help = help.collect();
+            if self.clients[number].help(help, &mut stage) {
+                return;
+            }
+        }
+    }
+
+    fn cut_stuck(&mut self) {
+        let mut stage = Stage {
+            world: &self.world,
+            shards: self.plan.shards,
+            author: &mut self.author,
+            history: &mut self.history,
+        };
+        for client in &mut self.clients {
+            client.give_up(&mut stage);
+        }
+    }
+
+    /// Runs until nobody does anything any more.
+    fn play_until_rest(&mut self) -> Result<(), String> {
         let Self {
             plan,
             world,
             node,
             clients,
+            listeners,
             author,
             history,
             account,
@@ -180,6 +298,7 @@ impl Run {
         } = self;
         let (mut steps, mut heard, mut heard_at) = (0, 0, world.now());
         loop {
+            author.now_ms = wall_ms(world.now());
             let mut stage = Stage {
                 world,
                 shards: plan.shards,
@@ -189,6 +308,10 @@ impl Run {
             for client in clients.iter_mut() {
                 client.look(&mut stage)?;
             }
+            for listener in listeners.iter_mut() {
+                listener.look(world, history)?;
+            }
+            history.note_time(world.now());
             if history.events() != heard {
                 (heard, heard_at) = (history.events(), world.now());
             }
@@ -219,11 +342,33 @@ impl Run {
     }
 
     fn judge(&mut self) -> Result<(), Failure> {
-        let complaint = rest::judge(&self.world, &self.node, &self.clients, &self.history);
+        let listening = self.listeners.iter().filter_map(Listener::shard);
+        let listening: Vec<usize> = listening.collect();
+        let complaint = rest::judge(
+            &self.world,
+            &self.node,
+            &self.clients,
+            &listening,
+            &self.history,
+        );
         if let Some(complaint) = complaint {
             return Err(self.failure("rest", complaint));
         }
-        let end = place::judge(&self.node).map_err(|text| self.failure("place", text))?;
+        let now_ns = self.world.now();
+        let end = place::judge(&self.node, wall_ms(now_ns));
+        let end = end.map_err(|text| self.failure("place", text))?;
+        if self.plan.subject.is_careful
+            && let Some(text) = delivery::judge(&self.start, &self.history, &end)
+        {
+            return Err(self.failure("delivery", text));
+        }
+        if let Some(text) = messages::judge(&self.history) {
+            return Err(self.failure("messages", text));
+        }
+        if self.plan.subject.near_ms > 0 {
+            let late_ns = self.plan.faults.stall_ns.max * 5 + LATE_NS;
+            come_due(&mut self.history, &self.start, now_ns, late_ns);
+        }
         match order::judge(&self.start, &self.history, &end) {
             Ruling::Ordered(_) => {}
             Ruling::GaveUp => self.account.undecided += 1,
@@ -249,6 +394,18 @@ impl Run {
         account.epochs += 1;
         account.commands += operations.len() as u64;
         account.scans += self.history.cycles.len() as u64;
+        for operation in operations {
+            let Role::Exec(exec) = &operation.role else {
+                continue;
+            };
+            match operation.reply() {
+                Some(Reply::Array(_)) => account.transactions += 1,
+                Some(Reply::Null) if exec.watches => account.refused += 1,
+                _ => {}
+            }
+        }
+        let sounds = self.history.tapes.iter().flat_map(|tape| &tape.sounds);
+        account.messages += sounds.filter(|sound| sound.message.is_some()).count() as u64;
         let cut = operations
             .iter()
             .filter(|operation| operation.answered.is_none());

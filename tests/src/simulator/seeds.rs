@@ -101,6 +101,10 @@ impl Campaign {
                 sums.commands += account.commands;
                 sums.cut += account.cut;
                 sums.scans += account.scans;
+                sums.waited += account.waited;
+                sums.transactions += account.transactions;
+                sums.refused += account.refused;
+                sums.messages += account.messages;
                 sums.epochs += account.epochs;
                 sums.undecided += account.undecided;
                 sums.steps += account.steps;
@@ -115,14 +119,18 @@ impl Campaign {
             commands,
             cut,
             scans,
+            waited,
+            transactions,
+            refused,
+            messages,
             epochs,
             undecided,
             steps,
             ..
         } = self.sums;
         format!(
-            "{} seeds, {} failed; {epochs} epochs, {commands} commands ({cut} on cut connections), {scans} whole scans, \
-             {steps} steps, {undecided} undecided",
+            "{} seeds, {} failed; {epochs} epochs, {commands} commands ({cut} on cut connections), {scans} whole scans, {waited} waits, \
+             {transactions} transactions ({refused} refused), {messages} messages, {steps} steps, {undecided} undecided",
             self.seeds,
             self.failures.len(),
         )

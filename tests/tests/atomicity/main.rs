@@ -9,8 +9,10 @@
 
 mod counting;
 mod hammer;
+mod messages;
 mod moving;
 mod ordering;
 mod scripts;
 mod transactions;
+mod waiting;
 mod writing;

@@ -184,3 +184,76 @@ fn watching_ends_with_the_connection() {
     client.say("GET a");
     assert_eq!(client.say("EXEC"), Reply::Null, "it watched its own change");
 }
+
+/// A client that does not wait for EXEC watches and waits already when that is over.
+#[test]
+fn what_follows_exec_in_a_pipeline_stays() {
+    for shards in [1, 2, 4] {
+        let server = Launch::tessera().shards(shards).start();
+        let mut client = server.client();
+        for n in 0..40 {
+            let (a, b) = (format!("a{n}"), format!("b{n}"));
+            let replies = client.pipeline(&[
+                vec!["MULTI"],
+                vec!["SET", &a, "1"],
+                vec!["SET", &b, "1"],
+                vec!["EXEC"],
+                vec!["WATCH", &a, &b],
+                vec!["SET", &a, "2"],
+                vec!["SET", &b, "2"],
+            ]);
+            assert_eq!(replies[3].elements().len(), 2);
+            let replies = client.pipeline(&[vec!["MULTI"], vec!["SET", &a, "3"], vec!["EXEC"]]);
+            assert_eq!(
+                replies[2],
+                Reply::Null,
+                "{shards} shards: a change was missed"
+            );
+            // A command behind one that waits does not run before it.
+            let mut other = server.client();
+            for words in [
+                vec!["MULTI"],
+                vec!["RPUSH", "l", "x"],
+                vec!["LPOP", "l"],
+                vec!["GET", &b],
+                vec!["EXEC"],
+                vec!["BLPOP", "l", "m", "0"],
+                vec!["SET", &a, "late"],
+            ] {
+                client.send(&words);
+            }
+            for _ in 0..5 {
+                client.read();
+            }
+            (0..3).for_each(|_| drop(other.say("DBSIZE")));
+            assert_eq!(other.call(&["GET", &a]), Reply::bulk("2"));
+            other.say("RPUSH m y");
+            assert_eq!(client.read().elements().len(), 2);
+            client.read().expect_ok();
+        }
+    }
+}
+
+/// MOVE in a transaction over several shards: the key is where others look for it.
+#[test]
+fn a_key_that_moves_in_a_transaction_is_found() {
+    for shards in [1, 2, 4] {
+        let server = Launch::tessera().shards(shards).start();
+        let mut client = server.client();
+        for n in 0..20 {
+            let (a, b) = (format!("a{n}"), format!("b{n}"));
+            let replies = client.pipeline(&[
+                vec!["MULTI"],
+                vec!["MSET", &a, "1", &b, "2"],
+                vec!["MOVE", &a, "3"],
+                vec!["MOVE", &b, "3"],
+                vec!["EXEC"],
+                vec!["SELECT", "3"],
+                vec!["MGET", &a, &b],
+                vec!["SELECT", "0"],
+            ]);
+            let found = [Reply::bulk("1"), Reply::bulk("2")];
+            assert_eq!(replies[6].elements(), found, "{shards} shards");
+        }
+    }
+}

@@ -10,3 +10,4 @@ mod limits;
 mod memory;
 mod pressure;
 mod start_stop;
+mod together;

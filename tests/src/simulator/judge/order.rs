@@ -10,14 +10,17 @@
 //! Commands of a cut connection need not have run, but may have, at any time after they were sent. The keyspace at the end of
 //! the epoch is known, and an order counts only if it ends there.
 //!
+//! A command that waits takes its place when it begins to, and is over when another one serves it, or when it gives up: until then its connection
+//! stands still. What a listener received was published by then, answered or not.
+//!
 //! A command that can have changed nothing wherever it stood (it reads, or its reply says so) is done as soon as its reply fits,
 //! and never undone: whatever order exists with it later exists with it here.
 
 use std::collections::HashSet;
 
-use crate::simulator::history::History;
+use crate::simulator::history::{History, Operation};
 use crate::simulator::model::Model;
-use crate::simulator::reply::Answer;
+use crate::simulator::reply::{Answer, Reply};
 use crate::simulator::word::mix;
 
 /// States looked at before the search gives up.
@@ -58,11 +61,21 @@ struct Frame {
     untried: Vec<usize>,
 }
 
+/// Where an operation leads.
+struct Step {
+    done: Vec<u16>,
+    model: Model,
+    /// What is done now: the operation, and those whom it served.
+    order: Vec<usize>,
+}
+
 struct Search<'a> {
     history: &'a History,
     end: &'a Model,
     /// Operations of each connection.
     lists: Vec<Vec<usize>>,
+    /// By when each operation was over, and by when it had its place.
+    bounds: Vec<(u64, u64)>,
     seen: HashSet<(u64, u64)>,
     order: Vec<usize>,
     frames: Vec<Frame>,
@@ -78,18 +91,23 @@ impl Search<'_> {
             .copied()
     }
 
+    /// By when an operation was over.
     fn answered_at(&self, operation: usize) -> u64 {
-        let answered = self.history.operations[operation].answered.as_ref();
-        answered.map_or(u64::MAX, |answered| answered.at)
+        self.bounds[operation].0
     }
 
     /// The connections whose next operation may come now, the one answered first in front.
-    fn eligible(&self, done: &[u16]) -> Vec<usize> {
+    fn eligible(&self, done: &[u16], model: &Model) -> Vec<usize> {
         let connections = 0..self.lists.len();
         let mut nexts: Vec<(u64, usize, usize)> = connections
             .filter_map(|connection| {
                 let operation = self.next(done, connection)?;
-                Some((self.answered_at(operation), connection, operation))
+                let by = if model.is_blocked(connection) {
+                    self.answered_at(operation)
+                } else {
+                    self.bounds[operation].1
+                };
+                Some((by, connection, operation))
             })
             .collect();
         nexts.sort_unstable();
@@ -103,29 +121,67 @@ impl Search<'_> {
             .collect()
     }
 
-    /// Carries an operation out. `None` when its reply does not fit.
-    fn carried_out(&self, model: &Model, operation: usize) -> Option<Model> {
-        let operation = &self.history.operations[operation];
-        let mut model = model.clone();
-        let answer = model.apply(operation.db, &operation.command);
-        match &operation.answered {
-            Some(answered) if !answer.allows(&answered.reply) => None,
-            _ => Some(model),
+    /// Carries out the next operation of a connection, or lets it stop waiting. `None` when a reply does not fit.
+    fn carried_out(&self, place: (&[u16], &Model), connection: usize) -> Option<Step> {
+        let (done, model) = place;
+        let number = self.next(done, connection)?;
+        let operation = &self.history.operations[number];
+        let mut step = Step {
+            done: done.to_vec(),
+            model: model.clone(),
+            order: vec![number],
+        };
+        if model.is_blocked(connection) {
+            // Its time is over, or it has gone.
+            if !matches!(operation.reply(), None | Some(Reply::Null)) {
+                return None;
+            }
+            step.model.unblock(connection);
+            step.done[connection] += 1;
+            return Some(step);
         }
+        let got = |connection: usize| {
+            let number = self.next(done, connection)?;
+            self.history.operations[number].reply().cloned()
+        };
+        let effect = step
+            .model
+            .carry_out(operation, self.history.is_strict, &got);
+        let fits = |answer: &Answer, operation: &Operation| {
+            let reply = operation.reply();
+            reply.is_none_or(|reply| answer.allows(reply))
+        };
+        if !effect.waits {
+            if !fits(&effect.answer, operation) {
+                return None;
+            }
+            step.done[connection] += 1;
+        }
+        for (served, reply) in effect.served {
+            let number = self.next(&step.done, served)?;
+            if !fits(&Answer::Only(reply), &self.history.operations[number]) {
+                return None;
+            }
+            step.done[served] += 1;
+            step.order.push(number);
+        }
+        Some(step)
     }
 
     /// Does everything that fits and changes nothing. Returns the connections whose next operation is eligible then.
-    fn settle(&mut self, done: &mut [u16], model: &Model) -> Vec<usize> {
+    fn settle(&mut self, done: &mut Vec<u16>, model: &mut Model) -> Vec<usize> {
         loop {
-            let eligible = self.eligible(done);
+            let eligible = self.eligible(done, model);
             let before = self.order.len();
             for connection in &eligible {
                 let Some(operation) = self.next(done, *connection) else {
                     continue;
                 };
                 let changes = !self.history.operations[operation].changed_nothing();
-                if !changes && self.carried_out(model, operation).is_some() {
-                    done[*connection] += 1;
+                if !changes && let Some(step) = self.carried_out((done, model), *connection) {
+                    *done = step.done;
+                    // It may be that the connection watches no more.
+                    *model = step.model;
                     self.order.push(operation);
                 }
             }
@@ -140,12 +196,12 @@ impl Search<'_> {
         let all_done = (0..self.lists.len())
             .filter_map(|connection| self.next(done, connection))
             .all(|operation| self.answered_at(operation) == u64::MAX);
-        all_done && model == self.end
+        all_done && model.has_keys_of(self.end)
     }
 
     /// Comes to a place. Returns true when the order is complete.
-    fn enter(&mut self, mut done: Vec<u16>, model: Model) -> bool {
-        let untried = self.settle(&mut done, &model);
+    fn enter(&mut self, mut done: Vec<u16>, mut model: Model) -> bool {
+        let untried = self.settle(&mut done, &mut model);
         if self.is_complete(&done, &model) {
             return true;
         }
@@ -185,27 +241,27 @@ impl Search<'_> {
         }
         let connection = frame.untried.remove(0);
         let length = frame.length;
-        let (mut done, model) = (frame.done.clone(), frame.model.clone());
+        let (done, model) = (frame.done.clone(), frame.model.clone());
         self.order.truncate(length);
-        let Some(operation) = self.next(&done, connection) else {
+        let Some(step) = self.carried_out((&done, &model), connection) else {
             return false;
         };
-        let Some(model) = self.carried_out(&model, operation) else {
-            return false;
-        };
-        done[connection] += 1;
-        self.order.push(operation);
-        self.enter(done, model)
+        self.order.extend(step.order);
+        self.enter(step.done, step.model)
     }
 
     fn impasse(mut self) -> Impasse {
         let (_, order, done, model) = self.farthest.take().unwrap_or_default();
-        let eligible = self.eligible(&done);
+        let eligible = self.eligible(&done, &model);
         let next = (0..self.lists.len()).filter_map(|connection| {
             let number = self.next(&done, connection)?;
             let operation = &self.history.operations[number];
             let may_come = eligible.contains(&connection);
-            let answer = || model.clone().apply(operation.db, &operation.command);
+            let answer = || {
+                let mut model = model.clone();
+                let effect = model.carry_out(operation, self.history.is_strict, &|_| None);
+                effect.answer
+            };
             Some((number, may_come.then(answer)))
         });
         let next: Vec<_> = next.collect();
@@ -226,6 +282,21 @@ impl Search<'_> {
     }
 }
 
+/// By when each operation was over, and by when it had its place: when it was answered, or seen, or when that is known of a later one of its connection.
+fn bounds(history: &History, lists: &[Vec<usize>]) -> Vec<(u64, u64)> {
+    let mut bounds = vec![(u64::MAX, u64::MAX); history.operations.len()];
+    for list in lists {
+        let mut next = u64::MAX;
+        for number in list.iter().rev() {
+            let operation = &history.operations[*number];
+            let finished = operation.finished().min(next);
+            next = finished.min(operation.placed());
+            bounds[*number] = (finished, next);
+        }
+    }
+    bounds
+}
+
 /// Looks for an order of the history that begins and ends with these keyspaces.
 #[must_use]
 pub fn judge(start: &Model, history: &History, end: &Model) -> Ruling {
@@ -238,6 +309,7 @@ pub fn judge(start: &Model, history: &History, end: &Model) -> Ruling {
     let mut search = Search {
         history,
         end,
+        bounds: bounds(history, &lists),
         answered: answered.count(),
         lists,
         seen: HashSet::new(),
@@ -262,12 +334,13 @@ pub fn judge(start: &Model, history: &History, end: &Model) -> Ruling {
 mod tests {
     use super::*;
     use crate::simulator::command::Command;
-    use crate::simulator::reply::Reply;
+    use crate::simulator::transaction::Transaction;
     use crate::simulator::word::Word;
 
     /// Lines `connection > command` send, `connection < reply` receive; replies are `+x :1 "x" null`.
     fn history(lines: &str) -> History {
-        let mut history = History::default();
+        let mut history = History::new(true);
+        let mut transactions = vec![Transaction::default(); 4];
         for client in 0..4 {
             history.connect(client, 0);
         }
@@ -276,13 +349,19 @@ mod tests {
             let connection: usize = line[..1].parse().expect("a connection");
             let rest = &line[4..];
             if line[2..].starts_with('>') {
-                let number = history.invoke(connection, 0, Command::parse(rest));
+                let command = Command::parse(rest);
+                let role = transactions[connection].note(&command);
+                let number = history.invoke(connection, 0, command, role);
                 waiting[connection].push(number);
             } else {
                 let reply = match rest.as_bytes() {
                     [b'+', ..] => Reply::Simple(Word::from(&rest[1..])),
                     [b':', ..] => Reply::Integer(rest[1..].parse().expect("a number")),
                     b"null" => Reply::Null,
+                    [b'[', ..] => {
+                        let words = rest[1..rest.len() - 1].split(' ').map(Word::from);
+                        Reply::Array(words.map(Reply::Bulk).collect())
+                    }
                     _ => Reply::Bulk(Word::from(rest)),
                 };
                 let number = waiting[connection].remove(0);
@@ -362,6 +441,90 @@ mod tests {
         let lines = "0 > FLUSHALL\n1 > SET a 1\n1 < +OK\n0 < +OK";
         assert_eq!(ruling(lines, ""), Some(true));
         assert_eq!(ruling(lines, "SET a 1"), Some(true));
+    }
+
+    const EXEC: &str = "0 > MULTI\n0 < +OK\n0 > MGET a b\n0 < +QUEUED\n0 > SET a 5\n0 < +QUEUED\n";
+
+    #[test]
+    fn a_transaction_is_one_command() {
+        let torn = "0 > MULTI\n0 > SET a 1\n0 > SET b 1\n0 > EXEC\n1 > MGET a b\n0 < +OK\n0 < +QUEUED\n0 < +QUEUED\n1 < [1 1]";
+        assert_eq!(ruling(torn, "MSET a 1 b 1"), Some(true));
+        assert_eq!(ruling(torn, "SET a 1"), Some(false));
+        let half = torn
+            .replace("MGET a b", "GET a")
+            .replace("[1 1]", "1\n1 > GET b\n1 < null");
+        assert_eq!(ruling(&half, "MSET a 1 b 1"), Some(false));
+    }
+
+    #[test]
+    fn a_watched_key_must_not_have_changed() {
+        let lines = |between: &str, reply: &str| {
+            format!("0 > WATCH a\n0 < +OK\n{between}{EXEC}0 > EXEC\n0 < {reply}")
+        };
+        let change = "1 > SET a 2\n1 < +OK\n";
+        assert_eq!(ruling(&lines(change, "null"), "SET a 2"), Some(true));
+        let ran = |between| match judge(
+            &Model::default(),
+            &{
+                let mut history = history(&lines(between, "null"));
+                let last = history.operations.last_mut().expect("EXEC");
+                let values = Reply::Array(vec![Reply::Bulk(Word::from("2")), Reply::Null]);
+                let replies = Reply::Array(vec![values, Reply::ok()]);
+                last.answered.as_mut().expect("answered").reply = replies;
+                history
+            },
+            &end("SET a 5"),
+        ) {
+            Ruling::Ordered(_) => true,
+            Ruling::Impossible(_) | Ruling::GaveUp => false,
+        };
+        assert!(!ran(change));
+        assert!(ran("1 > SET a 2\n1 < +OK\n0 > UNWATCH\n0 < +OK\n"));
+    }
+
+    #[test]
+    fn who_waits_first_is_served_first() {
+        let lines = |first: &str, second: &str, settle: bool| {
+            let mut history = history(&format!(
+                "0 > BLPOP k 0\n1 > BLPOP k 0\n2 > RPUSH k x y\n2 < :2\n0 < [k {first}]\n1 < [k {second}]"
+            ));
+            if settle {
+                history.operations[0].settled = Some(2);
+            }
+            matches!(
+                judge(&Model::default(), &history, &end("")),
+                Ruling::Ordered(_)
+            )
+        };
+        assert!(lines("x", "y", true) && lines("x", "y", false));
+        assert!(lines("y", "x", false), "nobody knows who came first");
+        assert!(!lines("y", "x", true));
+        assert!(!lines("x", "x", false), "delivered twice");
+        let overtaken = "0 > BLPOP k 0\n2 > RPUSH k x\n2 < :1\n1 > LLEN k\n1 < :1\n0 < [k x]";
+        assert_eq!(ruling(overtaken, ""), Some(true), "it may have come late");
+        let lost = "0 > BLPOP k 5\n2 > RPUSH k x\n2 < :1\n0 < null";
+        assert_eq!(
+            ruling(lost, "RPUSH k x"),
+            Some(true),
+            "its time was over before"
+        );
+        assert_eq!(ruling(lost, ""), Some(false));
+    }
+
+    #[test]
+    fn what_was_received_was_published() {
+        let lines = "0 > SET a 1\n0 > PUBLISH ch m\n1 > GET x\n1 < null\n1 > GET a\n1 < null";
+        let mut history = history(lines);
+        assert!(matches!(
+            judge(&Model::default(), &history, &end("SET a 1")),
+            Ruling::Ordered(_)
+        ));
+        // Somebody receives the message before the last command is sent.
+        history.operations[1].seen = Some(4);
+        assert!(matches!(
+            judge(&Model::default(), &history, &end("SET a 1")),
+            Ruling::Impossible(_)
+        ));
     }
 
     #[test]

@@ -14,7 +14,13 @@ use crate::simulator::node::Node;
 
 /// What is wrong, if anything.
 #[must_use]
-pub fn judge(world: &World, node: &Node, clients: &[Client], history: &History) -> Option<String> {
+pub fn judge(
+    world: &World,
+    node: &Node,
+    clients: &[Client],
+    listening: &[usize],
+    history: &History,
+) -> Option<String> {
     let unanswered: Vec<String> = clients
         .iter()
         .flat_map(Client::lines)
@@ -41,8 +47,13 @@ pub fn judge(world: &World, node: &Node, clients: &[Client], history: &History) 
     for (shard, seat) in node.seats.iter().enumerate() {
         let front = &seat.driver.front;
         let lines = clients.iter().flat_map(Client::lines);
-        let expected = lines.filter(|line| line.shard() == shard);
+        let expected = lines.map(Line::shard).chain(listening.iter().copied());
+        let expected = expected.filter(|at| *at == shard);
         let (expected, found) = (expected.count(), front.clients.len());
+        let waiters = front.engine.waiters();
+        if waiters > 0 {
+            return Some(format!("shard{shard} knows {waiters} commands that wait"));
+        }
         if expected != found {
             return Some(format!("shard{shard} has {found} clients, not {expected}"));
         }

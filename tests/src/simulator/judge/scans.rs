@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::simulator::command::Verb;
+use crate::simulator::command::{Command, Verb};
 use crate::simulator::history::{Cycle, History, Operation};
 use crate::simulator::model::{DATABASES, Model};
 use crate::simulator::oracle::PAST_MS;
@@ -24,13 +24,19 @@ struct Effect {
 }
 
 impl Effect {
-    fn of(operation: &Operation) -> Self {
-        let (db, command) = (operation.db, &operation.command);
+    fn of(operation: &Operation, command: &Command) -> Self {
+        let db = operation.db;
         let args = command.args.as_slice();
         let here = |keys: &[Word]| keys.iter().map(|key| (db, key.clone())).collect::<Vec<_>>();
         let mut effect = Self::default();
         match command.verb {
             _ if operation.changed_nothing() => {}
+            // Not worth telling which of the words are keys.
+            verb if verb.is_about_collections() => {
+                effect.removed = here(args);
+                effect.created = here(args);
+            }
+            Verb::Expire => effect.removed = here(&args[..1]),
             Verb::Set
             | Verb::GetSet
             | Verb::SetNx
@@ -81,8 +87,12 @@ pub fn judge(start: &Model, history: &History, cycle: &Cycle) -> Option<String> 
     let mut may = must.clone();
     let mut is_replaced = false;
     let in_time = |operation: &&Operation| operation.invoked < cycle.ended;
-    for operation in history.operations.iter().filter(in_time) {
-        let effect = Effect::of(operation);
+    let operations = history.operations.iter().filter(in_time);
+    let all = operations.flat_map(|operation| {
+        let commands = operation.commands().iter();
+        commands.map(move |command| Effect::of(operation, command))
+    });
+    for effect in all {
         let here = |(db, key): (usize, Word)| (db == cycle.db).then_some(key);
         effect.removed.into_iter().filter_map(here).for_each(|key| {
             must.remove(&key);
@@ -106,8 +116,8 @@ pub fn judge(start: &Model, history: &History, cycle: &Cycle) -> Option<String> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simulator::command::Command;
     use crate::simulator::reply::Reply;
+    use crate::simulator::transaction::Role;
 
     /// What the judge says of a scan that returned `seen` while these commands went on.
     fn verdict(commands: &[(&str, Reply)], seen: &[&str]) -> Option<String> {
@@ -116,7 +126,7 @@ mod tests {
         let mut history = History::default();
         let connection = history.connect(0, 0);
         for (line, reply) in commands {
-            let number = history.invoke(connection, 0, Command::parse(line));
+            let number = history.invoke(connection, 0, Command::parse(line), Role::Plain);
             history.answer(number, reply.clone());
         }
         let cycle = Cycle {
