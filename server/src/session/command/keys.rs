@@ -79,8 +79,21 @@ fn narrowed(row: &Spec, request: &[&[u8]], bits: Bits) -> Bits {
     match row.name {
         "set" if has("get") => access::RW | access::ACCESS | access::UPDATE,
         "set" => access::OW | access::UPDATE,
+        "bitfield" if only_gets(&request[2..]) => access::RO | access::ACCESS,
         "delex" if request.len() == 2 => access::RM | access::DELETE,
         _ => bits & !access::VARIABLE,
+    }
+}
+
+/// Whether no subcommand of BITFIELD writes.
+fn only_gets(mut words: &[&[u8]]) -> bool {
+    loop {
+        words = match words {
+            [] => return true,
+            [word, _, _, rest @ ..] if word.eq_ignore_ascii_case(b"get") => rest,
+            [word, _, rest @ ..] if word.eq_ignore_ascii_case(b"overflow") => rest,
+            _ => return false,
+        };
     }
 }
 
@@ -120,6 +133,10 @@ mod tests {
             "-ERR Invalid arguments specified for command|",
         );
         rig.says("COMMAND GETKEYS pfmerge a b", "*2|$1|a|$1|b|");
+        rig.says(
+            "COMMAND GETKEYSANDFLAGS bitfield k overflow sat get u8 0",
+            "*1|*2|$1|k|*2|+RO|+access|",
+        );
         rig.says(
             "COMMAND GETKEYSANDFLAGS ping a",
             "-ERR The command has no key arguments|",

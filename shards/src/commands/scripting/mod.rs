@@ -78,6 +78,7 @@ pub const ROWS: &[KeyspaceRow] = &[
     }),
     row(Spec {
         name: "evalsha_ro",
+        keys: &[keys(RO, "")],
         summary: "Runs a Lua script that only reads, by its SHA-1 digest.",
         ..READS
     }),

@@ -43,6 +43,7 @@ const SORT: KeyspaceRow = KeyspaceRow {
                 find: Find::Unknown,
             },
         ],
+        since: "1.0.0",
         summary: "Sorts the elements of a list, a set or a sorted set, and returns or stores them.",
         find_keys: Some(target),
         ..SORT_RO.spec
