@@ -20,7 +20,9 @@ use super::{api, bits, convert, json, msgpack, structs};
 /// Address space of a machine's stack; pages are taken when they are used. Lua nests at most 200 C calls, the largest of them some 9 KiB.
 const STACK_BYTES: usize = 8 << 20;
 /// Bytes that the state of a machine may take.
-const MEMORY_BYTES_MAX: usize = 1 << 30;
+const MEMORY_BYTES_MAX: usize = 256 << 20;
+/// Bytes above which what a run has left is collected at once, lest the next one finds no memory.
+const MEMORY_BYTES_LEFT_MAX: usize = 16 << 20;
 /// Instructions after which a script is interrupted, from its second such interruption on.
 const SLICE_INSTRUCTIONS: u32 = 25_000;
 /// Compiled scripts that a machine keeps.
@@ -325,7 +327,11 @@ impl<'v, 'y> Vm<'v, 'y> {
         loop {
             self.state.begin(self.lua);
             output = match self.state.ask(output) {
-                Input::Run(run) => Output::Done(self.carry_out(&run)),
+                Input::Run(run) => {
+                    let reply = self.carry_out(&run);
+                    self.collect();
+                    Output::Done(reply)
+                }
                 Input::Compile(script) => Output::Compiled(self.chunk(&script).map(|_| ())),
                 Input::Load(code) => Output::Loaded(self.load(&code)),
                 Input::Libraries(libraries) => {
@@ -343,6 +349,14 @@ impl<'v, 'y> Vm<'v, 'y> {
                 Input::Quit => return,
                 Input::Reply(_) | Input::Go | Input::Stop(_) => Output::Ready,
             };
+        }
+    }
+
+    /// Lua 5.1 does not collect when an allocation fails.
+    fn collect(&self) {
+        if self.lua.used_memory() > MEMORY_BYTES_LEFT_MAX {
+            // The second round frees what finalizers held. It fails only where one throws; then the next run collects.
+            _ = self.lua.gc_collect().and_then(|()| self.lua.gc_collect());
         }
     }
 
@@ -407,7 +421,8 @@ impl<'v, 'y> Vm<'v, 'y> {
     fn failure(&self, run: &Invocation, value: &Value) -> Vec<u8> {
         let mut text = Vec::new();
         let Value::Table(table) = value else {
-            return b"ERR unknown error".to_vec();
+            // Lack of memory, for which no handler is called.
+            return [b"ERR ", &api::bytes_of(value)[..]].concat();
         };
         let get = |name: &str| table.raw_get::<Value>(name).ok();
         match get("err") {

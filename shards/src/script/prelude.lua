@@ -110,6 +110,13 @@ function string.gmatch(s, pattern, ...)
     check(pattern)
     return gmatch(s, pattern, ...)
 end
+-- What would not fit into a machine is refused before it is begun.
+local STRING_BYTES_MAX = 268435456
+local rep = string.rep
+function string.rep(s, n)
+    if type(s) == "string" and type(n) == "number" and #s * n > STRING_BYTES_MAX then error("not enough memory", 0) end
+    return rep(s, n)
+end
 string.gfind = string.gmatch
 function string.gsub(s, pattern, ...)
     check(pattern)
