@@ -260,9 +260,24 @@ impl Front {
         self.refuse(conn, Some(number), text);
     }
 
-    /// Replies with an error to a command that is not carried out.
+    /// Replies with an error to a command that is not carried out. An EXEC that is refused ends its transaction, as in Redis.
     #[cold]
     pub(super) fn refuse(&mut self, conn: ConnId, command: Option<u16>, text: &[u8]) {
+        let named = command.and_then(|number| self.shared.registry.get(number));
+        if named.is_some_and(|command| command.spec.name == "exec") {
+            let reason = text.strip_prefix(b"ERR ").unwrap_or(text);
+            let text = [b"EXECABORT Transaction discarded because of: ", reason].concat();
+            self.unwatch(conn);
+            self.reject(conn, command, &text);
+            if let Some(client) = self.clients.get_mut(conn) {
+                client.transaction = None;
+            }
+        } else {
+            self.reject(conn, command, text);
+        }
+    }
+
+    fn reject(&mut self, conn: ConnId, command: Option<u16>, text: &[u8]) {
         self.counters.errors += 1;
         self.tally.reject(command, text);
         let Some(client) = self.clients.get_mut(conn) else {

@@ -315,7 +315,8 @@ fn count_listeners(session: &mut Session<'_>, kind: Kind, names: &[&[u8]]) {
         }
     });
     let merge = move |parts: Vec<Vec<u8>>, reply: &mut Reply<'_>| {
-        reply.map(names.len());
+        // A list in RESP3, too.
+        reply.array(2 * names.len());
         for (index, name) in names.iter().enumerate() {
             let count = |part: &Vec<u8>| {
                 let bytes = part.get(4 * index..4 * index + 4)?;

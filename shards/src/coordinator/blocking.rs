@@ -16,6 +16,7 @@ use crate::coordinator::engine::{Asker, Engine, Submitted, check_whole, refused}
 use crate::coordinator::route::{Places, owner};
 use crate::coordinator::work::{Job, Parked};
 use crate::mesh::{KeyPlace, Parcel};
+use crate::shard::Shard;
 
 /// A client that waits.
 struct Waiter {
@@ -140,7 +141,7 @@ impl<X> Engine<X> {
                 Found::Waits(keys, parked)
             }
             // A key of another type is none to one who waits already; but a group that is gone will not come back.
-            None if is_waiter && reply.first() == Some(&b'-') && !self.is_of_a_group(parked) => {
+            None if is_waiter && reply.first() == Some(&b'-') && !self.is_told(parked) => {
                 claim.give_back();
                 Found::Nothing
             }
@@ -301,6 +302,20 @@ impl<X> Engine<X> {
     /// Whether a key that has changed is one that a command with several keys can use: it moves an element of a list, or reads for a group.
     fn is_of_use(&mut self, place: &KeyPlace, parked: &Parked) -> bool {
         self.is_of_a_group(parked) || self.shard.check_object::<List>(place.0, &place.1) == Ok(true)
+    }
+
+    /// Whether one who waits is told of an error: its group is gone, or there is an element for it and the other list is of another type.
+    fn is_told(&mut self, parked: &Parked) -> bool {
+        let rules = self.rows[usize::from(parked.head.command)]
+            .row
+            .spec
+            .keys
+            .len();
+        let (db, from) = (parked.head.db, parked.args.get(1));
+        let can_move = |shard: &mut Shard| {
+            from.is_some_and(|key| shard.check_object::<List>(db, key) == Ok(true))
+        };
+        self.is_of_a_group(parked) || rules > 1 && can_move(&mut self.shard)
     }
 
     /// Whether a command reads for a consumer group.

@@ -77,6 +77,8 @@ impl Shard {
     /// Empties a database in O(1); the memory is given back in slices. Returns how many keys it had.
     pub fn flush(&mut self, db: usize) -> usize {
         self.touch_database(db, None);
+        // Who waits for a group's stream is told that it is gone.
+        self.note_all_ready(db);
         let database = &mut self.dbs[db];
         let table = database.table.take();
         let keys = table.len();

@@ -248,7 +248,8 @@ impl Author {
                 let is_fine = !matches!(
                     command.verb,
                     Verb::Select | Verb::Scan | Verb::Unblock | Verb::Unwatch | Verb::Identity
-                );
+                ) && !(self.subject.near_ms > 0
+                    && matches!(command.verb, Verb::PexpireAt | Verb::Set));
                 return if is_fine { command } else { self.read(client) };
             }
         };

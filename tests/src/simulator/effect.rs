@@ -91,6 +91,13 @@ impl Model {
         if !is_strict && ends_empty {
             return Answer::Anything;
         }
+        // Two shards may notice two changes in either order.
+        if !is_strict
+            && let Some(answer) =
+                self.try_named(operation.db, &operation.command, operation.reply())
+        {
+            return answer;
+        }
         if self.has_other_type(operation.db, &operation.command) {
             return Answer::Only(Reply::wrong_type());
         }

@@ -52,7 +52,7 @@ pub fn come_due(history: &mut History, start: &Model, now_ns: u64, late_ns: u64)
         if at_ms > wall_ms(now_ns) || at_ms < START_MS {
             continue;
         }
-        // A key goes with the millisecond after; but at once if it is given a time that is now.
+        // A key goes with the millisecond after; but at once if it is given a time that is now. One more for the edges of milliseconds.
         let at_ns = (at_ms - START_MS) * NS_PER_MS;
         let is_over = at_ms < wall_ms(now_ns);
         let late = history
@@ -66,7 +66,7 @@ pub fn come_due(history: &mut History, start: &Model, now_ns: u64, late_ns: u64)
             command: Command::new(Verb::Expire, args),
             role: Role::Plain,
             target: None,
-            invoked: history.last_before(at_ns),
+            invoked: history.last_before(at_ns.saturating_sub(NS_PER_MS)),
             answered: is_over.then(|| Answered {
                 at: late.max(given_by),
                 reply: Reply::ok(),

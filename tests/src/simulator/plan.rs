@@ -206,8 +206,9 @@ const CARELESS: &[Verb] = &[
     Verb::Select,
 ];
 
-/// What takes a key's time elsewhere.
+/// What takes a key's time elsewhere, or counts keys whose time has come.
 const CARRYING: &[Verb] = &[
+    Verb::DbSize,
     Verb::Copy,
     Verb::Rename,
     Verb::RenameNx,

@@ -64,6 +64,24 @@ impl Model {
         Some(Answer::Only(self.serve_from(db, command, &key)))
     }
 
+    /// The same, on the key that its reply names, if that holds what it wants.
+    pub fn try_named(
+        &mut self,
+        db: usize,
+        command: &Command,
+        got: Option<&Reply>,
+    ) -> Option<Answer> {
+        let Some(Reply::Array(parts)) = got else {
+            return None;
+        };
+        let Some(Reply::Bulk(key)) = parts.first() else {
+            return None;
+        };
+        let kind = self.get(db, key).map(|entry| entry.value.kind());
+        let is_fine = awaited(command).contains(key) && kind == Some(wanted(command.verb));
+        is_fine.then(|| Answer::Only(self.serve_from(db, command, key)))
+    }
+
     /// Carries a blocking command out on a key that holds what it wants.
     fn serve_from(&mut self, db: usize, command: &Command, key: &Word) -> Reply {
         let pair = |element: Option<Word>| {
@@ -143,14 +161,15 @@ impl Model {
             {
                 ready = vec![told.clone()];
             }
-            // A destination of another type: it goes on waiting, or is told so.
             let Some(key) = ready.first() else { continue };
-            if command.verb == Verb::Blmove
-                && self
-                    .get(*db, &command.args[1])
-                    .is_some_and(|entry| entry.value.kind() != Type::List)
-            {
-                continue;
+            // A destination of another type: it is told so.
+            let is_other = |key: &Word| {
+                let entry = self.get(*db, key);
+                entry.is_some_and(|entry| entry.value.kind() != Type::List)
+            };
+            if command.verb == Verb::Blmove && is_other(&command.args[1]) {
+                self.unblock(*connection);
+                return Some((*connection, Reply::wrong_type()));
             }
             self.unblock(*connection);
             let reply = self.serve_from(*db, command, key);
