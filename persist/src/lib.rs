@@ -1,4 +1,6 @@
-//! Tessera's on-disk formats, log, snapshots and recovery.
-//!
-//! Nothing is written yet: this version keeps its data in memory only, and refuses the directives that promise otherwise. The crate exists so that
-//! the edges between rooms are what they will be: it may use `core` and `io`, and never sees a shard.
+//! Tessera's on-disk formats, snapshots and recovery. Knows the types of `core`, never a shard.
+
+mod crc;
+mod lzf;
+pub mod rdb;
+pub mod snapshot;

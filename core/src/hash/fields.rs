@@ -372,6 +372,13 @@ impl Hash {
         }
     }
 
+    /// Goes over to the table now if so many fields are about to come that it will not stay packed.
+    pub fn expect(&mut self, expected: usize, limits: &PackLimits) {
+        if expected > limits.entries_max {
+            self.enlarge(limits.seed);
+        }
+    }
+
     /// Goes over to the table. O(n).
     fn enlarge(&mut self, seed: u64) {
         if let HashEncoding::Table(_) = &self.repr {

@@ -141,6 +141,13 @@ impl Zset {
         self.enlarge(limits.seed).insert(member, score)
     }
 
+    /// Goes over to the large encoding now if so many elements are about to come that it will not stay packed.
+    pub fn expect(&mut self, expected: usize, limits: &PackLimits) {
+        if expected > limits.entries_max {
+            self.enlarge(limits.seed);
+        }
+    }
+
     /// The large encoding, converted to it if need be.
     fn enlarge(&mut self, seed: u64) -> &mut Large {
         if let Encoding::Packed(packed) = &self.encoding {

@@ -29,6 +29,20 @@ pub(crate) fn fresh(settings: &Settings, now_ms: u64) -> u32 {
     }
 }
 
+/// Access bits of an entry that comes from elsewhere with its history, as far as the policy has a use for it.
+pub(crate) fn restored(
+    settings: &Settings,
+    now_ms: u64,
+    idle_s: Option<u64>,
+    frequency: Option<u8>,
+) -> u32 {
+    match (settings.is_lfu, frequency, idle_s) {
+        (true, Some(frequency), _) => minutes(now_ms) << 8 | u32::from(frequency),
+        (false, _, Some(idle_s)) => lru_clock(now_ms.saturating_sub(idle_s.saturating_mul(1000))),
+        _ => fresh(settings, now_ms),
+    }
+}
+
 /// Notes one more access. Writes only what differs, so that reading a hot key leaves its line clean.
 #[inline]
 pub(crate) fn touch(entry: &Entry, settings: &Settings, now_ms: u64, rng: &mut Rng) {

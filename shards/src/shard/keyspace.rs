@@ -316,6 +316,17 @@ impl Shard {
         }
     }
 
+    /// Puts an entry that came from elsewhere in place of whatever was under its key, with what is known of its use. Counts nothing.
+    pub fn restore(&mut self, db: usize, entry: Entry, idle_s: Option<u64>, frequency: Option<u8>) {
+        entry.set_access(access::restored(
+            &self.settings,
+            self.now_ms,
+            idle_s,
+            frequency,
+        ));
+        self.insert(db, entry);
+    }
+
     /// Takes the entry out. Counts nothing; an expired one is gone, and counted as expired.
     #[inline]
     pub fn take(&mut self, db: usize, key: &[u8]) -> Option<Entry> {

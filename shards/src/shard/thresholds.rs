@@ -3,6 +3,7 @@
 use tessera_core::list::ListLimits;
 use tessera_core::object::PackLimits;
 use tessera_core::set::SetLimits;
+use tessera_persist::rdb::Limits;
 
 use super::Shard;
 
@@ -89,6 +90,17 @@ impl Shard {
             entries_max: thresholds.zset_entries_max,
             value_bytes_max: thresholds.zset_value_bytes_max,
             seed: self.hash_seed(),
+        }
+    }
+
+    /// All of them, for what is read from elsewhere.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        Limits {
+            hash: self.hash_limits(),
+            list: self.list_limits(),
+            set: self.set_limits(),
+            zset: self.zset_limits(),
         }
     }
 }

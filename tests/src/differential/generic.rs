@@ -7,6 +7,7 @@ use super::step::{Command, Judge, Step, Unit};
 pub const COMMANDS: &[&str] = &[
     "COPY",
     "DEL",
+    "DUMP",
     "EXISTS",
     "KEYS",
     "MOVE",
@@ -14,6 +15,7 @@ pub const COMMANDS: &[&str] = &[
     "RANDOMKEY",
     "RENAME",
     "RENAMENX",
+    "RESTORE",
     "SCAN",
     "TOUCH",
     "TYPE",
@@ -28,6 +30,12 @@ pub fn draw(draw: &mut Draw) -> Vec<Step> {
     match name {
         "DEL" | "EXISTS" | "TOUCH" | "UNLINK" => command.extend(draw.keys(4)),
         "TYPE" => command.push(draw.key()),
+        "DUMP" => {
+            command.push(draw.key());
+            // Each has its own encodings; `tests/commands/dump.rs` exchanges the payloads.
+            judge = Judge::Kind;
+        }
+        "RESTORE" => restore(draw, &mut command),
         "RENAME" | "RENAMENX" => command.extend([draw.key(), draw.key()]),
         "MOVE" => command.extend([draw.key(), draw.database()]),
         "COPY" => copy(draw, &mut command),
@@ -51,6 +59,46 @@ fn copy(draw: &mut Draw, command: &mut Command) {
             2 => command.push(draw.odd_word()),
             _ => command.extend([draw.cased("DB"), draw.database()]),
         }
+    }
+}
+
+/// What redis-server 7.0 dumps: a string, an integer, a list, a set, an intset, a hash, a sorted set.
+const PAYLOADS: &[&[u8]] = &[
+    b"\x00\x05value\n\x00\x81\xf6\xc18\xc1\xaa\x9bn",
+    b"\x00\xc1\xd2\x04\x0a\x00\x00\x87\x08\xa1D\x82\x5c\xed",
+    b"\x12\x01\x02\x0f\x0f\x00\x00\x00\x03\x00\x81a\x02\x01\x01\x81b\x02\xff\x0a\x00\x90C\xa3L\xeb\x8e\x1b\x1c",
+    b"\x02\x03\xc0\x03\x01b\x01a\x0a\x00\xa0\xb8\xf5\x00/j|\x9e",
+    b"\x0b\x14\x04\x00\x00\x00\x03\x00\x00\x00\x01\x00\x00\x00\x02\x00\x00\x00\x9f\x86\x01\x00\x0a\x00\xce\x80/(\xd1w\x04K",
+    b"\x10\x11\x11\x00\x00\x00\x04\x00\x81f\x02\x81v\x02\x01\x01\x02\x01\xff\x0a\x00\x1aM\xf2\x17^\x0b\xff\x9b",
+    b"\x11\x14\x14\x00\x00\x00\x04\x00\x81a\x02\x01\x01\x81b\x02\x832.5\x04\xff\x0a\x00\xd4Ln\xa4\xf6D\xd9\xd7",
+];
+
+fn restore(draw: &mut Draw, command: &mut Command) {
+    command.push(draw.key());
+    let is_absolute = draw.rng.one_in(4);
+    command.push(match draw.rng.below(6) {
+        0 => draw.integer(),
+        1 if !is_absolute => draw.relative(1000, false),
+        1 => draw.absolute(1000),
+        _ => b"0".to_vec(),
+    });
+    let mut payload = draw.rng.pick(PAYLOADS).to_vec();
+    if draw.rng.one_in(6) {
+        let at = draw.rng.below(payload.len());
+        payload[at] ^= 1 << draw.rng.below(8);
+    }
+    command.push(payload);
+    if !draw.rng.one_in(4) {
+        command.push(draw.cased("REPLACE"));
+    }
+    if is_absolute {
+        command.push(draw.cased("ABSTTL"));
+    }
+    match draw.rng.below(12) {
+        0 => command.extend([draw.cased("IDLETIME"), draw.integer()]),
+        1 => command.extend([draw.cased("FREQ"), draw.integer()]),
+        2 => command.push(draw.odd_word()),
+        _ => {}
     }
 }
 

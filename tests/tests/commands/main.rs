@@ -10,6 +10,7 @@ mod both;
 mod clients;
 mod config;
 mod databases;
+mod dump;
 mod expiry;
 mod introspection;
 mod large;

@@ -2,12 +2,14 @@
 
 mod copy;
 mod database;
+mod dump;
 mod existence;
 mod expire;
 mod keys;
 mod memory;
 mod object;
 mod rename;
+mod restore;
 mod scan;
 mod ttl;
 
@@ -40,6 +42,8 @@ pub const ROWS: &[KeyspaceRow] = &[
     rename::RENAMENX,
     rename::MOVE,
     copy::COPY,
+    dump::DUMP,
+    restore::RESTORE,
     keys::KEYS,
     keys::RANDOMKEY,
     scan::SCAN,

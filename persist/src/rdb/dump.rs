@@ -1,0 +1,86 @@
+//! The payloads of DUMP and RESTORE: type, value, version (u16), checksum of all before it (u64).
+
+use super::error::RdbError;
+use super::kind;
+use crate::crc::{Checksum, checksum, crc64};
+
+/// Bytes behind the value.
+const FOOTER_BYTES: usize = 10;
+/// Those of them that are the checksum.
+const SUM_BYTES: usize = 8;
+
+/// Appends what stands behind the value to a payload that begins with the value's type. O(bytes).
+pub fn dump_footer(payload: &mut Vec<u8>) {
+    let version = match payload.first() {
+        Some(&kind::HASH_TTL) => kind::VERSION_FIELD_TTL,
+        _ => kind::VERSION,
+    };
+    payload.extend_from_slice(&version.to_le_bytes());
+    let sum = crc64(payload);
+    payload.extend_from_slice(&sum.to_le_bytes());
+}
+
+/// Checks a payload, at once or in pieces.
+pub struct PayloadCheck {
+    sum: Checksum,
+    at: usize,
+}
+
+impl Default for PayloadCheck {
+    fn default() -> Self {
+        Self {
+            sum: checksum(),
+            at: 0,
+        }
+    }
+}
+
+impl PayloadCheck {
+    /// Looks at so many bytes more of the payload, the same one each time. When it is right: its type and the value's bytes.
+    ///
+    /// # Errors
+    /// [`RdbError::Version`] or [`RdbError::Checksum`]; Redis makes no difference between them.
+    pub fn step<'a>(
+        &mut self,
+        payload: &'a [u8],
+        bytes: usize,
+    ) -> Result<Option<(u8, &'a [u8])>, RdbError> {
+        let (value, version) = parts(payload)?;
+        if version > kind::VERSION_MAX {
+            return Err(RdbError::Version(version));
+        }
+        let (summed, sum) = payload.split_at(payload.len() - SUM_BYTES);
+        let end = self.at.saturating_add(bytes).min(summed.len());
+        self.sum.update(&summed[self.at..end]);
+        self.at = end;
+        if end < summed.len() {
+            return Ok(None);
+        }
+        if self.sum.clone().finalize().to_le_bytes() != sum {
+            return Err(RdbError::Checksum);
+        }
+        match value.split_first() {
+            Some((kind, value)) => Ok(Some((*kind, value))),
+            None => Err(RdbError::Truncated),
+        }
+    }
+}
+
+/// What is before the footer, and the version.
+fn parts(payload: &[u8]) -> Result<(&[u8], u16), RdbError> {
+    let at = payload
+        .len()
+        .checked_sub(FOOTER_BYTES)
+        .ok_or(RdbError::Checksum)?;
+    let (value, footer) = payload.split_at(at);
+    Ok((value, u16::from_le_bytes([footer[0], footer[1]])))
+}
+
+/// The type and the value's bytes of a payload. O(bytes), for the checksum.
+///
+/// # Errors
+/// As [`PayloadCheck::step`].
+pub fn payload_of(payload: &[u8]) -> Result<(u8, &[u8]), RdbError> {
+    let found = PayloadCheck::default().step(payload, usize::MAX)?;
+    found.ok_or(RdbError::Checksum)
+}

@@ -1,0 +1,274 @@
+//! What the shards of a node share about saving: the save under way, and how the last one went.
+//!
+//! All shards see the requests to save in the same order, because each is one position on all of them. So the n-th request on one shard is the n-th on every other, and
+//! the decision that the first of them makes, to begin a save or not, is the others' as well.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use super::file::{Piece, Target, write};
+use super::part::{Part, Queue};
+
+/// How a save ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It has not.
+    UnderWay,
+    /// The file is in place.
+    Saved,
+    /// The old file, if there was one, is still there.
+    Failed,
+}
+
+/// What a shard is told about a request to save.
+pub enum Begun {
+    /// This is its part of the save with this number.
+    Part(Part, u64),
+    /// Another save is under way.
+    Busy,
+}
+
+/// A save under way.
+struct Job {
+    number: u64,
+    to_file: Sender<Piece>,
+    queue: Arc<Queue>,
+    compresses: bool,
+    began: Instant,
+    /// Parts that were given out, and the changes counted by then.
+    parts: Vec<Part>,
+    changes: u64,
+}
+
+/// A decision that some shards have still to hear.
+struct Decision {
+    begins: bool,
+    shards_left: usize,
+}
+
+/// For INFO and the rules.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SaveStatus {
+    /// Whether a save is under way.
+    pub is_saving: bool,
+    /// Keys that it has written.
+    pub keys_written: u64,
+    /// How long it takes so far, seconds.
+    pub current_s: Option<u64>,
+    /// How long the last one took, seconds.
+    pub last_s: Option<u64>,
+    /// Whether the last one failed.
+    pub last_failed: bool,
+    /// When the last successful one ended, seconds since the Unix epoch.
+    pub last_save_s: u64,
+    /// When the last one was tried.
+    pub last_try_s: u64,
+    /// Saves that succeeded.
+    pub saves: u64,
+    /// Changes since the moment of the last saved state.
+    pub changes: u64,
+}
+
+#[derive(Default)]
+struct State {
+    job: Option<Job>,
+    decisions: BTreeMap<u64, Decision>,
+    /// Of saves, from 1.
+    last_number: u64,
+    outcomes: BTreeMap<u64, Outcome>,
+    last_s: Option<u64>,
+    last_failed: bool,
+    last_save_s: u64,
+    last_try_s: u64,
+    saves: u64,
+    target: Target,
+}
+
+/// See the head of this file.
+pub struct Saver {
+    state: Mutex<State>,
+    /// Per shard, the changes that it has counted.
+    changes: Box<[AtomicU64]>,
+    /// Those that are in the last file.
+    saved_changes: AtomicU64,
+    wall_clock: fn() -> u64,
+}
+
+/// Outcomes that are remembered for those who ask.
+const OUTCOMES_KEPT: usize = 64;
+
+impl Saver {
+    /// For a node of so many shards. `wall_clock` tells the seconds since the Unix epoch.
+    #[must_use]
+    pub fn new(shards: usize, wall_clock: fn() -> u64) -> Self {
+        let state = State {
+            last_save_s: wall_clock(),
+            ..State::default()
+        };
+        Self {
+            state: Mutex::new(state),
+            changes: (0..shards).map(|_| AtomicU64::new(0)).collect(),
+            saved_changes: AtomicU64::new(0),
+            wall_clock,
+        }
+    }
+
+    fn with<R>(&self, act: impl FnOnce(&mut State) -> R) -> R {
+        act(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Where the next save goes.
+    pub fn set_target(&self, target: Target) {
+        self.with(|state| {
+            let functions = std::mem::take(&mut state.target.functions);
+            state.target = Target {
+                functions,
+                ..target
+            };
+        });
+    }
+
+    /// Functions that a file held, to be written again.
+    pub fn keep_functions(&self, functions: Vec<Vec<u8>>) {
+        self.with(|state| state.target.functions = functions);
+    }
+
+    /// Notes how many changes a shard has counted.
+    #[inline]
+    pub fn note_changes(&self, shard: usize, changes: u64) {
+        self.changes[shard].store(changes, Ordering::Relaxed);
+    }
+
+    fn all_changes(&self) -> u64 {
+        let counts = self.changes.iter();
+        counts.map(|count| count.load(Ordering::Relaxed)).sum()
+    }
+
+    /// All that has changed up to now is in a file: it was loaded from there.
+    pub fn forget_changes(&self) {
+        self.saved_changes
+            .store(self.all_changes(), Ordering::Relaxed);
+    }
+
+    /// A shard has reached its `request`-th request to save, having counted so many changes.
+    pub fn begin(self: &Arc<Self>, request: u64, changes: u64) -> Begun {
+        self.with(|state| {
+            let shards = self.changes.len();
+            let decision = state.decisions.entry(request).or_insert_with(|| Decision {
+                begins: state.job.is_none(),
+                shards_left: shards,
+            });
+            let (begins, is_first) = (decision.begins, decision.shards_left == shards);
+            decision.shards_left -= 1;
+            if decision.shards_left == 0 {
+                state.decisions.remove(&request);
+            }
+            if !begins {
+                return Begun::Busy;
+            }
+            if is_first {
+                self.start(state);
+            }
+            match &mut state.job {
+                Some(job) => {
+                    let queue = Arc::clone(&job.queue);
+                    let part = Part::new(job.to_file.clone(), queue, job.compresses);
+                    job.parts.push(part.clone());
+                    job.changes += changes;
+                    Begun::Part(part, job.number)
+                }
+                None => Begun::Busy,
+            }
+        })
+    }
+
+    /// Starts the thread that writes the file.
+    fn start(self: &Arc<Self>, state: &mut State) {
+        state.last_number += 1;
+        state.last_try_s = (self.wall_clock)();
+        let number = state.last_number;
+        let (to_file, pieces) = channel();
+        let queue = Arc::<Queue>::default();
+        let target = state.target.clone();
+        state.outcomes.insert(number, Outcome::UnderWay);
+        while state.outcomes.len() > OUTCOMES_KEPT {
+            state.outcomes.pop_first();
+        }
+        state.job = Some(Job {
+            number,
+            to_file,
+            queue: Arc::clone(&queue),
+            compresses: target.compresses,
+            began: Instant::now(),
+            parts: Vec::new(),
+            changes: 0,
+        });
+        let saver = Arc::clone(self);
+        let parts = self.changes.len();
+        let run = move || {
+            let outcome = write(&target, parts, &pieces, &queue);
+            queue.is_over.store(true, Ordering::Relaxed);
+            match &outcome {
+                Ok(bytes) => tracing::info!("DB saved on disk, {bytes} bytes"),
+                Err(error) => tracing::error!("Snapshot failed, the old file is kept: {error}"),
+            }
+            saver.with(|state| saver.end(state, outcome.is_ok()));
+        };
+        let thread = std::thread::Builder::new().name("snapshot".to_owned());
+        if let Err(error) = thread.spawn(run) {
+            tracing::error!("Snapshot failed: cannot start its thread: {error}");
+            self.end(state, false);
+        }
+    }
+
+    fn end(&self, state: &mut State, is_saved: bool) {
+        let Some(job) = state.job.take() else {
+            return;
+        };
+        state.last_failed = !is_saved;
+        state.last_s = Some(job.began.elapsed().as_secs());
+        let outcome = if is_saved {
+            Outcome::Saved
+        } else {
+            Outcome::Failed
+        };
+        state.outcomes.insert(job.number, outcome);
+        if is_saved {
+            state.saves += 1;
+            state.last_save_s = (self.wall_clock)();
+            self.saved_changes.store(job.changes, Ordering::Relaxed);
+        }
+    }
+
+    /// How a save ended. One that nobody remembers has failed.
+    #[must_use]
+    pub fn outcome(&self, number: u64) -> Outcome {
+        self.with(|state| {
+            let outcome = state.outcomes.get(&number);
+            outcome.copied().unwrap_or(Outcome::Failed)
+        })
+    }
+
+    /// How things stand.
+    #[must_use]
+    pub fn status(&self) -> SaveStatus {
+        let changes = self.all_changes();
+        self.with(|state| {
+            let job = state.job.as_ref();
+            SaveStatus {
+                is_saving: job.is_some(),
+                keys_written: job.map_or(0, |job| job.parts.iter().map(Part::keys).sum()),
+                current_s: job.map(|job| job.began.elapsed().as_secs()),
+                last_s: state.last_s,
+                last_failed: state.last_failed,
+                last_save_s: state.last_save_s,
+                last_try_s: state.last_try_s,
+                saves: state.saves,
+                changes: changes.saturating_sub(self.saved_changes.load(Ordering::Relaxed)),
+            }
+        })
+    }
+}

@@ -1,0 +1,96 @@
+//! The fuzz body over mutated samples, the same ones in every run. Longer runs: `cargo fuzz run rdb`.
+
+mod fuzz_bodies;
+
+const ROUNDS: usize = 100_000;
+
+/// xorshift64*: enough to choose mutations.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % end.max(1)
+    }
+}
+
+/// Joins some samples and disturbs the result in up to five places.
+fn mutate(random: &mut Random, samples: &[&[u8]], tokens: &[&[u8]]) -> Vec<u8> {
+    let mut data = vec![random.below(256) as u8];
+    for _ in 0..=random.below(3) {
+        data.extend_from_slice(samples[random.below(samples.len())]);
+    }
+    for _ in 0..random.below(6) {
+        let at = random.below(data.len());
+        let end = (at + random.below(6)).min(data.len());
+        match random.below(4) {
+            0 => drop(data.drain(at..end)),
+            1 => drop(data.splice(at..at, tokens[random.below(tokens.len())].iter().copied())),
+            2 => drop(data.splice(at..end, tokens[random.below(tokens.len())].iter().copied())),
+            _ => data
+                .get_mut(at)
+                .into_iter()
+                .for_each(|byte| *byte = random.below(256) as u8),
+        }
+    }
+    data
+}
+
+fn smoke(body: fn(&[u8]), samples: &[&[u8]], tokens: &[&[u8]]) {
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    for round in 0..ROUNDS {
+        let data = mutate(&mut random, samples, tokens);
+        let outcome = std::panic::catch_unwind(|| body(&data));
+        assert!(outcome.is_ok(), "round {round}: {}", data.escape_ascii());
+    }
+}
+
+#[test]
+fn rdb() {
+    let samples: &[&[u8]] = &[
+        b"\x05value",
+        b"\xc0\x0c",
+        b"\xc3\x04\x08\x00a\xa0\x00",
+        b"\x02\x01a\x01b",
+        b"\x02\x02\x0b\x0b\x00\x00\x00\x02\x00\x81a\x02\x05\x01\xff\x01\x03big",
+        b"\x0c\x02\x00\x00\x00\x02\x00\x00\x00\x01\x00\x02\x00",
+        b"\x0c\x0c\x00\x00\x00\x02\x00\x81a\x02\x01\x01\xff",
+        b"\x01\x01m\x00\x00\x00\x00\x00\x00\xf0\x3f",
+        b"\x0e\x0e\x00\x00\x00\x0c\x00\x00\x00\x02\x00\x00\xf2\x02\xf3\xff",
+        b"\x0e\x01\x03foo\x03\x01barX\xff",
+        b"\x63\x00\x00\x00\x00\x00\x00\x00\x02\x01\x01f\x01v\x00\x01g\x01w",
+        b"\x01\x10\0\0\0\0\0\0\0\x07\0\0\0\0\0\0\0\0\x1d\x1d\0\0\0\x0a\0\x01\x01\0\x01\x01\x01\x81f\x02\0\x01\x02\x01\0\x01\0\x01\x81v\x02\x04\x01\xff",
+        b"\x01\x07\x00\x07\x00\x00\x00\x01\x01\x01g\x07\x00\x01\x01\0\0\0\0\0\0\0\x07\0\0\0\0\0\0\0\0\x63\0\0\0\0\0\0\0\x01",
+        b"\x01\x01c\x63\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x07\0\0\0\0\0\0\0\0",
+        b"\xfa\x03ver\x017\xfe\x00\xfb\x01\x00\x00\x01k\x01v\xff",
+    ];
+    let kinds: Vec<[u8; 1]> = (0..26u8).map(|kind| [kind]).collect();
+    let mut tokens: Vec<&[u8]> = vec![
+        b"\x80\x00\x00\xff\xff",
+        b"\x81\xff\xff\xff\xff\xff\xff\xff\xff",
+        b"\xc1\x00\x80",
+        b"\xff",
+        b"\xfd",
+        b"\xfc",
+        b"\xf7\x01\x05\x01a\x00",
+    ];
+    tokens.extend(kinds.iter().map(|kind| kind.as_slice()));
+    smoke_with_kinds(samples, &tokens);
+}
+
+/// The first byte is the type: that of a value more often than not.
+fn smoke_with_kinds(samples: &[&[u8]], tokens: &[&[u8]]) {
+    smoke(
+        |data| {
+            let mut data = data.to_vec();
+            if let Some(first) = data.first_mut() {
+                *first %= 26;
+            }
+            fuzz_bodies::rdb(&data);
+        },
+        samples,
+        tokens,
+    );
+}
