@@ -3,11 +3,13 @@
 pub mod cli;
 pub mod config;
 pub mod driver;
+pub mod ending;
 pub mod front;
 pub mod huge_pages;
 pub mod info;
 pub mod limits;
 pub mod listen;
+pub mod loading;
 pub mod logging;
 pub mod session;
 pub mod shared;

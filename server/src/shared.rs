@@ -5,15 +5,18 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tessera_persist::snapshot::Saver;
 use tessera_shards::command::Registry;
 use tessera_shards::mesh::Mesh;
 use tessera_shards::script::Commands;
 use tessera_shards::shard::Stats;
 
 use crate::config::{Config, Rename};
+use crate::ending::Ending;
 use crate::front::{Front, Latencies, Tally};
 use crate::huge_pages::HugePages;
 use crate::info::Rates;
+use crate::loading::Loading;
 use crate::logging::Verbosity;
 use crate::session::SessionFn;
 
@@ -107,6 +110,12 @@ pub struct Shared {
     pub(crate) listening: Vec<AtomicBool>,
     /// Set by SHUTDOWN and signals: every driver leaves its loop.
     pub shutdown: AtomicBool,
+    /// Set by SHUTDOWN and signals where the data are to be saved first.
+    pub ending: Ending,
+    /// Snapshots: the one under way, and how the last one went.
+    pub saver: Arc<Saver>,
+    /// The snapshot that is being loaded.
+    pub loading: Loading,
     /// Next CLIENT ID.
     pub next_client_id: AtomicU64,
     /// Name of the next claim of a waiting command.
@@ -134,9 +143,14 @@ impl Shared {
     #[must_use]
     pub fn new(config: Config, shards: usize) -> Self {
         let registry = Registry::new(tessera_shards::commands::FAMILIES, crate::session::FAMILIES);
+        let saver = Arc::new(Saver::new(shards, crate::start::wall_clock_s));
+        saver.set_target(config.snapshot_target());
         Shared {
             commands: Arc::new(Commands::of(&registry)),
             scripts: Arc::default(),
+            ending: Ending::default(),
+            saver,
+            loading: Loading::default(),
             registry,
             config: Mutex::new(Arc::new(config)),
             config_file: None,

@@ -7,6 +7,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tessera_io::Waker;
 
+use crate::ending::Asker;
 use crate::shared::Shared;
 
 /// Starts the thread that waits for signals.
@@ -20,7 +21,7 @@ pub fn listen(shared: Arc<Shared>, wakers: Vec<Waker>) -> io::Result<()> {
             if signal == SIGHUP {
                 continue;
             }
-            if signal == SIGINT && shared.is_shutting_down() {
+            if signal == SIGINT && (shared.is_shutting_down() || shared.ending.is_on()) {
                 tracing::warn!("You insist... exiting now.");
                 std::process::exit(1);
             }
@@ -30,7 +31,11 @@ pub fn listen(shared: Arc<Shared>, wakers: Vec<Waker>) -> io::Result<()> {
                 "SIGTERM"
             };
             tracing::warn!("Received {name} scheduling shutdown...");
-            shared.begin_shutdown();
+            if shared.latest_config().save_rules.is_empty() || shared.loading.is_on() {
+                shared.begin_shutdown();
+            } else {
+                shared.ending.ask(Asker::default());
+            }
             wakers.iter().for_each(Waker::wake);
         }
     };

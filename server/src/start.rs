@@ -20,6 +20,7 @@ use crate::front::Front;
 use crate::huge_pages::HugePages;
 use crate::info::Memory;
 use crate::listen::listen_of;
+use crate::loading::{Cargo, Loader};
 use crate::session::{REDIS_VERSION, VERSION};
 use crate::shared::Shared;
 use crate::supervisor::Supervisor;
@@ -230,8 +231,13 @@ fn random<const N: usize>() -> Result<[u8; N], Obstacle> {
     Ok(bytes)
 }
 
+/// For what has no reactor: the threads that save and load.
+pub(crate) fn wall_clock_s() -> u64 {
+    wall_clock_us() / 1_000_000
+}
+
 /// Read here once, before there is a reactor whose clock all else uses.
-fn wall_clock_us() -> u64 {
+pub(crate) fn wall_clock_us() -> u64 {
     let now = clock_gettime(ClockId::Realtime);
     now.tv_sec as u64 * 1_000_000 + now.tv_nsec as u64 / 1_000
 }
@@ -256,6 +262,12 @@ fn run_shards(
 ) -> Result<(), Obstacle> {
     let wakers: Vec<Waker> = seeds.iter().map(ReactorSeed::waker).collect();
     let hash_seed = u64::from_le_bytes(random()?);
+    let (mut cargo, loader) =
+        match Loader::open(shared, &wakers, hash_seed, wall_clock_us() / 1000)? {
+            Some((loader, cargo)) => (cargo, Some(loader)),
+            None => (Vec::new(), None),
+        };
+    cargo.reverse();
     let (ready, readiness) = channel();
     let mut threads = Vec::with_capacity(seeds.len());
     for seed in seeds {
@@ -263,6 +275,7 @@ fn run_shards(
             seed,
             hash_seed,
             Arc::clone(shared),
+            cargo.pop(),
             wakers.clone(),
             ready.clone(),
         )?);
@@ -280,8 +293,17 @@ fn run_shards(
             Err(obstacle)
         }
         None => {
-            signals::listen(Arc::clone(shared), wakers)
+            signals::listen(Arc::clone(shared), wakers.clone())
                 .map_err(|error| because("cannot wait for", "signals", error))?;
+            if let Some(loader) = loader
+                && let Err(obstacle) = loader.run()
+            {
+                tracing::error!("{obstacle}");
+                shared.begin_shutdown();
+                wakers.iter().for_each(Waker::wake);
+                join(threads)?;
+                return Err(obstacle);
+            }
             tracing::info!("Ready to accept connections");
             if let Some(supervisor) = supervisor {
                 supervisor.tell("STATUS=Ready to accept connections\nREADY=1\n");
@@ -296,6 +318,7 @@ fn spawn(
     seed: ReactorSeed,
     hash_seed: u64,
     shared: Arc<Shared>,
+    cargo: Option<Cargo>,
     wakers: Vec<Waker>,
     ready: Sender<Result<(), Obstacle>>,
 ) -> Result<JoinHandle<Result<(), Obstacle>>, Obstacle> {
@@ -310,7 +333,8 @@ fn spawn(
                 return Ok(());
             }
         };
-        let front = Front::new(id, Arc::clone(&shared), hash_seed, env.random());
+        let mut front = Front::new(id, Arc::clone(&shared), hash_seed, env.random());
+        front.cargo = cargo;
         let _ = ready.send(Ok(()));
         drop(ready);
         let outcome = Driver::new(front, env).run();

@@ -3,17 +3,18 @@
 
 use super::keyspace::Table;
 
-/// A table without walks. A table's entries belong to it alone; only what a walk tells its finds to may be bound to a thread.
+/// A table without walks that are bound to a thread. A table's entries belong to it alone; only what a walk tells its finds to may be so bound.
 pub struct QuietTable(Table);
 
-// SAFETY: directory, overflow and counts are plain data owned by the table, entries are `Send`, and there are no walks, whose sinks are
-// the only things in a table that are not.
+// SAFETY: directory, overflow and counts are plain data owned by the table, entries are `Send`, and so are the sinks of its walks:
+// those that are not are the only things in a table that may not go, and `take` has seen to it that there are none.
 unsafe impl Send for QuietTable {}
 
 impl QuietTable {
-    /// Takes the contents of a table and leaves it empty. `None`, and nothing is taken, while a walk is under way.
+    /// Takes the contents of a table and leaves it empty. Free walks come along. `None`, and nothing is taken, while a
+    /// bound one is under way.
     pub fn take(table: &mut Table) -> Option<Self> {
-        (table.walks() == 0).then(|| Self(table.take()))
+        (!table.is_bound()).then(|| Self(table.take()))
     }
 
     /// The table.
@@ -42,6 +43,7 @@ mod tests {
         let walk = table.begin_walk(Box::new(Nothing));
         assert!(QuietTable::take(&mut table).is_none());
         table.end_walk(walk);
+        table.begin_free_walk(Box::new(Nothing));
         let quiet = QuietTable::take(&mut table).unwrap();
         assert!(table.is_empty());
         let len = std::thread::spawn(move || quiet.into_table().len())

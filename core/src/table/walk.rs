@@ -46,7 +46,31 @@ struct Walk {
     /// Where the next step goes on: hash prefix and home bucket.
     prefix: u64,
     home: usize,
-    sink: Box<dyn WalkSink>,
+    sink: Sink,
+}
+
+/// Whose thread a sink needs.
+enum Sink {
+    /// That on which the walk began.
+    Bound(Box<dyn WalkSink>),
+    /// Any.
+    Free(Box<dyn WalkSink + Send>),
+}
+
+impl Sink {
+    fn entry(&mut self, entry: &Entry) {
+        match self {
+            Self::Bound(sink) => sink.entry(entry),
+            Self::Free(sink) => sink.entry(entry),
+        }
+    }
+
+    fn finish(&mut self) {
+        match self {
+            Self::Bound(sink) => sink.finish(),
+            Self::Free(sink) => sink.finish(),
+        }
+    }
 }
 
 /// The walks of one table.
@@ -145,6 +169,15 @@ impl Table {
     /// Begins a walk: `sink` will be given exactly the entries (key, value, expiry) that the table has now. O(1), but
     /// once in 2^32 walks O(table).
     pub fn begin_walk(&mut self, sink: Box<dyn WalkSink>) -> WalkId {
+        self.begin(Sink::Bound(sink))
+    }
+
+    /// The same with a sink that goes wherever the table goes.
+    pub fn begin_free_walk(&mut self, sink: Box<dyn WalkSink + Send>) -> WalkId {
+        self.begin(Sink::Free(sink))
+    }
+
+    fn begin(&mut self, sink: Sink) -> WalkId {
         if self.walks.version == u32::MAX {
             self.restart_versions();
         }
@@ -216,6 +249,18 @@ impl Table {
     #[must_use]
     pub fn walks(&self) -> usize {
         self.walks.active.len()
+    }
+
+    /// Whether this walk is under way in this table.
+    #[must_use]
+    pub fn is_walking(&self, id: WalkId) -> bool {
+        self.walks.active.iter().any(|walk| walk.version == id.0)
+    }
+
+    /// Whether there is a walk whose sink needs this thread.
+    pub(super) fn is_bound(&self) -> bool {
+        let mut walks = self.walks.active.iter();
+        walks.any(|walk| matches!(walk.sink, Sink::Bound(_)))
     }
 
     /// Completes all walks and sets all versions back to 0.

@@ -123,10 +123,7 @@ fn zipmap(bytes: &[u8]) -> Option<Listpack> {
     let stated = rest.byte()?;
     let mut pack = Listpack::new();
     let mut pairs = 0u64;
-    loop {
-        let Some(key) = zipmap_length(&mut rest)? else {
-            break;
-        };
+    while let Some(key) = zipmap_length(&mut rest)? {
         let key = rest.text(key)?;
         let length = zipmap_length(&mut rest)??;
         let spare = rest.byte()?;

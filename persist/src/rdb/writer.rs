@@ -43,8 +43,10 @@ impl ValueWriter {
             },
             Some(Object::Hash(hash)) => match hash.repr() {
                 HashEncoding::Packed(_) => kind::HASH_LISTPACK,
-                HashEncoding::Table(_) if hash.ttl_len() > 0 => kind::HASH_TTL,
-                HashEncoding::Table(_) => kind::HASH,
+                HashEncoding::Timed(_) | HashEncoding::Table(_) if hash.ttl_len() > 0 => {
+                    kind::HASH_TTL
+                }
+                HashEncoding::Timed(_) | HashEncoding::Table(_) => kind::HASH,
             },
             Some(Object::Stream(_)) => kind::STREAM_2,
         }

@@ -4,10 +4,9 @@
 //! the decision that the first of them makes, to begin a save or not, is the others' as well.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
 use super::file::{Piece, Target, write};
 use super::part::{Part, Queue};
@@ -37,7 +36,8 @@ struct Job {
     to_file: Sender<Piece>,
     queue: Arc<Queue>,
     compresses: bool,
-    began: Instant,
+    /// Seconds since the Unix epoch.
+    began_s: u64,
     /// Parts that were given out, and the changes counted by then.
     parts: Vec<Part>,
     changes: u64,
@@ -94,6 +94,7 @@ pub struct Saver {
     changes: Box<[AtomicU64]>,
     /// Those that are in the last file.
     saved_changes: AtomicU64,
+    has_failed: AtomicBool,
     wall_clock: fn() -> u64,
 }
 
@@ -112,6 +113,7 @@ impl Saver {
             state: Mutex::new(state),
             changes: (0..shards).map(|_| AtomicU64::new(0)).collect(),
             saved_changes: AtomicU64::new(0),
+            has_failed: AtomicBool::new(false),
             wall_clock,
         }
     }
@@ -202,7 +204,7 @@ impl Saver {
             to_file,
             queue: Arc::clone(&queue),
             compresses: target.compresses,
-            began: Instant::now(),
+            began_s: (self.wall_clock)(),
             parts: Vec::new(),
             changes: 0,
         });
@@ -229,7 +231,8 @@ impl Saver {
             return;
         };
         state.last_failed = !is_saved;
-        state.last_s = Some(job.began.elapsed().as_secs());
+        self.has_failed.store(!is_saved, Ordering::Relaxed);
+        state.last_s = Some((self.wall_clock)().saturating_sub(job.began_s));
         let outcome = if is_saved {
             Outcome::Saved
         } else {
@@ -252,6 +255,19 @@ impl Saver {
         })
     }
 
+    /// The number of the newest save; 0 before the first.
+    #[must_use]
+    pub fn last_number(&self) -> u64 {
+        self.with(|state| state.last_number)
+    }
+
+    /// Whether the last save failed.
+    #[inline]
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.has_failed.load(Ordering::Relaxed)
+    }
+
     /// How things stand.
     #[must_use]
     pub fn status(&self) -> SaveStatus {
@@ -261,7 +277,7 @@ impl Saver {
             SaveStatus {
                 is_saving: job.is_some(),
                 keys_written: job.map_or(0, |job| job.parts.iter().map(Part::keys).sum()),
-                current_s: job.map(|job| job.began.elapsed().as_secs()),
+                current_s: job.map(|job| (self.wall_clock)().saturating_sub(job.began_s)),
                 last_s: state.last_s,
                 last_failed: state.last_failed,
                 last_save_s: state.last_save_s,

@@ -270,10 +270,6 @@ mod tests {
                 "t.conf:1: 'appendonly yes': not supported yet in this version",
             ),
             (
-                "save 3600 1 300 100",
-                "t.conf:1: 'save 3600 1 300 100': not supported yet in this version",
-            ),
-            (
                 "loadmodule x.so",
                 "t.conf:1: 'loadmodule x.so': modules are not supported",
             ),

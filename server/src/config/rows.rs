@@ -182,15 +182,15 @@ pub const ROWS: &[Directive] = &[
     row("notify-keyspace-events", Words(words::notify_events), "").to(field!(notify_events)),
     row("tracking-table-max-keys", Int(0, I64), "1000000"),
 
-    // Persistence. Redis saves by default (3600 1 300 100 60 10000); we do not, until there are snapshots.
+    // Persistence. Redis saves by default (3600 1 300 100 60 10000); here nothing is written that nobody asked for.
     row("dir", Text, "").to(field!(dir)).protected(),
-    row("save", Words(words::save), "").only("", NOT_YET),
-    row("dbfilename", Text, "dump.rdb").protected(),
-    row("rdbcompression", Bool, "yes"),
-    row("rdbchecksum", Bool, "yes").at_start(),
+    row("save", Words(words::save), "").to(field!(save_rules)),
+    row("dbfilename", Text, "dump.rdb").to(field!(snapshot_name)).protected(),
+    row("rdbcompression", Bool, "yes").to(field!(snapshot_compresses)),
+    row("rdbchecksum", Bool, "yes").to(field!(snapshot_sums)).at_start(),
     row("rdb-save-incremental-fsync", Bool, "yes"),
     row("rdb-del-sync-files", Bool, "no"),
-    row("stop-writes-on-bgsave-error", Bool, "yes"),
+    row("stop-writes-on-bgsave-error", Bool, "yes").to(field!(stops_writes_on_error)),
     row("appendonly", Bool, "no").only("no", NOT_YET),
     row("appendfilename", Text, "appendonly.aof").at_start(),
     row("appenddirname", Text, "appendonlydir").at_start(),
@@ -407,7 +407,6 @@ mod tests {
                 "latency-tracking-info-percentiles parameters should sit between [0.0,100.0]",
             ),
             ("appendonly", "yes", NOT_YET),
-            ("save", "3600 1", NOT_YET),
             ("maxmemory", "1gb", NOT_YET),
             ("tls-port", "6380", NOT_YET),
         ] {

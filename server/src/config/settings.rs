@@ -5,6 +5,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use tessera_core::number::parse_u64;
+use tessera_persist::snapshot::Target;
 use tessera_shards::shard::{Settings, Thresholds};
 
 use crate::config::{
@@ -60,6 +62,16 @@ pub struct Config {
     pub databases: usize,
     /// `dir`.
     pub dir: PathBuf,
+    /// `dbfilename`: the snapshot's name there.
+    pub snapshot_name: PathBuf,
+    /// `save`: pairs of seconds and changes.
+    pub save_rules: Vec<Vec<u8>>,
+    /// `rdbcompression`.
+    pub snapshot_compresses: bool,
+    /// `rdbchecksum`.
+    pub snapshot_sums: bool,
+    /// `stop-writes-on-bgsave-error`.
+    pub stops_writes_on_error: bool,
     /// `requirepass`.
     pub password: Option<Vec<u8>>,
     /// `maxclients`.
@@ -143,6 +155,11 @@ impl Config {
             disable_thp: false,
             databases: 0,
             dir: PathBuf::new(),
+            snapshot_name: PathBuf::new(),
+            save_rules: Vec::new(),
+            snapshot_compresses: true,
+            snapshot_sums: true,
+            stops_writes_on_error: true,
             password: None,
             clients_max: 0,
             memory_bytes_max: 0,
@@ -168,6 +185,31 @@ impl Config {
             renames: Vec::new(),
             kept: BTreeMap::new(),
         }
+    }
+
+    /// Where snapshots go, and how.
+    #[must_use]
+    pub fn snapshot_target(&self) -> Target {
+        Target {
+            dir: self.dir.clone(),
+            name: self.snapshot_name.clone(),
+            compresses: self.snapshot_compresses,
+            sums: self.snapshot_sums,
+            about: vec![
+                ("redis-ver", crate::session::REDIS_VERSION.to_owned()),
+                ("redis-bits", "64".to_owned()),
+                ("tessera-ver", crate::session::VERSION.to_owned()),
+            ],
+            functions: Vec::new(),
+        }
+    }
+
+    /// The `save` rules: seconds and changes.
+    pub fn save_points(&self) -> impl Iterator<Item = (u64, u64)> {
+        let number = |text: &Vec<u8>| parse_u64(text).unwrap_or(u64::MAX);
+        self.save_rules
+            .chunks_exact(2)
+            .map(move |pair| (number(&pair[0]), number(&pair[1])))
     }
 
     /// What a shard has to know of it, given what it knows.

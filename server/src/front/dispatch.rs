@@ -7,6 +7,7 @@ use tessera_shards::command::{Command, Run, Spec, find_subcommand};
 use tessera_shards::coordinator::{Asker, Submitted};
 
 use crate::front::client::Slot;
+use crate::front::save::restriction;
 use crate::front::{Client, Front, ReplyMode};
 use crate::session::{Session, SessionFn, Then};
 
@@ -57,6 +58,12 @@ impl Front {
             );
             let number = command.number;
             return self.refuse(conn, Some(number), text.as_bytes());
+        }
+        if self.is_restricted
+            && let Some(text) = restriction(&self.shared, &command.spec)
+        {
+            let number = command.number;
+            return self.refuse(conn, Some(number), text);
         }
         if client.transaction.is_some() {
             let command = *command;
@@ -217,9 +224,7 @@ impl Front {
                     Then::Close => client.closing = true,
                     Then::Shutdown => {
                         self.shared.begin_shutdown();
-                        self.wakes.extend(
-                            (0..self.shared.mesh.shards()).filter(|shard| *shard != self.id),
-                        );
+                        self.wake_others();
                     }
                     Then::Reply | Then::AskAll(..) | Then::Exec(_) => {}
                 }

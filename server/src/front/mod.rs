@@ -17,6 +17,7 @@ mod exec;
 mod latency;
 mod output_limit;
 mod pubsub;
+mod save;
 mod scripts;
 mod serve;
 mod tally;
@@ -46,6 +47,7 @@ pub use transaction::Transaction;
 use crate::config::Config;
 use crate::front::cork::Cork;
 use crate::info::Sampler;
+use crate::loading::Cargo;
 use crate::shared::{Counters, Shared};
 
 /// Everything of one shard's thread except the reactor.
@@ -86,6 +88,16 @@ pub struct Front {
     pub(crate) turn: u64,
     /// When the next tick of periodic work is due, on the clock of `now_ns`.
     pub(crate) next_tick_ns: u64,
+    /// The keys of a snapshot on their way to this shard.
+    pub cargo: Option<Cargo>,
+    /// Whether this shard's part of a save can go on at once.
+    save_goes_on: bool,
+    /// When the rules for saves are looked at again, on the clock of `now_ns`.
+    next_save_look_ns: u64,
+    /// Whether this shard has gone quiet for the end of the node.
+    is_quiet: bool,
+    /// Whether some commands are refused: while keys are loaded, or because they cannot be saved.
+    pub(crate) is_restricted: bool,
     /// Clients with replies to send.
     pub(crate) dirty: Vec<ConnId>,
     /// Those among them whose replies wait for later ones.
@@ -121,6 +133,7 @@ impl Front {
         shard.settings = config.shard_settings(Settings::default());
         shard.scripts.node = Arc::clone(&shared.scripts);
         shard.scripts.commands = Arc::clone(&shared.commands);
+        shard.set_saver(Arc::clone(&shared.saver));
         let engine = Engine::new(
             shard,
             shared.mesh.shards(),
@@ -146,6 +159,11 @@ impl Front {
             sampler: Sampler::default(),
             turn: 0,
             next_tick_ns: 0,
+            cargo: None,
+            save_goes_on: false,
+            next_save_look_ns: 0,
+            is_quiet: false,
+            is_restricted: false,
             dirty: Vec::new(),
             cork: Cork::default(),
             held: Vec::new(),

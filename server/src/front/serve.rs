@@ -134,7 +134,7 @@ impl Front {
             if client.closing {
                 return bytes.len();
             }
-            if !client.may_run() {
+            if !client.may_run() || self.shared.ending.is_on() {
                 client.stalled = true;
                 // With unanswered commands, the last of their replies brings it back.
                 if client.slots.is_empty() {

@@ -4,6 +4,7 @@ use smallvec::SmallVec;
 use tessera_io::Wait;
 
 use crate::front::Front;
+use crate::front::save::POLL_NS;
 
 /// Period of expiry and time-outs.
 const TICK_NS: u64 = 100_000_000;
@@ -16,10 +17,14 @@ impl Front {
         self.now_ns = now_ns;
         self.unix_us = unix_us;
         self.engine.shard.now_ms = unix_us / 1000;
+        self.look_at_restrictions();
     }
 
     /// Takes the inbox and carries it out.
     pub fn drain(&mut self) {
+        if self.cargo.is_some() {
+            self.take_cargo();
+        }
         if self.shared.mesh.has_mail(self.id) {
             self.shared.mesh.take(self.id, &mut self.mail);
             self.carry_out_mail();
@@ -38,6 +43,8 @@ impl Front {
     /// Gives this turn's batches their position and carries out the own one.
     pub fn flush(&mut self) {
         self.tell_events();
+        self.save_if_due();
+        self.step_ending();
         self.engine.submit_again();
         self.hear_scripts();
         let must_be_together = self.engine.take_spans();
@@ -104,6 +111,8 @@ impl Front {
 
     /// Slices of long commands, of freeing and of expiry.
     pub fn background(&mut self) {
+        self.go_quiet();
+        self.go_on_saving();
         if self.engine.has_work() {
             self.engine.run_tasks();
             self.deliver_local();
@@ -148,6 +157,7 @@ impl Front {
         if !self.held.is_empty()
             || self.engine.has_work()
             || shard.scripts.has_news()
+            || self.save_goes_on
             || shard.has_garbage()
             || shard.expiry_is_busy()
         {
@@ -167,7 +177,16 @@ impl Front {
             .deadlines
             .first_key_value()
             .map_or(u64::MAX, |(key, _)| key.0);
-        match tick_ns.min(deadline_ns).min(self.cork_deadline_ns()) {
+        let poll_ns = if self.polls() {
+            self.now_ns + POLL_NS
+        } else {
+            self.next_save_look()
+        };
+        match tick_ns
+            .min(deadline_ns)
+            .min(poll_ns)
+            .min(self.cork_deadline_ns())
+        {
             u64::MAX => Wait::Forever,
             until => Wait::Until(until),
         }

@@ -287,30 +287,44 @@ fn memory(text: &mut Text, node: &Node, shards: &[Figures]) {
 }
 
 fn persistence(text: &mut Text, node: &Node, shards: &[Figures]) {
+    let saves = node.shared.saver.status();
+    let loading = &node.shared.loading;
+    let seconds = |time: Option<u64>| time.map_or(-1, |time| time as i64);
+    text.line("loading", u8::from(loading.is_on()));
     text.zeros(&[
-        "loading",
         "async_loading",
         "current_cow_peak",
         "current_cow_size",
         "current_cow_size_age",
     ]);
     text.line("current_fork_perc", "0.00");
-    text.zeros(&["current_save_keys_processed", "current_save_keys_total"]);
+    let keys = sum(shards, |figures| {
+        figures.dbs.iter().map(|db| db.keys).sum::<u64>()
+    });
+    text.line("current_save_keys_processed", saves.keys_written);
     text.line(
-        "rdb_changes_since_last_save",
-        sum(shards, |figures| figures.stats.changes),
+        "current_save_keys_total",
+        if saves.is_saving { keys } else { 0 },
     );
-    text.line("rdb_bgsave_in_progress", 0);
-    text.line("rdb_last_save_time", node.shared.started_us / 1_000_000);
-    text.line("rdb_last_bgsave_status", "ok");
-    text.line("rdb_last_bgsave_time_sec", -1);
-    text.line("rdb_current_bgsave_time_sec", -1);
-    text.zeros(&[
-        "rdb_saves",
-        "rdb_last_cow_size",
+    text.line("rdb_changes_since_last_save", saves.changes);
+    text.line("rdb_bgsave_in_progress", u8::from(saves.is_saving));
+    text.line("rdb_last_save_time", saves.last_save_s);
+    text.line(
+        "rdb_last_bgsave_status",
+        if saves.last_failed { "err" } else { "ok" },
+    );
+    text.line("rdb_last_bgsave_time_sec", seconds(saves.last_s));
+    text.line("rdb_current_bgsave_time_sec", seconds(saves.current_s));
+    text.line("rdb_saves", saves.saves);
+    text.zeros(&["rdb_last_cow_size"]);
+    text.line(
         "rdb_last_load_keys_expired",
+        loading.expired.load(Ordering::Relaxed),
+    );
+    text.line(
         "rdb_last_load_keys_loaded",
-    ]);
+        loading.keys.load(Ordering::Relaxed),
+    );
     text.zeros(&[
         "aof_enabled",
         "aof_rewrite_in_progress",

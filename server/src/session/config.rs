@@ -182,6 +182,10 @@ fn change(shared: &Shared, pairs: &[[&[u8]; 2]], is_local: bool) -> Result<(), R
     }
     let mut config = Config::clone(&latest);
     for (row, [_, text]) in rows.into_iter().zip(pairs) {
+        // Lines of a file add up; what is set here is all there is.
+        if row.name == "save" {
+            config.save_rules.clear();
+        }
         let value = row
             .parse_one(text, &config)
             .map_err(|cause| Refusal::Failed(row.name, cause))?;
@@ -219,6 +223,7 @@ fn reason(error: &io::Error) -> String {
 fn adopt(front: &mut Front, config: Arc<Config>) {
     let settings = &mut front.engine.shard.settings;
     *settings = config.shard_settings(*settings);
+    front.shared.saver.set_target(config.snapshot_target());
     if config.password.is_none() {
         // Nobody has to authenticate any more, and nobody who was let in without a password has to later.
         for client in front.clients.iter_mut() {

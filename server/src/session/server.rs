@@ -3,6 +3,7 @@
 use tessera_shards::command::Spec;
 use tessera_shards::command::spec::{category, flag};
 
+use crate::ending::Asker;
 use crate::session::context::SYNTAX_ERROR;
 use crate::session::{Session, SessionFn, Then, lolwut};
 
@@ -41,6 +42,22 @@ pub(super) const ROWS: &[(Spec, SessionFn)] = &[
             ..BASE
         },
         cmd_shutdown,
+    ),
+    (
+        Spec {
+            name: "lastsave",
+            arity: 1,
+            flags: flag::LOADING | flag::STALE | flag::FAST,
+            categories: category::ADMIN | category::DANGEROUS,
+            tips: &["nondeterministic_output"],
+            summary: "Returns the time of the last successful save, in seconds since the Unix epoch.",
+            complexity: "O(1)",
+            ..BASE
+        },
+        |session, _| {
+            let status = session.front.shared.saver.status();
+            session.reply.integer(status.last_save_s as i64);
+        },
     ),
     (
         Spec {
@@ -85,13 +102,18 @@ fn cmd_shutdown(session: &mut Session<'_>, args: &[&[u8]]) {
         // A shutdown waits for nobody, so that there is none to call off.
         return session.error("ERR No shutdown in progress.");
     }
-    if save && !force {
-        tracing::warn!(
-            "SHUTDOWN SAVE refused: saving is not supported yet in this version; use NOSAVE, or SAVE FORCE"
-        );
-        return session.error("ERR Errors trying to SHUTDOWN. Check logs.");
-    }
     tracing::warn!("User requested shutdown...");
+    let saves = save || !nosave && !session.front.config.save_rules.is_empty();
+    if saves && !session.front.shared.loading.is_on() {
+        let asker = Asker {
+            conn: Some((session.front.id, session.conn)),
+            forces: force,
+        };
+        // If somebody else has asked, this one waits for the same end.
+        session.front.shared.ending.ask(asker);
+        session.front.wake_others();
+        return;
+    }
     session.then = Then::Shutdown;
 }
 
@@ -121,16 +143,7 @@ mod tests {
             rig.says(line, "-ERR syntax error|");
         }
         rig.says("SHUTDOWN ABORT", "-ERR No shutdown in progress.|");
-        rig.says(
-            "SHUTDOWN SAVE",
-            "-ERR Errors trying to SHUTDOWN. Check logs.|",
-        );
-        for line in [
-            "SHUTDOWN",
-            "SHUTDOWN NOSAVE",
-            "shutdown nosave now force",
-            "SHUTDOWN SAVE FORCE",
-        ] {
+        for line in ["SHUTDOWN", "SHUTDOWN NOSAVE", "shutdown nosave now force"] {
             rig.says(line, "<shutdown>");
         }
     }

@@ -27,5 +27,6 @@ pub use gather::MergeFn;
 pub(crate) use gather::merge_parts;
 pub use meter::Meter;
 pub use program::{Program, RAN, Step, TOUCHED, replies};
+pub use route::owner;
 pub use whole::WholeParcel;
 pub use work::{Job, Parked};

@@ -33,7 +33,8 @@ impl KeyPlan {
 
 /// The shard that owns a key: slots in ranges of equal length.
 #[inline]
-pub(super) fn owner(key: &[u8], shards: usize) -> usize {
+#[must_use]
+pub fn owner(key: &[u8], shards: usize) -> usize {
     if shards == 1 {
         0
     } else {

@@ -564,11 +564,11 @@ impl<X> Engine<X> {
         let hash = self.shard.hash(key);
         let moved: Vec<_> = tables[from]
             .iter_mut()
-            .map(|table| table.remove(hash, key))
+            .map(|database| database.table.remove(hash, key))
             .collect();
-        for (table, entry) in tables[to].iter_mut().zip(moved) {
+        for (database, entry) in tables[to].iter_mut().zip(moved) {
             if let Some(entry) = entry {
-                table.insert(hash, entry);
+                database.table.insert(hash, entry);
             }
         }
     }

@@ -12,9 +12,9 @@ use tessera_core::table::{DropSlices, Table, WalkId, WalkSink};
 use crate::shard::Shard;
 
 /// One database.
-pub(super) struct Database {
-    pub(super) table: Table,
-    identity: u64,
+pub(crate) struct Database {
+    pub(crate) table: Table,
+    pub(super) identity: u64,
 }
 
 impl Database {
@@ -52,6 +52,14 @@ pub(super) struct Detached {
 }
 
 impl Detached {
+    /// Tables go from shard to shard, so no two of a node have the same identity.
+    pub(super) fn of_shard(id: usize) -> Self {
+        Self {
+            last_identity: (id as u64) << 48,
+            ..Self::default()
+        }
+    }
+
     pub(super) fn next_identity(&mut self) -> u64 {
         self.last_identity += 1;
         self.last_identity
@@ -173,6 +181,34 @@ impl Shard {
                 .retain(|(identity, id, _)| (*identity, *id) != (walk.identity, walk.id));
         }
         done
+    }
+
+    /// The same with a sink that goes wherever the table goes.
+    pub(super) fn begin_free_walk(&mut self, db: usize, sink: Box<dyn WalkSink + Send>) -> Walk {
+        let Database { table, identity } = &mut self.dbs[db];
+        let walk = Walk {
+            identity: *identity,
+            id: table.begin_free_walk(sink),
+            alive: Rc::new(()),
+        };
+        self.detached
+            .walks
+            .push((walk.identity, walk.id, Rc::downgrade(&walk.alive)));
+        walk
+    }
+
+    /// Goes on with a walk if its table is at hand, or what FLUSHALL has left of it. Returns whether it is.
+    pub(super) fn step_free_walk(&mut self, walk: &Walk, buckets: usize) -> bool {
+        let identity = walk.identity;
+        let is_garbage = |garbage: &Garbage| garbage.identity == identity;
+        let is_here = self
+            .table_of(identity)
+            .is_some_and(|table| table.is_walking(walk.id))
+            || self.detached.garbage.iter().any(is_garbage);
+        if is_here {
+            self.step_walk(walk, buckets);
+        }
+        is_here
     }
 
     fn table_of(&mut self, identity: u64) -> Option<&mut Table> {

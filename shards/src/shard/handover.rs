@@ -1,11 +1,12 @@
 //! All databases of a shard, handed to another shard and back, while nobody else uses them.
 
-use tessera_core::table::{QuietTable, Table};
+use tessera_core::table::QuietTable;
 
 use super::Shard;
+use super::databases::Database;
 
-/// The databases of one shard.
-pub struct Databases(Vec<QuietTable>);
+/// The databases of one shard: tables with their identities. A snapshot's walks come along.
+pub struct Databases(Vec<(QuietTable, u64)>);
 
 impl std::fmt::Debug for Databases {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -13,17 +14,20 @@ impl std::fmt::Debug for Databases {
     }
 }
 
-/// The tables of a shard that is not this one, here for a while.
-pub(crate) type Tables = Vec<Table>;
+/// The databases of a shard that is not this one, here for a while.
+pub(crate) type Tables = Vec<Database>;
 
 impl Shard {
-    /// Takes all databases away, leaving empty ones. `None` while a walk is under way.
+    /// Takes all databases away, leaving empty ones. `None` while a walk that cannot come along is under way.
     pub(crate) fn hand_over(&mut self) -> Option<Databases> {
         self.collect_garbage();
         let mut taken = Vec::with_capacity(self.dbs.len());
         for database in &mut self.dbs {
             match QuietTable::take(&mut database.table) {
-                Some(quiet) => taken.push(quiet),
+                Some(quiet) => {
+                    let next = self.detached.next_identity();
+                    taken.push((quiet, std::mem::replace(&mut database.identity, next)));
+                }
                 None => break,
             }
         }
@@ -39,10 +43,10 @@ impl Shard {
         self.exchange(&mut databases.into_tables());
     }
 
-    /// Puts these tables into the databases and those that were there into `tables`.
+    /// Puts these databases in place of those that are here, and those into `tables`.
     pub(crate) fn exchange(&mut self, tables: &mut Tables) {
         for (database, table) in self.dbs.iter_mut().zip(tables) {
-            std::mem::swap(&mut database.table, table);
+            std::mem::swap(database, table);
         }
     }
 
@@ -57,13 +61,22 @@ impl Shard {
 }
 
 impl Databases {
-    /// The tables, to use them here.
+    /// The databases, to use them here.
     pub(crate) fn into_tables(self) -> Tables {
-        self.0.into_iter().map(QuietTable::into_table).collect()
+        let databases = self.0.into_iter();
+        databases
+            .map(|(quiet, identity)| Database {
+                table: quiet.into_table(),
+                identity,
+            })
+            .collect()
     }
 
-    /// Tables on their way home. Walks belong to tasks, which programs see to the end, so there are none.
+    /// Databases on their way home. Walks that are bound belong to tasks, which programs see to the end, so there are none.
     pub(crate) fn from_tables(mut tables: Tables) -> Self {
-        Self(tables.iter_mut().filter_map(QuietTable::take).collect())
+        let quiet = |database: &mut Database| {
+            Some((QuietTable::take(&mut database.table)?, database.identity))
+        };
+        Self(tables.iter_mut().filter_map(quiet).collect())
     }
 }

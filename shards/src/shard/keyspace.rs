@@ -8,6 +8,7 @@ use tessera_core::table::{EntryMut, ExpireChange, Spot, Table, hash_key};
 
 use super::databases::{Database, Detached};
 use super::event::{self, Event, Happened};
+use super::saving::Saving;
 use super::waiting::Waiting;
 use super::watches::Watches;
 use crate::script::Scripts;
@@ -38,6 +39,8 @@ pub struct Shard {
     pub(super) waiting: Waiting,
     /// What has happened to keys since it was last asked for.
     pub(super) happened: Vec<Happened>,
+    /// What the node's shards share about saving, and this shard's part of it.
+    pub(super) saving: Saving,
     /// While keys of other shards are here: what has changed, for their owners to hear of.
     pub(crate) borrowed_changes: Option<Vec<(usize, Box<[u8]>)>>,
 }
@@ -52,7 +55,7 @@ impl Shard {
     /// A shard without keys. All shards of a node share `hash_seed`, so that entries move between them unhashed.
     #[must_use]
     pub fn new(id: usize, databases: usize, hash_seed: u64, rng_seed: u64) -> Self {
-        let mut detached = Detached::default();
+        let mut detached = Detached::of_shard(id);
         Shard {
             id,
             no_touch: false,
@@ -70,6 +73,7 @@ impl Shard {
             watches: Watches::default(),
             waiting: Waiting::default(),
             happened: Vec::new(),
+            saving: Saving::default(),
             borrowed_changes: None,
         }
     }

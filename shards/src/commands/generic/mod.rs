@@ -10,6 +10,7 @@ mod memory;
 mod object;
 mod rename;
 mod restore;
+mod save;
 mod scan;
 mod ttl;
 
@@ -53,6 +54,8 @@ pub const ROWS: &[KeyspaceRow] = &[
     database::FLUSHALL,
     database::FLUSHDB,
     database::SWAPDB,
+    save::SAVE,
+    save::BGSAVE,
 ];
 
 /// A row to fill.

@@ -1,0 +1,218 @@
+//! What a front does about persistence between commands: keys that are loaded, saves that the rules ask for, and the save before the end.
+
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::TryRecvError;
+
+use tessera_core::resp::Proto;
+use tessera_io::ConnId;
+use tessera_persist::snapshot::Outcome;
+use tessera_shards::command::Spec;
+use tessera_shards::command::spec::flag;
+use tessera_shards::commands::FAMILIES;
+use tessera_shards::coordinator::Asker;
+
+use crate::front::Front;
+use crate::shared::Shared;
+
+/// Batches of loaded keys taken per turn.
+const BATCHES_PER_TURN: usize = 2;
+/// The rules are looked at this often.
+const LOOK_NS: u64 = 1_000_000_000;
+/// After a save that failed, the rules wait.
+const RETRY_S: u64 = 5;
+/// What has to be polled is polled this often.
+pub(super) const POLL_NS: u64 = 1_000_000;
+
+/// A connection that nobody has: replies to it vanish.
+const NOBODY: ConnId = ConnId {
+    index: u32::MAX,
+    generation: u32::MAX,
+};
+
+const LOADING: &[u8] = b"LOADING Redis is loading the dataset in memory";
+const MISCONF: &[u8] = b"MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that may modify the data set are disabled, because this instance is configured to report errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB error.";
+const NO_SHUTDOWN: &[u8] = b"-ERR Errors trying to SHUTDOWN. Check logs.\r\n";
+
+/// The number of a keyspace command, whatever it has been renamed to.
+fn number_of(name: &str) -> Option<u16> {
+    let mut rows = FAMILIES.iter().copied().flatten();
+    let place = rows.position(|row| row.spec.name == name)?;
+    u16::try_from(place).ok()
+}
+
+/// Why a command is refused where some are, if it is.
+#[cold]
+pub(super) fn restriction(shared: &Shared, spec: &Spec) -> Option<&'static [u8]> {
+    if shared.loading.is_on() {
+        return (!spec.has(flag::LOADING)).then_some(LOADING);
+    }
+    (spec.has(flag::WRITE) && shared.saver.has_failed()).then_some(MISCONF)
+}
+
+impl Front {
+    /// Looks at what restricts commands in this turn.
+    pub(super) fn look_at_restrictions(&mut self) {
+        let shared = &self.shared;
+        self.is_restricted = shared.loading.is_on()
+            || self.config.stops_writes_on_error
+                && !self.config.save_rules.is_empty()
+                && shared.saver.has_failed();
+    }
+
+    /// Puts loaded keys in their places.
+    pub(super) fn take_cargo(&mut self) {
+        for _ in 0..BATCHES_PER_TURN {
+            let Some(cargo) = &self.cargo else { return };
+            let loading = &self.shared.loading;
+            match cargo.try_recv() {
+                Ok(batch) => {
+                    loading
+                        .keys
+                        .fetch_add(batch.len() as u64, Ordering::Relaxed);
+                    for loaded in batch {
+                        if !loaded.put(&mut self.engine.shard) {
+                            loading.found_twice();
+                        }
+                    }
+                }
+                Err(TryRecvError::Empty) => return,
+                Err(TryRecvError::Disconnected) => {
+                    self.cargo = None;
+                    loading.shard_done();
+                }
+            }
+        }
+    }
+
+    /// Whether something is under way that tells nobody when it goes on.
+    pub(super) fn polls(&self) -> bool {
+        self.cargo.is_some() || self.engine.shard.is_saving() || self.shared.ending.is_on()
+    }
+
+    /// Goes on with this shard's part of a save.
+    pub(super) fn go_on_saving(&mut self) {
+        self.engine.shard.publish_changes();
+        if self.engine.shard.is_saving() {
+            let begun = self.engine.meter.begin(true);
+            self.save_goes_on = self.engine.shard.step_save();
+            self.engine.meter.other(begun);
+        } else {
+            self.save_goes_on = false;
+        }
+    }
+
+    /// Begins a save, in this turn's position.
+    fn submit_save(&mut self) {
+        let Some(number) = number_of("bgsave") else {
+            return;
+        };
+        let asker = Asker {
+            conn: NOBODY,
+            seq: 0,
+            db: 0,
+            proto: Proto::Resp2,
+            no_touch: true,
+            batched: None,
+        };
+        let mut reply = Vec::new();
+        self.engine.submit(number, &asker, &[b"bgsave"], &mut reply);
+    }
+
+    /// The rules of `save`, which the first shard follows for all.
+    pub(super) fn save_if_due(&mut self) {
+        if self.id != 0 || self.now_ns < self.next_save_look_ns {
+            return;
+        }
+        self.next_save_look_ns = self.now_ns + LOOK_NS;
+        if self.config.save_rules.is_empty()
+            || self.shared.loading.is_on()
+            || self.shared.ending.is_on()
+        {
+            return;
+        }
+        let status = self.shared.saver.status();
+        let now_s = self.unix_us / 1_000_000;
+        let may_retry = !status.last_failed || now_s.saturating_sub(status.last_try_s) > RETRY_S;
+        if status.is_saving || !may_retry {
+            return;
+        }
+        let age_s = now_s.saturating_sub(status.last_save_s);
+        let due = self
+            .config
+            .save_points()
+            .find(|(seconds, changes)| status.changes >= *changes && age_s > *seconds);
+        if let Some((seconds, changes)) = due {
+            tracing::info!("{changes} changes in {seconds} seconds. Saving...");
+            self.submit_save();
+        }
+    }
+
+    /// When the first shard looks at the rules again; for ever if there are none.
+    pub(super) fn next_save_look(&self) -> u64 {
+        if self.id == 0 && !self.config.save_rules.is_empty() {
+            self.next_save_look_ns
+        } else {
+            u64::MAX
+        }
+    }
+
+    /// Before this turn's batches get their position: the save before the end.
+    pub(super) fn step_ending(&mut self) {
+        let shared = std::sync::Arc::clone(&self.shared);
+        if self.id != 0 || !shared.ending.is_on() {
+            return;
+        }
+        if shared.ending.may_save(shared.mesh.shards()) {
+            if !shared.saver.status().is_saving {
+                tracing::info!("Saving the final snapshot before exiting.");
+                shared.ending.save_after(shared.saver.last_number());
+                self.submit_save();
+            }
+            return;
+        }
+        let Some(before) = shared.ending.saving_after() else {
+            return;
+        };
+        let number = shared.saver.last_number();
+        match shared.saver.outcome(number) {
+            _ if number == before => {}
+            Outcome::UnderWay => {}
+            Outcome::Failed if !shared.ending.asker().forces => {
+                tracing::error!("Error trying to save the DB, can't exit.");
+                shared.ending.call_off();
+                self.wake_others();
+            }
+            Outcome::Saved | Outcome::Failed => {
+                shared.begin_shutdown();
+                self.wake_others();
+            }
+        }
+    }
+
+    pub(crate) fn wake_others(&mut self) {
+        let others = (0..self.shared.mesh.shards()).filter(|shard| *shard != self.id);
+        self.wakes.extend(others);
+    }
+
+    /// After this turn's batches have got their position: nothing more of this shard's clients comes before the save.
+    pub(super) fn go_quiet(&mut self) {
+        let is_ending = self.shared.ending.is_on();
+        if is_ending && !self.is_quiet {
+            self.shared.ending.go_quiet();
+        } else if !is_ending && self.is_quiet {
+            self.tell_asker();
+        }
+        self.is_quiet = is_ending;
+    }
+
+    /// The end was called off.
+    fn tell_asker(&mut self) {
+        if let Some((shard, conn)) = self.shared.ending.asker().conn
+            && shard == self.id
+            && let Some(client) = self.clients.get_mut(conn)
+        {
+            client.reply_now(NO_SHUTDOWN);
+            self.mark_dirty(conn);
+        }
+    }
+}
