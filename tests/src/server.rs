@@ -79,7 +79,9 @@ impl Server {
     /// Ends it and starts it again in the same folder, on another port.
     #[must_use]
     pub fn restart(mut self) -> Self {
-        self.process.signal(crate::process::Signal::Terminate);
+        if self.process.ended().is_none() {
+            self.process.signal(crate::process::Signal::Terminate);
+        }
         let ended = self.process.wait_end(PATIENCE);
         assert!(ended.is_some(), "the server did not end:\n{}", self.log());
         let folder = std::mem::take(&mut self.folder);

@@ -21,6 +21,7 @@ mod pubsub;
 mod scan;
 mod scene;
 mod scripts;
+mod snapshots;
 mod sorting;
 mod strings;
 mod transactions;

@@ -7,7 +7,7 @@ use super::ROW;
 use crate::command::spec::{KeySpec, access, category, flag};
 use crate::command::{Cx, KeyspaceRow, Spec, Spread, Task};
 use crate::commands::args::{SYNTAX, integer, is};
-use crate::shard::Shard;
+use crate::shard::{Shard, event};
 
 pub(super) const RESTORE: KeyspaceRow = KeyspaceRow {
     spec: Spec {
@@ -150,7 +150,7 @@ impl Target {
             idle_s, frequency, ..
         } = self.options;
         shard.restore(self.db, entry, idle_s, frequency);
-        shard.changed(self.db, key);
+        shard.changed_by(self.db, key, event::RESTORE);
         reply.ok();
     }
 }
