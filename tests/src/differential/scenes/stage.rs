@@ -53,7 +53,7 @@ impl<'a> Stage<'a> {
         let waiting = self.waiting();
         match act {
             // Whoever waits cannot speak.
-            Act::Say(who, _) if waiting.contains(who) => return vec!["waits".to_owned()],
+            Act::Say(who, _) if waiting.contains(who) => vec!["waits".to_owned()],
             Act::Say(who, line) => {
                 self.cast[*who].client.send(&words(line));
                 self.hear(Some((*who, line)))
