@@ -122,7 +122,7 @@ impl Loader {
             }
         };
         let mut model = Shard::new(0, 1, hash_seed, 0);
-        model.settings = config.shard_settings(model.settings);
+        model.settings = config.shard_settings(model.settings, wakers.len());
         let limits = model.limits();
         let bytes = file.metadata().map_or(0, |metadata| metadata.len());
         let source = BufReader::with_capacity(READ_BYTES, file);

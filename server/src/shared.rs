@@ -69,6 +69,8 @@ pub struct ClientFigures {
     pub output_bytes_max: u64,
     /// How many wait for a key.
     pub blocked: u64,
+    /// How many track keys.
+    pub tracking: u64,
 }
 
 /// One shard's figures, as it gives them when INFO asks all shards.
@@ -80,6 +82,12 @@ pub struct Figures {
     pub counters: Counters,
     /// Connected clients.
     pub clients: ClientFigures,
+    /// Keys that somebody has read who tracks.
+    pub tracked_keys: u64,
+    /// Clients over all of these.
+    pub tracked_items: u64,
+    /// Prefixes that clients of the node follow.
+    pub followed_prefixes: u64,
     /// Bytes of entries and tables.
     pub mem_bytes: u64,
     /// Per database.

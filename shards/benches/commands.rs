@@ -162,6 +162,7 @@ fn asker() -> Asker {
         db: 0,
         proto: Proto::Resp2,
         no_touch: false,
+        tracker: None,
         batched: None,
     }
 }

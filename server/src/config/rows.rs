@@ -180,7 +180,7 @@ pub const ROWS: &[Directive] = &[
     row("latency-tracking", Bool, "yes").to(field!(latency_tracking)),
     row("latency-tracking-info-percentiles", Words(words::percentiles), "50 99 99.9").to(field!(latency_percentiles)),
     row("notify-keyspace-events", Words(words::notify_events), "").to(field!(notify_events)),
-    row("tracking-table-max-keys", Int(0, I64), "1000000"),
+    row("tracking-table-max-keys", Int(0, I64), "1000000").to(field!(tracked_keys_max)),
 
     // Persistence. Redis saves by default (3600 1 300 100 60 10000); here nothing is written that nobody asked for.
     row("dir", Text, "").to(field!(dir)).protected(),

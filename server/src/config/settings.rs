@@ -114,6 +114,8 @@ pub struct Config {
     pub latency_tracking: bool,
     /// `latency-tracking-info-percentiles`: numbers from 0 to 100.
     pub latency_percentiles: Vec<Vec<u8>>,
+    /// `tracking-table-max-keys`: of all shards; 0 for no limit.
+    pub tracked_keys_max: usize,
     /// `notify-keyspace-events`.
     pub notify_events: Events,
     /// `rename-command`, in the order of the lines.
@@ -181,6 +183,7 @@ impl Config {
             stall_warning_ms: 0,
             latency_tracking: false,
             latency_percentiles: Vec::new(),
+            tracked_keys_max: 0,
             notify_events: Events::default(),
             renames: Vec::new(),
             kept: BTreeMap::new(),
@@ -214,12 +217,13 @@ impl Config {
 
     /// What a shard has to know of it, given what it knows.
     #[must_use]
-    pub fn shard_settings(&self, before: Settings) -> Settings {
+    pub fn shard_settings(&self, before: Settings, shards: usize) -> Settings {
         Settings {
             bulk_bytes_max: self.bulk_bytes_max,
             is_lfu: self.policy.is_lfu(),
             lfu_log_factor: self.lfu_log_factor,
             lfu_decay_minutes: self.lfu_decay_minutes,
+            tracked_keys_max: self.tracked_keys_max.div_ceil(shards),
             notify: self.notify_events.told(),
             expire_effort: self.expire_effort,
             thresholds: self.thresholds,

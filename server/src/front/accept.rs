@@ -57,7 +57,9 @@ impl Front {
         self.forget_blocked(conn);
         self.unwatch(conn);
         self.unsubscribe_all(conn);
-        if self.clients.remove(conn).is_some() {
+        self.end_tracking(conn);
+        if let Some(client) = self.clients.remove(conn) {
+            self.forget_target(client.id);
             self.shared.connected.fetch_sub(1, Ordering::Relaxed);
         }
     }

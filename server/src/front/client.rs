@@ -8,10 +8,10 @@ use std::collections::VecDeque;
 use tessera_core::resp::{OUT_OF_MEMORY, Parser, Proto, try_append};
 use tessera_io::{ConnId, Peer};
 
-use crate::front::Listens;
 use crate::front::blocked::Blocked;
 use crate::front::exec::Exec;
 use crate::front::transaction::Transaction;
+use crate::front::{Listens, Mode};
 
 /// Reply bytes not yet handed to the kernel above which a client's next command waits.
 pub(crate) const OUTPUT_BYTES_MAX: usize = 1 << 20;
@@ -98,6 +98,10 @@ pub struct Client {
     pub(crate) stalled: bool,
     /// What it listens to.
     pub(crate) listens: Option<Box<Listens>>,
+    /// How it tracks keys, if it does.
+    pub(crate) tracking: Option<Box<Mode>>,
+    /// Messages that must not go before a reply, each with the sequence number of that reply.
+    late: VecDeque<(u32, Vec<u8>)>,
     /// A key that it waits for.
     pub(crate) blocked: Option<Box<Blocked>>,
     /// Between MULTI and EXEC: what it has said.
@@ -165,6 +169,8 @@ impl Client {
             paused: false,
             stalled: false,
             listens: None,
+            tracking: None,
+            late: VecDeque::new(),
             blocked: None,
             transaction: None,
             execs: VecDeque::new(),
@@ -213,6 +219,7 @@ impl Client {
         self.is_open = false;
         self.slots.clear();
         self.side.clear();
+        self.late.clear();
         self.out.clear();
     }
 
@@ -252,6 +259,18 @@ impl Client {
             }
         } else {
             self.reply_now(bytes);
+        }
+    }
+
+    /// A message that answers no command, behind all replies that are owed now: what it says is news only to who has them. A client that waits for a key
+    /// gets it at once, behind what came before. RESP3 only.
+    pub(crate) fn push_behind(&mut self, bytes: Vec<u8>) {
+        let owed = self.slots.len() - usize::from(self.blocked.is_some() && !self.slots.is_empty());
+        if owed > 0 {
+            let last = self.first_seq.wrapping_add(owed as u32 - 1);
+            self.late.push_back((last, bytes));
+        } else if !put(&mut self.out, &bytes) {
+            self.give_up();
         }
     }
 
@@ -310,7 +329,15 @@ impl Client {
 
     fn pop_slot(&mut self) {
         self.slots.pop_front();
-        self.first_seq = self.first_seq.wrapping_add(1);
+        let popped = self.first_seq;
+        self.first_seq = popped.wrapping_add(1);
+        while self.late.front().is_some_and(|(seq, _)| *seq == popped) {
+            if let Some((_, bytes)) = self.late.pop_front()
+                && !put(&mut self.out, &bytes)
+            {
+                return self.give_up();
+            }
+        }
     }
 
     /// Bytes of received input that wait for the rest of their frame.
@@ -381,6 +408,22 @@ mod tests {
         assert_eq!(client.out, b"abcdf");
         assert!(client.slots.is_empty());
         assert_eq!(client.next_seq(), 5);
+    }
+
+    #[test]
+    fn news_comes_behind_what_is_owed() {
+        let mut client = client();
+        client.push_behind(b"a".to_vec());
+        let first = client.next_seq();
+        client.slots.push_back(Slot::Waiting(0));
+        let second = client.next_seq();
+        client.slots.push_back(Slot::Waiting(0));
+        client.push_behind(b"news".to_vec());
+        client.reply_now(b"d");
+        client.fill(second, b"c");
+        assert_eq!(client.out, b"a");
+        client.fill(first, b"b");
+        assert_eq!(client.out, b"abcnewsd");
     }
 
     #[test]

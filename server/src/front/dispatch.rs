@@ -78,7 +78,7 @@ impl Front {
         match command.run {
             Run::Keyspace { .. } => {
                 let batched = (client.batched_turn == self.turn).then_some(client.batched_target);
-                let asker = asker(client, batched);
+                let asker = asker(client, self.id, batched);
                 if command.spec.has(flag::BLOCKING) {
                     let number = command.number;
                     return self.dispatch_blocking(conn, number, &asker, args);
@@ -165,6 +165,14 @@ impl Front {
         let Some(client) = self.clients.get_mut(conn) else {
             return;
         };
+        if let Some(mode) = &mut client.tracking
+            && command.spec.name != "client"
+            && client.transaction.is_none()
+            && command.spec.name != "exec"
+        {
+            // CLIENT CACHING was about this command.
+            mode.is_exception = false;
+        }
         let was_skipping = client.reply_mode == ReplyMode::SkipNext;
         if was_skipping {
             client.reply_mode = ReplyMode::On;
@@ -207,7 +215,7 @@ impl Front {
         match then {
             Then::Exec(transaction) => self.exec(conn, number, *transaction),
             Then::AskAll(call, merge) => {
-                let asker = asker(client, None);
+                let asker = asker(client, self.id, None);
                 let submitted = Submitted::Batched(self.id);
                 await_reply(client, number, submitted, self.turn, is_muted);
                 self.engine.ask_all(&asker, &call, merge);
@@ -347,8 +355,9 @@ pub(super) fn subcommand_error(spec: &Spec, args: &[&[u8]]) -> Option<Vec<u8>> {
 
 /// The client, as the engine knows it.
 #[inline]
-pub(super) fn asker(client: &Client, batched: Option<usize>) -> Asker {
+pub(super) fn asker(client: &mut Client, shard: usize, batched: Option<usize>) -> Asker {
     Asker {
+        tracker: client.tracker(shard),
         conn: client.conn,
         seq: client.next_seq(),
         db: client.db,

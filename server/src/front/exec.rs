@@ -46,7 +46,7 @@ impl Front {
     /// Runs a client's transaction. Its reply goes to a slot of its own.
     pub(super) fn exec(&mut self, conn: ConnId, number: u16, transaction: Transaction) {
         let (steps, parts) = self.plan(conn, transaction);
-        let turn = self.turn;
+        let (turn, home) = (self.turn, self.id);
         let Some(client) = self.clients.get_mut(conn) else {
             return;
         };
@@ -58,6 +58,7 @@ impl Front {
             db: client.db,
             proto: client.proto,
             no_touch: client.no_touch,
+            tracker: client.tracker(home),
             batched: (client.batched_turn == turn).then_some(client.batched_target),
         };
         let watched = std::mem::take(&mut client.watched);
@@ -85,6 +86,7 @@ impl Front {
             proto: asker.proto,
             no_touch: asker.no_touch,
             is_bare: false,
+            tracker: asker.tracker,
             watcher,
             watched,
         };
@@ -233,6 +235,7 @@ impl Front {
                     db: client.db,
                     proto: client.proto,
                     no_touch: client.no_touch,
+                    tracker: None,
                     batched: None,
                 };
                 self.engine.ask_all(&asker, &call, merge);

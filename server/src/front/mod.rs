@@ -21,6 +21,7 @@ mod save;
 mod scripts;
 mod serve;
 mod tally;
+mod tracking;
 mod transaction;
 mod turn;
 mod watch;
@@ -35,6 +36,7 @@ use tessera_shards::mesh::Batch;
 use tessera_shards::shard::{Settings, Shard};
 
 pub(crate) use blocked::End;
+pub(crate) use tracking::{Mode, Trackers};
 
 pub use accept::{MAXCLIENTS_ERROR, PROTECTED_ERROR, Verdict};
 pub use client::{Client, ReplyMode};
@@ -66,6 +68,8 @@ pub struct Front {
     pub(crate) deadlines: BTreeMap<(u64, u64), ConnId>,
     /// Who listens to what.
     pub subscriptions: Subscriptions,
+    /// Who tracks keys.
+    pub(crate) trackers: Trackers,
     /// Subscriptions made so far.
     subscriptions_made: u64,
     /// What this front counts.
@@ -130,7 +134,7 @@ impl Front {
     pub fn new(id: usize, shared: Arc<Shared>, hash_seed: u64, rng_seed: u64) -> Self {
         let config = shared.latest_config();
         let mut shard = Shard::new(id, config.databases, hash_seed, rng_seed);
-        shard.settings = config.shard_settings(Settings::default());
+        shard.settings = config.shard_settings(Settings::default(), shared.mesh.shards());
         shard.scripts.node = Arc::clone(&shared.scripts);
         shard.scripts.commands = Arc::clone(&shared.commands);
         shard.set_saver(Arc::clone(&shared.saver));
@@ -147,6 +151,7 @@ impl Front {
             clients: Clients::default(),
             deadlines: BTreeMap::new(),
             subscriptions: Subscriptions::default(),
+            trackers: Trackers::default(),
             subscriptions_made: 0,
             config,
             counters: Counters::default(),

@@ -112,6 +112,7 @@ impl Front {
             db: 0,
             proto: Proto::Resp2,
             no_touch: true,
+            tracker: None,
             batched: None,
         };
         let mut reply = Vec::new();

@@ -45,6 +45,7 @@ impl Front {
         self.tell_events();
         self.save_if_due();
         self.step_ending();
+        self.tell_stale();
         self.engine.submit_again();
         self.hear_scripts();
         let must_be_together = self.engine.take_spans();
@@ -141,11 +142,13 @@ impl Front {
     /// Sends what is owed to other shards.
     pub fn settle(&mut self) {
         self.tell_events();
+        self.tell_stale();
         self.append_batches();
         while let Some(own) = self.take_batch(self.id) {
             self.carry_out(own);
             self.deliver_local();
             self.tell_events();
+            self.tell_stale();
             self.append_batches();
         }
     }

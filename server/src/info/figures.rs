@@ -85,6 +85,7 @@ impl Front {
         let mut of_clients = ClientFigures {
             count: self.clients.len() as u64,
             blocked: self.blocked_clients() as u64,
+            tracking: self.trackers.len() as u64,
             ..ClientFigures::default()
         };
         for client in self.clients.iter() {
@@ -102,6 +103,9 @@ impl Front {
                 ..self.counters
             },
             clients: of_clients,
+            tracked_keys: shard.tracked().0 as u64,
+            tracked_items: shard.tracked().1 as u64,
+            followed_prefixes: shard.followed_prefixes() as u64,
             mem_bytes: shard.mem_bytes() as u64,
             dbs: (0..shard.databases()).map(db).collect(),
             tally: self.tally.clone(),

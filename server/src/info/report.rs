@@ -208,7 +208,8 @@ fn clients(text: &mut Text, node: &Node, shards: &[Figures]) {
     );
     let sum = |figure: fn(&Figures) -> u64| shards.iter().map(figure).sum::<u64>();
     text.line("blocked_clients", sum(|figures| figures.clients.blocked));
-    text.zeros(&["tracking_clients", "clients_in_timeout_table"]);
+    text.line("tracking_clients", sum(|figures| figures.clients.tracking));
+    text.zeros(&["clients_in_timeout_table"]);
 }
 
 fn ratio(part: u64, whole: u64) -> f64 {
@@ -428,12 +429,12 @@ fn stats(text: &mut Text, shards: &[Figures]) {
         "active_defrag_key_misses",
     ]);
     text.zeros(&["total_active_defrag_time", "current_active_defrag_time"]);
-    text.zeros(&[
-        "tracking_total_keys",
-        "tracking_total_items",
-        "tracking_total_prefixes",
-        "unexpected_error_replies",
-    ]);
+    let tracked = |figure: fn(&Figures) -> u64| sum(shards, figure);
+    text.line("tracking_total_keys", tracked(|it| it.tracked_keys));
+    text.line("tracking_total_items", tracked(|it| it.tracked_items));
+    let prefixes = shards.iter().map(|it| it.followed_prefixes).max();
+    text.line("tracking_total_prefixes", prefixes.unwrap_or(0));
+    text.zeros(&["unexpected_error_replies"]);
     text.line(
         "total_error_replies",
         sum(shards, |figures| figures.counters.errors),

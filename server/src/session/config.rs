@@ -221,8 +221,9 @@ fn reason(error: &io::Error) -> String {
 
 /// Puts a configuration into force on one shard.
 fn adopt(front: &mut Front, config: Arc<Config>) {
+    let shards = front.shared.mesh.shards();
     let settings = &mut front.engine.shard.settings;
-    *settings = config.shard_settings(*settings);
+    *settings = config.shard_settings(*settings, shards);
     front.shared.saver.set_target(config.snapshot_target());
     if config.password.is_none() {
         // Nobody has to authenticate any more, and nobody who was let in without a password has to later.

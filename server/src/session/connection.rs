@@ -264,6 +264,7 @@ fn cmd_reset(session: &mut Session<'_>, _: &[&[u8]]) {
     let is_open = session.front.config.password.is_none();
     session.front.unwatch(session.conn);
     session.front.unsubscribe_all(session.conn);
+    session.front.end_tracking(session.conn);
     let client = session.client();
     client.transaction = None;
     client.db = 0;

@@ -12,7 +12,7 @@ use tessera_core::resp::Reply;
 
 use crate::command::{Cx, Further};
 use crate::coordinator::claim::Claim;
-use crate::coordinator::engine::{Asker, Engine, Submitted, check_whole, refused};
+use crate::coordinator::engine::{Asker, Engine, Submitted, check_whole, note_reads, refused};
 use crate::coordinator::route::{Places, owner};
 use crate::coordinator::work::{Job, Parked};
 use crate::mesh::{KeyPlace, Parcel};
@@ -105,6 +105,7 @@ impl<X> Engine<X> {
             return Found::Gone;
         }
         self.shard.no_touch = parked.head.no_touch;
+        self.shard.run_for(parked.head.tracker);
         let mut reply = Vec::new();
         let mut cx = Cx {
             shard: &mut self.shard,
@@ -130,6 +131,10 @@ impl<X> Engine<X> {
         if let Some(mut task) = task {
             while !task.step(&mut self.shard, &mut reply) {}
             check_whole(&mut reply);
+        }
+        if let Some(tracker) = parked.head.tracker {
+            let row = &self.rows[usize::from(parked.head.command)];
+            note_reads(&mut self.shard, row, self.shards, tracker, &parked.args());
         }
         match waits_for {
             Some(keys) => {

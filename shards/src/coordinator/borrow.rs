@@ -15,6 +15,7 @@ use crate::coordinator::route::{Places, owner};
 use crate::coordinator::work::{Job, Parked};
 use crate::mesh::{Parcel, TakenKey, Wait};
 use crate::shard::event::Happened;
+use crate::shard::tracking::Track;
 
 /// A command that waits for its keys.
 pub(super) struct Borrow {
@@ -37,6 +38,8 @@ pub(super) struct Loan {
     changed: Vec<(usize, Box<[u8]>)>,
     /// What has happened to them.
     happened: Vec<Happened>,
+    /// Who runs the command, if it tracks keys, and which of these it has read.
+    track: Option<Box<Track>>,
     /// A command that waits for some of them from now on.
     wait: Option<Box<Wait>>,
     /// Whether others who wait for them are to be looked at.
@@ -50,6 +53,7 @@ pub(super) struct Place {
     keys: Vec<(usize, Box<[u8]>)>,
     changed: Vec<(usize, Box<[u8]>)>,
     happened: Vec<Happened>,
+    track: Option<Box<Track>>,
 }
 
 /// The databases that a command touches: COPY and MOVE name a second one.
@@ -181,6 +185,7 @@ impl<X> Engine<X> {
                     keys,
                     changed: Vec::new(),
                     happened: Vec::new(),
+                    track: None,
                     wait: None,
                     ready: false,
                 });
@@ -196,6 +201,7 @@ impl<X> Engine<X> {
                 keys,
                 changed,
                 happened,
+                track,
                 wait,
                 ready,
             } => {
@@ -214,6 +220,7 @@ impl<X> Engine<X> {
                 } else {
                     changed
                 };
+                self.note_track(track.as_deref());
                 for (db, key) in changed {
                     self.shard.changed_elsewhere(db, &key);
                 }
@@ -286,6 +293,12 @@ impl<X> Engine<X> {
             self.answer(job.origin(), &[TOUCHED]);
             return self.give_back(taken);
         }
+        let mut taken = taken;
+        if job.tracker().is_some() {
+            for loan in &mut taken {
+                loan.track = self.track_of(&job, loan.owner);
+            }
+        }
         let places = self.lay_out(taken);
         if let Job::Command(parked) = &job
             && parked.claim.is_some()
@@ -327,15 +340,31 @@ impl<X> Engine<X> {
                 self.give_back(loans);
             }
             Outcome::Missing(further) if further.needs_all() => {
+                // It has read nothing yet, here and below.
+                let mut loans = loans;
+                loans.iter_mut().for_each(|loan| loan.track = None);
                 self.put_off(job, further);
                 self.give_back(loans);
             }
             Outcome::Missing(further) => {
+                let mut loans = loans;
+                loans.iter_mut().for_each(|loan| loan.track = None);
                 let mut keys = further.asked();
                 keys.extend(lent);
                 self.put_off(job, Further::missing(keys));
                 self.give_back(loans);
             }
+        }
+    }
+
+    /// Notes what a borrower has read, before what it has changed.
+    pub(super) fn note_track(&mut self, track: Option<&Track>) {
+        self.shard.run_for(track.map(|track| track.tracker));
+        if let Some(Track { tracker, keys }) = track
+            && !keys.is_empty()
+        {
+            self.shard
+                .note_reads(*tracker, keys.iter().map(|key| &**key));
         }
     }
 
@@ -354,6 +383,7 @@ impl<X> Engine<X> {
                 keys: loan.keys.into_iter().map(lay_out).collect(),
                 changed: loan.changed,
                 happened: loan.happened,
+                track: loan.track,
             }
         };
         let places: Vec<Place> = loans.into_iter().map(lay_out).collect();
@@ -378,6 +408,7 @@ impl<X> Engine<X> {
                     keys: place.keys.into_iter().map(pick_up).collect(),
                     changed: place.changed,
                     happened: place.happened,
+                    track: place.track,
                     wait: None,
                     ready: false,
                 }
@@ -385,9 +416,9 @@ impl<X> Engine<X> {
             .collect();
         for (db, key) in self.shard.borrowed_changes.take().unwrap_or_default() {
             let home = owner(&key, self.shards);
-            if home != self.id
-                && let Some(loan) = loans.iter_mut().find(|loan| loan.owner == home)
-            {
+            if home == self.id {
+                self.shard.changed_here(&key);
+            } else if let Some(loan) = loans.iter_mut().find(|loan| loan.owner == home) {
                 loan.changed.push((db, key));
             }
         }
@@ -410,6 +441,7 @@ impl<X> Engine<X> {
             keys,
             changed,
             happened,
+            track,
             wait,
             ready,
         } in loans
@@ -425,6 +457,7 @@ impl<X> Engine<X> {
                     keys,
                     changed,
                     happened,
+                    track,
                     wait,
                     ready,
                 });

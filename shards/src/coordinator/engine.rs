@@ -8,6 +8,7 @@ use slab::Slab;
 use tessera_core::resp::{OUT_OF_MEMORY, Proto, Reply, try_append};
 use tessera_io::ConnId;
 
+use crate::command::spec::flag;
 use crate::command::{Cx, Further, KeyspaceRow, Merge, Spread, Task};
 use crate::coordinator::blocking::{Found, Waiters};
 use crate::coordinator::borrow::{Borrow, Loan};
@@ -20,6 +21,7 @@ use crate::coordinator::whole::{Whole, WholeRun};
 use crate::coordinator::work::{Job, Parked, Work};
 use crate::mesh::{Batch, Origin, Parcel, RequestHead, Route};
 use crate::shard::Shard;
+use crate::shard::tracking::Tracker;
 
 /// The client that asks, as far as the engine needs it.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +36,8 @@ pub struct Asker {
     pub proto: Proto,
     /// CLIENT NO-TOUCH.
     pub no_touch: bool,
+    /// The client, if it tracks keys.
+    pub tracker: Option<Tracker>,
     /// The target of its last command that went into a batch in this turn.
     pub batched: Option<usize>,
 }
@@ -70,6 +74,8 @@ pub(super) struct Running {
     pub(super) borrowed: Vec<Loan>,
     /// What its slices cost so far.
     spent: Spent,
+    /// Whose command it is, if the client tracks keys.
+    tracker: Option<Tracker>,
 }
 
 /// Ways to break the protocol, so that a test can show that the simulator's judges would notice.
@@ -284,6 +290,7 @@ impl<X> Engine<X> {
             db: asker.db,
             proto: asker.proto,
             no_touch: asker.no_touch,
+            tracker: asker.tracker,
         }
     }
 
@@ -403,6 +410,7 @@ impl<X> Engine<X> {
         self.running.push(Running {
             origin: job.origin(),
             again,
+            tracker: job.tracker(),
             task,
             reply: Vec::new(),
             lock,
@@ -682,6 +690,7 @@ impl<X> Engine<X> {
             let places = self.lay_out(loans);
             let running = &mut self.running[index];
             let begun = self.meter.begin(true);
+            self.shard.run_for(running.tracker);
             let is_done = running.task.step(&mut self.shard, &mut running.reply);
             self.meter.slice(&mut running.spent, begun);
             let loans = self.pick_up(places);
@@ -794,6 +803,7 @@ fn execute<X>(
     let row = &rows[usize::from(head.command)];
     let begun = meter.begin(args.len() >= row.measured_from);
     shard.no_touch = head.no_touch;
+    shard.run_for(head.tracker);
     let start = out.len();
     let mut cx = Cx {
         shard,
@@ -816,12 +826,31 @@ fn execute<X>(
         out.truncate(start);
         return Outcome::Missing(further);
     }
+    if let Some(tracker) = head.tracker {
+        note_reads(shard, row, reach.shards, tracker, args);
+    }
     let Some(task) = task else {
         meter.end(head.command, begun);
         return Outcome::Done;
     };
     meter.suspend([head.command].into_iter(), begun);
     Outcome::Task(task)
+}
+
+/// Notes what a command has read of this shard's keys, if its client wants to hear of changes.
+#[cold]
+pub(super) fn note_reads(
+    shard: &mut Shard,
+    row: &Row,
+    shards: usize,
+    tracker: Tracker,
+    args: &[&[u8]],
+) {
+    if tracker.reads && row.row.spec.resolve(args).has(flag::READONLY) {
+        let (id, places) = (shard.id, row.row.spec.keys_of(args));
+        let keys = places.iter().map(|(at, _)| args[*at]);
+        shard.note_reads(tracker, keys.filter(|key| owner(key, shards) == id));
+    }
 }
 
 /// A task writes its reply in several slices. If there was no memory for all of it, the error takes its place.

@@ -54,6 +54,7 @@ impl<X> Engine<X> {
             db: asker.db,
             proto: asker.proto,
             no_touch: asker.no_touch,
+            tracker: asker.tracker,
         }
     }
 

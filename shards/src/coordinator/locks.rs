@@ -162,6 +162,7 @@ mod tests {
             keys: Vec::new(),
             changed: Vec::new(),
             happened: Vec::new(),
+            track: None,
             wait: None,
             ready: false,
         })

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 
 use tessera_core::resp::{OUT_OF_MEMORY, Proto, Reply, make_room, try_append};
 
+use crate::command::spec::flag;
 use crate::command::{Cx, Further, Merge, Op, Spread, Task};
 use crate::coordinator::engine::{Asker, Engine, Submitted, check_whole};
 use crate::coordinator::gather::merge_parts;
@@ -15,6 +16,7 @@ use crate::coordinator::route::owner;
 use crate::coordinator::work::Job;
 use crate::mesh::{Origin, Parcel, Route};
 use crate::shard::Shard;
+use crate::shard::tracking::{Track, Tracker};
 
 /// First byte of a payload: a watched key had been touched, and nothing ran.
 pub const TOUCHED: u8 = 0;
@@ -46,6 +48,8 @@ pub struct Program {
     pub no_touch: bool,
     /// It is one command, whose reply is the answer, instead of a payload.
     pub is_bare: bool,
+    /// The client, if it tracks keys.
+    pub tracker: Option<Tracker>,
     /// The client, if it watches keys; and these, with their databases.
     pub watcher: Option<u64>,
     /// The watched keys.
@@ -57,6 +61,9 @@ struct Running {
     steps: VecDeque<(Op, Spread, Step)>,
     proto: Proto,
     no_touch: bool,
+    tracker: Option<Tracker>,
+    /// What the client wants to have noted as read: the keys of each command that are this shard's, if it only reads. Empty if nothing.
+    reads: VecDeque<Vec<usize>>,
     /// The payload so far.
     payload: Vec<u8>,
     /// The command that goes on in slices itself: its task, and its reply so far.
@@ -78,6 +85,7 @@ impl Running {
             return;
         };
         shard.no_touch = self.no_touch;
+        shard.run_for(self.tracker);
         let args: Vec<&[u8]> = step.args.iter().map(|arg| &**arg).collect();
         let mut reply = Vec::new();
         let mut cx = Cx {
@@ -95,7 +103,11 @@ impl Running {
         };
         op(&mut cx, &args);
         cx.reply.finish();
-        match cx.task {
+        let task = cx.task;
+        if let (Some(tracker), Some(reads)) = (self.tracker, self.reads.pop_front()) {
+            shard.note_reads(tracker, reads.iter().map(|at| args[*at]));
+        }
+        match task {
             Some(task) => self.inner = Some((task, Vec::new())),
             // With one shard nobody merges; the weight beside the value is for the merge only.
             None if is_weighted(spread) => {
@@ -199,6 +211,67 @@ impl<X> Engine<X> {
         keys
     }
 
+    /// Of each command the keys that its client wants to have noted as read: argument indices, this shard's only.
+    fn own_reads(&self, program: &Program) -> VecDeque<Vec<usize>> {
+        if !program.tracker.is_some_and(|tracker| tracker.reads) {
+            return VecDeque::new();
+        }
+        let is_own = |key: &[u8]| owner(key, self.shards) == self.id;
+        let of_step = |step: &Step| {
+            let mut places = self.read_places(step);
+            places.retain(|at| is_own(&step.args[*at]));
+            places
+        };
+        program.steps.iter().map(of_step).collect()
+    }
+
+    /// Where the keys of a command are, if it only reads.
+    fn read_places(&self, step: &Step) -> Vec<usize> {
+        let args: Vec<&[u8]> = step.args.iter().map(|arg| &**arg).collect();
+        let spec = &self.rows[usize::from(step.command)].row.spec;
+        if !spec.resolve(&args).has(flag::READONLY) {
+            return Vec::new();
+        }
+        spec.keys_of(&args).iter().map(|(at, _)| *at).collect()
+    }
+
+    /// Which keys of one owner a job reads, for the owner to note; and who runs it, so that it need not hear of its own changes.
+    pub(super) fn track_of(&self, job: &Job, home: usize) -> Option<Box<Track>> {
+        match job {
+            Job::Program(program) => self.track_of_program(&program.1, home),
+            Job::Command(parked) => {
+                let tracker = job.tracker()?;
+                let step = Step {
+                    command: parked.head.command,
+                    db: parked.head.db,
+                    args: parked.args.clone(),
+                };
+                let keys = if tracker.reads {
+                    self.reads_at(&step, home)
+                } else {
+                    Vec::new()
+                };
+                Some(Box::new(Track { tracker, keys }))
+            }
+        }
+    }
+
+    /// The same of a program.
+    pub(super) fn track_of_program(&self, program: &Program, home: usize) -> Option<Box<Track>> {
+        let tracker = program.tracker?;
+        let keys = program.steps.iter().filter(|_| tracker.reads);
+        let keys = keys.flat_map(|step| self.reads_at(step, home)).collect();
+        Some(Box::new(Track { tracker, keys }))
+    }
+
+    fn reads_at(&self, step: &Step, home: usize) -> Vec<Box<[u8]>> {
+        let places = self.read_places(step).into_iter();
+        places
+            .map(|at| step.args[at].clone())
+            .filter(|key| owner(key, self.shards) == home)
+            .collect()
+    }
+
     /// Whether a program looks at whole shards.
     pub(super) fn is_whole_program(&self, program: &Program) -> bool {
         program.steps.iter().any(|step| {
@@ -249,6 +322,8 @@ impl<X> Engine<X> {
             steps: program.steps.iter().map(op).collect(),
             proto: program.proto,
             no_touch: program.no_touch,
+            tracker: program.tracker,
+            reads: self.own_reads(program),
             payload: vec![RAN],
             inner: None,
         };

@@ -19,6 +19,7 @@ use crate::coordinator::work::Work;
 use crate::mesh::{KeyPlace, Origin, Parcel, Watch};
 use crate::script::{CallFailed, Host, Progress, Request, Run, Wanted};
 use crate::shard::event::Happened;
+use crate::shard::tracking::{Track, Tracker};
 use crate::shard::{Databases, Tables};
 
 /// A program that waits for the shards.
@@ -44,6 +45,8 @@ pub(super) struct WholeRun {
     happened: Vec<Happened>,
     /// Whether whole databases were emptied or exchanged.
     reshuffled: bool,
+    /// How often all keys were flushed.
+    flushes: usize,
     /// A script between two slices.
     script: Option<Run>,
 }
@@ -58,6 +61,7 @@ struct WholeHost<'a, X> {
     engine: &'a mut Engine<X>,
     tables: &'a mut [Tables],
     no_touch: bool,
+    tracker: Option<Tracker>,
     reshuffled: bool,
 }
 
@@ -68,6 +72,7 @@ impl<X> Host for WholeHost<'_, X> {
             proto: wanted.proto,
             no_touch: self.no_touch,
             is_bare: true,
+            tracker: self.tracker,
             watcher: None,
             watched: Vec::new(),
         };
@@ -117,6 +122,10 @@ pub enum WholeParcel {
         changed: Vec<KeyPlace>,
         /// What has happened to keys.
         happened: Vec<Happened>,
+        /// Who ran the program, if it tracks keys, and which of this shard's it has read.
+        track: Option<Box<Track>>,
+        /// How often all keys were flushed.
+        flushes: usize,
         /// Whether whole databases were emptied or exchanged.
         reshuffled: bool,
     },
@@ -176,6 +185,8 @@ impl<X> Engine<X> {
                 databases,
                 changed,
                 happened,
+                track,
+                flushes,
                 reshuffled,
             } => {
                 self.shard.get_back(databases);
@@ -184,9 +195,11 @@ impl<X> Engine<X> {
                     changed.extend(std::mem::take(&mut self.watched_before));
                     changed.extend(self.shard.watched_that_exist());
                 }
+                self.note_track(track.as_deref());
                 for (db, key) in changed {
                     self.shard.changed_elsewhere(db, &key);
                 }
+                (0..flushes).for_each(|_| self.shard.make_all_stale());
                 self.shard.happened_elsewhere(happened);
                 self.locks.closed = false;
                 self.open_gate();
@@ -256,6 +269,7 @@ impl<X> Engine<X> {
             changed: Vec::new(),
             happened: Vec::new(),
             reshuffled: false,
+            flushes: 0,
             script: None,
         });
     }
@@ -264,8 +278,10 @@ impl<X> Engine<X> {
     pub(super) fn go_on_whole(&mut self, mut run: WholeRun) {
         self.shard.borrowed_changes = Some(std::mem::take(&mut run.changed));
         let earlier = self.shard.take_happened();
+        self.shard.run_for(run.program.tracker);
         let begun = self.meter.begin(true);
         let is_done = self.step_whole(&mut run);
+        run.flushes += self.shard.take_all_stale() / self.shards;
         run.changed = self.shard.borrowed_changes.take().unwrap_or_default();
         run.happened.extend(self.shard.take_happened());
         self.shard.happened_elsewhere(earlier);
@@ -285,6 +301,8 @@ impl<X> Engine<X> {
             let parcel = WholeParcel::Return {
                 databases: Databases::from_tables(tables),
                 happened: its,
+                track: self.track_of_program(&run.program, home),
+                flushes: run.flushes,
                 changed: run.changed.iter().filter(is_its).cloned().collect(),
                 reshuffled: run.reshuffled,
             };
@@ -334,6 +352,7 @@ impl<X> Engine<X> {
             engine: self,
             tables: &mut run.tables,
             no_touch: run.program.no_touch,
+            tracker: run.program.tracker,
             reshuffled: false,
         };
         let progress = script.advance(&mut host);

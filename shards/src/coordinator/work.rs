@@ -7,6 +7,7 @@ use crate::coordinator::claim::Claim;
 use crate::coordinator::program::{Program, Step};
 use crate::coordinator::whole::WholeParcel;
 use crate::mesh::{Origin, Parcel, RequestHead};
+use crate::shard::tracking::Tracker;
 
 /// A request with its own arguments.
 #[derive(Clone, Debug)]
@@ -53,6 +54,7 @@ impl Parked {
             proto: self.head.proto,
             no_touch: self.head.no_touch,
             is_bare: true,
+            tracker: self.head.tracker,
             watcher: None,
             watched: Vec::new(),
         };
@@ -79,6 +81,14 @@ impl Job {
         match self {
             Job::Command(parked) => parked.head.origin,
             Job::Program(program) => program.0,
+        }
+    }
+
+    /// The client, if it tracks keys.
+    pub(super) fn tracker(&self) -> Option<Tracker> {
+        match self {
+            Job::Command(parked) => parked.head.tracker,
+            Job::Program(program) => program.1.tracker,
         }
     }
 

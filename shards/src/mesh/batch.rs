@@ -222,6 +222,7 @@ mod tests {
                 keys: Vec::new(),
                 changed: Vec::new(),
                 happened: Vec::new(),
+                track: None,
                 wait: None,
                 ready: false,
             });
@@ -253,6 +254,12 @@ mod tests {
             db: 15,
             proto: Proto::Resp3,
             no_touch: true,
+            tracker: Some(crate::shard::tracking::Tracker {
+                id: u64::MAX - 1,
+                shard: 3,
+                reads: true,
+                skips_own: false,
+            }),
         };
         let mut batch: Batch<()> = Batch::default();
         batch.request(&head, &[b"SET", b"k", b""]);
@@ -266,6 +273,7 @@ mod tests {
             keys: Vec::new(),
             changed: Vec::new(),
             happened: Vec::new(),
+            track: None,
             wait: None,
             ready: false,
         });

@@ -3,7 +3,8 @@
 //! Requests and replies are bytes, one after the other in a batch's buffer, little endian:
 //!
 //! ```text
-//! request  u8 1, u8 proto (128 more: no touch), u16 db, u16 command, u16 sender, origin, u32 argc, then per argument u32 length and its bytes
+//! request  u8 1, u8 proto (more bits: see TRACKS and NO_TOUCH), u16 db, u16 command, u16 sender, origin, u32 argc, the tracker's u64 id if
+//!          there is one, then per argument u32 length and its bytes
 //! reply    u8 2, origin, u32 length, RESP bytes
 //! parcel   u8 3; the parcel itself is the next of the batch's list
 //! origin   u8 0 client or 1 gather, then u32 index, u32 generation or part, u32 sequence number
@@ -15,6 +16,7 @@ use std::sync::Arc;
 
 use crate::coordinator::{Job, Parked, WholeParcel};
 use crate::shard::event::Happened;
+use crate::shard::tracking::{Track, Tracker};
 
 use smallvec::SmallVec;
 use tessera_core::entry::Entry;
@@ -52,6 +54,8 @@ pub struct RequestHead {
     pub proto: Proto,
     /// Whether reads leave the access bits alone (CLIENT NO-TOUCH).
     pub no_touch: bool,
+    /// The client, if it tracks keys.
+    pub tracker: Option<Tracker>,
 }
 
 /// A key under lock and what was under it, if anything.
@@ -115,6 +119,8 @@ pub enum Parcel<X> {
         changed: Vec<(usize, Box<[u8]>)>,
         /// What has happened to them.
         happened: Vec<Happened>,
+        /// Who runs the command, if it tracks keys, and which of these it has read.
+        track: Option<Box<Track>>,
         /// A command that waits for some of them from now on.
         wait: Option<Box<Wait>>,
         /// Whether those who wait for these keys are to be looked at, changed or not.
@@ -158,8 +164,16 @@ const ROUTE_BYTES: usize = 13;
 /// A request up to its arguments, without the mark.
 const HEAD_BYTES: usize = 7 + ROUTE_BYTES + 4;
 
-/// Bit of the protocol byte.
+/// Bits of the protocol byte.
 const NO_TOUCH: u8 = 0x80;
+/// There is a tracker.
+const TRACKS: u8 = 0x40;
+/// Its reads are noted.
+const READS: u8 = 0x20;
+/// It does not hear of its own changes.
+const SKIPS_OWN: u8 = 0x10;
+/// The version of the protocol.
+const PROTO: u8 = 0x0F;
 
 #[inline]
 fn route_bytes(route: Route) -> [u8; ROUTE_BYTES] {
@@ -239,12 +253,19 @@ impl<'a> Reader<'a> {
     pub(super) fn request(&mut self, args: &mut SmallVec<[&'a [u8]; 8]>) -> RequestHead {
         let bytes = self.array::<HEAD_BYTES>();
         let flags = bytes[0];
-        let proto = if flags & !NO_TOUCH == 3 {
+        let proto = if flags & PROTO == 3 {
             Proto::Resp3
         } else {
             Proto::Resp2
         };
         let route: &[u8; ROUTE_BYTES] = bytes[7..7 + ROUTE_BYTES].try_into().expect("so long");
+        let shard = usize::from(u16_at(bytes, 5));
+        let tracker = (flags & TRACKS != 0).then(|| Tracker {
+            id: u64::from_le_bytes(*self.array()),
+            shard,
+            reads: flags & READS != 0,
+            skips_own: flags & SKIPS_OWN != 0,
+        });
         args.clear();
         for _ in 0..u32_at(bytes, HEAD_BYTES - 4) {
             let len = self.u32() as usize;
@@ -252,13 +273,14 @@ impl<'a> Reader<'a> {
         }
         RequestHead {
             origin: Origin {
-                shard: usize::from(u16_at(bytes, 5)),
+                shard,
                 route: route_of(route),
             },
             command: u16_at(bytes, 3),
             db: usize::from(u16_at(bytes, 1)),
             proto,
             no_touch: flags & NO_TOUCH != 0,
+            tracker,
         }
     }
 
@@ -266,6 +288,9 @@ impl<'a> Reader<'a> {
     #[inline]
     pub(super) fn skip_request(&mut self) -> (usize, Option<&'a [u8]>) {
         let bytes = self.array::<HEAD_BYTES>();
+        if bytes[0] & TRACKS != 0 {
+            self.array::<8>();
+        }
         let mut key = None;
         for index in 0..u32_at(bytes, HEAD_BYTES - 4) {
             let len = self.u32() as usize;
@@ -294,12 +319,20 @@ pub(super) fn put_request(out: &mut Vec<u8>, head: &RequestHead, argc: usize) {
     if head.no_touch {
         bytes[1] |= NO_TOUCH;
     }
+    if let Some(tracker) = head.tracker {
+        bytes[1] |= TRACKS;
+        bytes[1] |= if tracker.reads { READS } else { 0 };
+        bytes[1] |= if tracker.skips_own { SKIPS_OWN } else { 0 };
+    }
     bytes[2..4].copy_from_slice(&(head.db as u16).to_le_bytes());
     bytes[4..6].copy_from_slice(&head.command.to_le_bytes());
     bytes[6..8].copy_from_slice(&(head.origin.shard as u16).to_le_bytes());
     bytes[8..8 + ROUTE_BYTES].copy_from_slice(&route_bytes(head.origin.route));
     bytes[8 + ROUTE_BYTES..].copy_from_slice(&(argc as u32).to_le_bytes());
     out.extend_from_slice(&bytes);
+    if let Some(tracker) = head.tracker {
+        out.extend_from_slice(&tracker.id.to_le_bytes());
+    }
 }
 
 #[inline]

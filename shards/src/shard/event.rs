@@ -79,7 +79,8 @@ events! {
         LREM = "lrem", LTRIM = "ltrim", SORTSTORE = "sortstore";
     SET: SADD = "sadd", SREM = "srem", SPOP = "spop", SINTERSTORE = "sinterstore", SUNIONSTORE = "sunionstore",
         SDIFFSTORE = "sdiffstore";
-    HASH: HSET = "hset", HDEL = "hdel", HINCRBY = "hincrby", HINCRBYFLOAT = "hincrbyfloat";
+    HASH: HSET = "hset", HDEL = "hdel", HINCRBY = "hincrby", HINCRBYFLOAT = "hincrbyfloat",
+        HEXPIRE = "hexpire", HPERSIST = "hpersist", HEXPIRED = "hexpired";
     ZSET: ZADD = "zadd", ZINCR = "zincr", ZREM = "zrem", ZREMRANGEBYRANK = "zremrangebyrank",
         ZREMRANGEBYSCORE = "zremrangebyscore", ZREMRANGEBYLEX = "zremrangebylex", ZPOPMIN = "zpopmin",
         ZPOPMAX = "zpopmax", ZUNIONSTORE = "zunionstore", ZINTERSTORE = "zinterstore", ZDIFFSTORE = "zdiffstore",
@@ -108,6 +109,7 @@ impl Shard {
         !self.watches.is_empty()
             | !self.waiting.is_empty()
             | self.borrowed_changes.is_some()
+            | self.tracking.is_on()
             | (self.settings.notify != 0)
     }
 
@@ -160,9 +162,12 @@ impl Shard {
 
     #[cold]
     fn tell_change(&mut self, db: usize, key: &[u8]) {
-        self.changed_elsewhere(db, key);
-        if let Some(changes) = &mut self.borrowed_changes {
-            changes.push((db, key.into()));
+        self.tell_waiting(db, key);
+        match &mut self.borrowed_changes {
+            // Who tracks them is known to their owners.
+            Some(changes) => changes.push((db, key.into())),
+            None if self.tracking.is_on() => self.make_stale(key),
+            None => {}
         }
     }
 
@@ -180,6 +185,18 @@ impl Shard {
 
     /// Reports that a key of this shard was changed while it was borrowed: counted where it happened.
     pub(crate) fn changed_elsewhere(&mut self, db: usize, key: &[u8]) {
+        self.tell_waiting(db, key);
+        self.changed_here(key);
+    }
+
+    /// Reports that a key of this shard was changed while others were borrowed.
+    pub(crate) fn changed_here(&mut self, key: &[u8]) {
+        if self.tracking.is_on() {
+            self.make_stale(key);
+        }
+    }
+
+    fn tell_waiting(&mut self, db: usize, key: &[u8]) {
         if !self.watches.is_empty() {
             self.touch(db, key);
         }

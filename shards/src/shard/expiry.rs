@@ -9,7 +9,7 @@
 use tessera_core::entry::Entry;
 use tessera_core::table::{Gone, Table};
 
-use crate::shard::Shard;
+use crate::shard::{Shard, event};
 
 /// Position of the active cycle.
 #[derive(Clone, Copy, Debug, Default)]
@@ -68,7 +68,7 @@ impl Shard {
                     self.discard(entry);
                 }
                 for key in fewer.drain(..) {
-                    self.changed(cycle.db, &key);
+                    self.for_nobody(|shard| shard.changed_by(cycle.db, &key, event::HEXPIRED));
                 }
                 if !seen.wrapped {
                     continue;

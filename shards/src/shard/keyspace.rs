@@ -9,6 +9,7 @@ use tessera_core::table::{EntryMut, ExpireChange, Spot, Table, hash_key};
 use super::databases::{Database, Detached};
 use super::event::{self, Event, Happened};
 use super::saving::Saving;
+use super::tracking::Tracking;
 use super::waiting::Waiting;
 use super::watches::Watches;
 use crate::script::Scripts;
@@ -37,6 +38,7 @@ pub struct Shard {
     pub(super) detached: Detached,
     pub(super) watches: Watches,
     pub(super) waiting: Waiting,
+    pub(super) tracking: Tracking,
     /// What has happened to keys since it was last asked for.
     pub(super) happened: Vec<Happened>,
     /// What the node's shards share about saving, and this shard's part of it.
@@ -72,6 +74,7 @@ impl Shard {
             detached,
             watches: Watches::default(),
             waiting: Waiting::default(),
+            tracking: Tracking::default(),
             happened: Vec::new(),
             saving: Saving::default(),
             borrowed_changes: None,
@@ -378,7 +381,7 @@ impl Shard {
     #[inline]
     pub(super) fn expired(&mut self, db: usize, key: &[u8]) {
         self.stats.expired_keys += 1;
-        self.changed_by(db, key, event::EXPIRED);
+        self.for_nobody(|shard| shard.changed_by(db, key, event::EXPIRED));
     }
 
     /// Whether an entry found by a walk, a scan or at random is one whose time has come.

@@ -11,6 +11,7 @@ mod saving;
 mod settings;
 mod stats;
 mod thresholds;
+pub mod tracking;
 mod typed;
 mod waiting;
 mod watches;

@@ -15,6 +15,8 @@ pub struct Settings {
     pub lfu_decay_minutes: u32,
     /// Up to where collections stay packed.
     pub thresholds: Thresholds,
+    /// `tracking-table-max-keys`, this shard's share; 0 for no limit.
+    pub tracked_keys_max: usize,
     /// Classes of `notify-keyspace-events` that are told, as bits of `event`; 0 if none is or nobody could hear it.
     pub notify: u32,
     /// `active-expire-effort`, 1 to 10.
@@ -33,6 +35,7 @@ impl Default for Settings {
             lfu_log_factor: 10,
             lfu_decay_minutes: 1,
             thresholds: Thresholds::default(),
+            tracked_keys_max: 0,
             notify: 0,
             expire_effort: 1,
             active_expire: true,

@@ -24,4 +24,5 @@ mod scripts;
 mod snapshots;
 mod sorting;
 mod strings;
+mod tracking;
 mod transactions;

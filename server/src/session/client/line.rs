@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use tessera_core::resp::Proto;
 use tessera_io::Peer;
 
-use crate::front::{Client, Front, Kind};
+use crate::front::{Client, Front, Kind, Mode};
+use crate::session::client::tracking::redirect;
 
 /// The client's end of the connection, as `CLIENT LIST` shows it and `CLIENT KILL` compares it.
 pub(super) fn address(peer: &Peer) -> String {
@@ -28,11 +29,15 @@ fn tcp(address: &SocketAddr) -> String {
 }
 
 fn flags(client: &Client) -> String {
+    let tracks = |what: fn(&Mode) -> bool| client.tracking.as_deref().is_some_and(what);
     let set = [
-        (client.closing, 'c'),
-        (client.blocked.is_some(), 'b'),
         (client.listens.is_some(), 'P'),
         (client.transaction.is_some(), 'x'),
+        (client.blocked.is_some(), 'b'),
+        (tracks(|_| true), 't'),
+        (tracks(|mode| mode.is_broken), 'R'),
+        (tracks(|mode| mode.broadcasts), 'B'),
+        (client.closing, 'c'),
         (matches!(client.peer, Peer::Unix { .. }), 'U'),
         (client.no_evict, 'e'),
         (client.no_touch, 'T'),
@@ -87,7 +92,7 @@ pub(super) fn line(front: &Front, client: &Client) -> Vec<u8> {
     out.extend(
         format!(
             " age={} idle={} flags={} db={} sub={} psub={} ssub={} multi={} qbuf={} qbuf-free={query_free} argv-mem=0 \
-             multi-mem={} rbs={} rbp={} obl={} oll=0 omem=0 tot-mem={} events=r cmd={} user=default redir=-1 resp={} lib-name=",
+             multi-mem={} rbs={} rbp={} obl={} oll=0 omem=0 tot-mem={} events=r cmd={} user=default redir={} resp={} lib-name=",
             seconds_since(client.created_ms),
             seconds_since(client.last_ms),
             flags(client),
@@ -103,6 +108,7 @@ pub(super) fn line(front: &Front, client: &Client) -> Vec<u8> {
             client.output_bytes(),
             client.memory_bytes(),
             last_command(front, client),
+            redirect(client.tracking.as_deref()),
             if client.proto == Proto::Resp3 { 3 } else { 2 },
         )
         .bytes(),

@@ -3,6 +3,7 @@
 mod kill;
 mod line;
 mod list;
+mod tracking;
 mod unblock;
 
 use tessera_shards::command::Spec;
@@ -38,7 +39,28 @@ pub(super) const ROWS: &[(Spec, SessionFn)] = &[(
     |session, args| container::run(session, args, "client", &SUBCOMMANDS),
 )];
 
-const SUBCOMMANDS: [(Spec, SessionFn); 14] = [
+const SUBCOMMANDS: [(Spec, SessionFn); 16] = [
+    (
+        Spec {
+            name: "tracking",
+            arity: -3,
+            since: "6.0.0",
+            summary: "Says whether, and how, this connection is told when keys change.",
+            complexity: "O(1); some options take O(N) with N prefixes",
+            ..BASE
+        },
+        tracking::cmd_tracking,
+    ),
+    (
+        Spec {
+            name: "caching",
+            arity: 3,
+            since: "6.0.0",
+            summary: "Says whether the keys that the next command reads are tracked.",
+            ..BASE
+        },
+        tracking::cmd_caching,
+    ),
     (
         Spec {
             name: "id",
@@ -167,7 +189,7 @@ const SUBCOMMANDS: [(Spec, SessionFn); 14] = [
             summary: "Returns the connection to which messages about tracked keys go, if there is one.",
             ..BASE
         },
-        cmd_getredir,
+        tracking::cmd_getredir,
     ),
     (
         Spec {
@@ -177,7 +199,7 @@ const SUBCOMMANDS: [(Spec, SessionFn); 14] = [
             summary: "Returns how tracking of keys stands for this connection.",
             ..BASE
         },
-        cmd_trackinginfo,
+        tracking::cmd_trackinginfo,
     ),
     (
         Spec {
@@ -269,22 +291,6 @@ fn cmd_no_touch(session: &mut Session<'_>, args: &[&[u8]]) {
     }
 }
 
-/// Nobody tracks: there is no client side caching.
-fn cmd_getredir(session: &mut Session<'_>, _: &[&[u8]]) {
-    session.reply.integer(-1);
-}
-
-fn cmd_trackinginfo(session: &mut Session<'_>, _: &[&[u8]]) {
-    session.reply.map(3);
-    session.reply.bulk(b"flags");
-    session.reply.set(1);
-    session.reply.bulk(b"off");
-    session.reply.bulk(b"redirect");
-    session.reply.integer(-1);
-    session.reply.bulk(b"prefixes");
-    session.reply.array(0);
-}
-
 fn cmd_help(session: &mut Session<'_>, _: &[&[u8]]) {
     container::help(
         session,
@@ -332,6 +338,11 @@ fn cmd_help(session: &mut Session<'_>, _: &[&[u8]]) {
             "    Tells which library the client uses:",
             "    * LIB-NAME: its name",
             "    * LIB-VER: its version",
+            "CACHING (YES|NO)",
+            "    Whether what the next command reads is tracked, after OPTIN or OPTOUT.",
+            "TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]]",
+            "         [OPTIN] [OPTOUT] [NOLOOP]",
+            "    Whether this connection is told when keys change that it has read.",
             "TRACKINGINFO",
             "    How tracking of keys stands for this connection.",
         ],
@@ -393,10 +404,7 @@ mod tests {
             "CLIENT TRACKINGINFO",
             "*6|$5|flags|*1|$3|off|$8|redirect|:-1|$8|prefixes|*0|",
         );
-        rig.says(
-            "CLIENT TRACKING on",
-            "-ERR unknown subcommand 'TRACKING'. Try CLIENT HELP.|",
-        );
+        rig.says("CLIENT TRACKING on", "+OK|");
         rig.says("CLIENT REPLY foo", "-ERR syntax error|");
         rig.says("CLIENT REPLY skip", "");
         assert_eq!(rig.client().reply_mode, ReplyMode::SkipNext);
@@ -405,7 +413,7 @@ mod tests {
         assert_eq!(rig.client().reply_mode, ReplyMode::Off);
         rig.says("CLIENT REPLY on", "+OK|");
         assert!(rig.send("CLIENT HELP").starts_with(
-            "*47|+CLIENT <subcommand> and its arguments, one of:|+GETREDIR|+    The connection to which"
+            "*52|+CLIENT <subcommand> and its arguments, one of:|+GETREDIR|+    The connection to which"
         ));
     }
 }

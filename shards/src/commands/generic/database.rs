@@ -49,6 +49,7 @@ fn op_flushall(cx: &mut Cx<'_>, args: &[&[u8]]) {
     for db in 0..cx.shard.databases() {
         cx.shard.flush(db);
     }
+    cx.shard.make_all_stale();
     cx.reply.ok();
 }
 
@@ -65,6 +66,7 @@ pub(super) const FLUSHDB: KeyspaceRow = KeyspaceRow {
 fn op_flushdb(cx: &mut Cx<'_>, args: &[&[u8]]) {
     if flush_arguments(cx, args) {
         cx.shard.flush(cx.db);
+        cx.shard.make_all_stale();
         cx.reply.ok();
     }
 }

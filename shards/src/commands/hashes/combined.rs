@@ -4,12 +4,13 @@ use tessera_core::hash::Hash;
 use tessera_core::number::parse_i64;
 
 use super::lifetime::{NOT_POSITIVE, fields, may_hold_hash, moment, set_end};
-use super::{ROW, WRITES, reply_item};
+use super::{ROW, WRITES, changed_times, reply_item};
 use crate::command::spec::{KeySpec, access, flag};
 use crate::command::{Cx, KeyspaceRow, Spec, Spread};
 use crate::commands::args::{is, wrong_arity};
 use crate::commands::lifetime::Lifetime;
 use crate::shard::WrongType;
+use crate::shard::event::{self, Event};
 
 pub(super) const HGETDEL: KeyspaceRow = KeyspaceRow {
     spec: Spec {
@@ -36,7 +37,9 @@ fn op_hgetdel(cx: &mut Cx<'_>, args: &[&[u8]]) {
         return;
     }
     if let Some(fields) = fields(cx, &args[2..], NOT_POSITIVE) {
-        take_each(cx, args[1], fields, |hash, field| hash.remove(field));
+        take_each(cx, args[1], fields, event::HDEL, |hash, field| {
+            hash.remove(field)
+        });
     }
 }
 
@@ -45,6 +48,7 @@ fn take_each(
     cx: &mut Cx<'_>,
     key: &[u8],
     fields: &[&[u8]],
+    event: Event,
     mut change: impl FnMut(&mut Hash, &[u8]) -> bool,
 ) {
     let now_ms = cx.shard.now_ms;
@@ -65,7 +69,7 @@ fn take_each(
         changes
     });
     match changed {
-        Ok(Some(changes)) => (0..changes).for_each(|_| cx.shard.changed(cx.db, key)),
+        Ok(Some(changes)) => changed_times(cx.shard, cx.db, key, changes, event),
         // There is no such key: `may_hold_hash` has seen that it is of no other type.
         Ok(None) | Err(WrongType) => fields.iter().for_each(|_| cx.reply.null()),
     }
@@ -111,7 +115,12 @@ fn op_hgetex(cx: &mut Cx<'_>, args: &[&[u8]]) {
         return;
     };
     let (now_ms, seed) = (cx.shard.now_ms, cx.shard.hash_seed());
-    take_each(cx, key, fields, |hash, field| match end {
+    let event = if end == Some(None) {
+        event::HPERSIST
+    } else {
+        event::HEXPIRE
+    };
+    take_each(cx, key, fields, event, |hash, field| match end {
         None => false,
         Some(Some(at_ms)) => {
             set_end(hash, field, at_ms, now_ms, seed);
@@ -272,7 +281,10 @@ fn op_hsetex(cx: &mut Cx<'_>, args: &[&[u8]]) {
     });
     match changes {
         Ok(changes) => {
-            (0..changes).for_each(|_| cx.shard.changed(cx.db, key));
+            changed_times(cx.shard, cx.db, key, changes, event::HSET);
+            if changes > 0 && matches!(options.end, End::At(_)) {
+                cx.shard.note(cx.db, key, event::HEXPIRE);
+            }
             cx.reply.integer((changes > 0).into());
         }
         Err(WrongType) => cx.wrong_type(),

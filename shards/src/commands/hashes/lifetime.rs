@@ -3,12 +3,13 @@
 use tessera_core::hash::Hash;
 use tessera_core::number::parse_i64;
 
-use super::{LOOKS, ROW};
+use super::{LOOKS, ROW, changed_times};
 use crate::command::spec::{KeySpec, access, flag};
 use crate::command::{Cx, KeyspaceRow, Spec, Spread};
 use crate::commands::args::{NOT_INTEGER, is};
 use crate::commands::lifetime::{Lifetime, invalid};
 use crate::shard::WrongType;
+use crate::shard::event::{self, Event};
 
 /// The latest moment at which a field may end, as in Redis.
 const END_MS_MAX: i64 = (1 << 46) - 1;
@@ -252,7 +253,7 @@ fn expire(cx: &mut Cx<'_>, args: &[&[u8]], lifetime: Lifetime, command: &str) {
         return;
     };
     let (now_ms, seed) = (cx.shard.now_ms, cx.shard.hash_seed());
-    change_each(cx, key, fields, |hash, field| {
+    change_each(cx, key, fields, event::HEXPIRE, |hash, field| {
         let Some(before) = hash.expire_at(field) else {
             return NO_FIELD;
         };
@@ -268,6 +269,7 @@ fn change_each(
     cx: &mut Cx<'_>,
     key: &[u8],
     fields: &[&[u8]],
+    event: Event,
     mut change: impl FnMut(&mut Hash, &[u8]) -> i64,
 ) {
     let now_ms = cx.shard.now_ms;
@@ -283,9 +285,8 @@ fn change_each(
         Ok(None) => vec![NO_FIELD; fields.len()],
         Err(WrongType) => return cx.wrong_type(),
     };
-    for _ in answers.iter().filter(|answer| **answer > 0) {
-        cx.shard.changed(cx.db, key);
-    }
+    let changes = answers.iter().filter(|answer| **answer > 0).count();
+    changed_times(cx.shard, cx.db, key, changes, event);
     cx.reply.array(answers.len());
     answers.iter().for_each(|answer| cx.reply.integer(*answer));
 }
@@ -330,16 +331,20 @@ fn op_hpersist(cx: &mut Cx<'_>, args: &[&[u8]]) {
         return;
     };
     let seed = cx.shard.hash_seed();
-    change_each(cx, args[1], fields, |hash, field| {
-        match hash.expire_at(field) {
+    change_each(
+        cx,
+        args[1],
+        fields,
+        event::HPERSIST,
+        |hash, field| match hash.expire_at(field) {
             None => NO_FIELD,
             Some(None) => NO_LIFETIME,
             Some(Some(_)) => {
                 hash.set_expire(field, None, seed);
                 DONE
             }
-        }
-    });
+        },
+    );
 }
 
 #[cfg(test)]

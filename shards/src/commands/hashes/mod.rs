@@ -13,6 +13,8 @@ use tessera_core::resp::Reply;
 
 use crate::command::spec::{KeySpec, access, category, flag};
 use crate::command::{KeyspaceRow, Spec};
+use crate::shard::Shard;
+use crate::shard::event::Event;
 
 /// The rows of the family.
 pub const ROWS: &[KeyspaceRow] = &[
@@ -66,5 +68,13 @@ pub(crate) fn reply_item(reply: &mut Reply<'_>, item: Item<'_>) {
     match item {
         Item::Int(number) => reply.bulk_integer(number),
         Item::Bytes(bytes) => reply.bulk(bytes),
+    }
+}
+
+/// Reports a change of a key that Redis counts as several.
+fn changed_times(shard: &mut Shard, db: usize, key: &[u8], times: usize, event: Event) {
+    if times > 0 {
+        shard.stats.changes += times as u64 - 1;
+        shard.changed_by(db, key, event);
     }
 }

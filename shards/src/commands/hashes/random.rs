@@ -11,7 +11,7 @@ use crate::command::spec::flag;
 use crate::command::{Cx, KeyspaceRow, Spec, Spread};
 use crate::commands::args::{SYNTAX, integer, is};
 use crate::commands::scan_options::held;
-use crate::shard::{Rng, WrongType};
+use crate::shard::{Rng, WrongType, event};
 
 pub(super) const HRANDFIELD: KeyspaceRow = KeyspaceRow {
     spec: Spec {
@@ -77,7 +77,7 @@ fn purge(cx: &mut Cx<'_>, key: &[u8]) -> bool {
             .change_object(cx.db, key, |hash: &mut Hash| hash.expire(now_ms));
         if let Ok(Some(fields @ 1..)) = expired {
             cx.shard.stats.expired_fields += fields as u64;
-            cx.shard.changed(cx.db, key);
+            cx.shard.changed_by(cx.db, key, event::HEXPIRED);
         }
     }
     true
