@@ -58,6 +58,7 @@ impl Front {
         self.unwatch(conn);
         self.unsubscribe_all(conn);
         self.end_tracking(conn);
+        self.end_monitor(conn);
         if let Some(client) = self.clients.remove(conn) {
             self.forget_target(client.id);
             self.shared.connected.fetch_sub(1, Ordering::Relaxed);

@@ -26,6 +26,8 @@ pub(crate) struct Blocked {
     claim: Claim,
     /// When its time is over, monotonic ns.
     deadline_ns: Option<u64>,
+    /// What it replies then, if that is not null.
+    nobody: Option<&'static [u8]>,
 }
 
 /// How the waiting ends if nothing came.
@@ -73,6 +75,7 @@ impl Front {
             seq,
             claim: claim.clone(),
             deadline_ns,
+            nobody: None,
         }));
         client.is_waiting = true;
         if let Some(at_ns) = deadline_ns {
@@ -97,6 +100,40 @@ impl Front {
         if self.clients.get(conn).filter(is_over).is_some() {
             // It would wait for somebody who has gone.
             self.doomed.push(conn);
+        }
+    }
+
+    /// A command waits for something that does not come: replicas.
+    pub(super) fn wait_in_vain(
+        &mut self,
+        conn: ConnId,
+        number: u16,
+        ms: u64,
+        nobody: &'static [u8],
+        is_muted: bool,
+    ) {
+        let id = self.shared.next_claim.fetch_add(1, Ordering::Relaxed);
+        let deadline_ns = (ms > 0).then(|| {
+            let ns = ms.saturating_mul(NS_PER_MS);
+            self.now_ns.saturating_add(ns)
+        });
+        let Some(client) = self.clients.get_mut(conn) else {
+            return;
+        };
+        client.blocked = Some(Box::new(Blocked {
+            seq: client.next_seq(),
+            claim: Claim::new(id),
+            deadline_ns,
+            nobody: Some(nobody),
+        }));
+        client.slots.push_back(if is_muted {
+            Slot::Muted
+        } else {
+            Slot::Waiting(number)
+        });
+        client.is_waiting = true;
+        if let Some(at_ns) = deadline_ns {
+            self.deadlines.insert((at_ns, id), conn);
         }
     }
 
@@ -190,7 +227,7 @@ impl Front {
         let (seq, id) = (blocked.seq, blocked.claim.id());
         let reply: &[u8] = match end {
             End::Error => b"-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n",
-            End::Timeout => nothing(proto),
+            End::Timeout => blocked.nobody.unwrap_or_else(|| nothing(proto)),
         };
         self.unblock(conn, seq, reply);
         self.tell_forget(conn, id);

@@ -98,6 +98,10 @@ pub struct Client {
     pub(crate) stalled: bool,
     /// What it listens to.
     pub(crate) listens: Option<Box<Listens>>,
+    /// It sees all commands.
+    pub(crate) is_monitor: bool,
+    /// Its next command waits until a pause is over.
+    pub(crate) is_postponed: bool,
     /// How it tracks keys, if it does.
     pub(crate) tracking: Option<Box<Mode>>,
     /// Messages that must not go before a reply, each with the sequence number of that reply.
@@ -169,6 +173,8 @@ impl Client {
             paused: false,
             stalled: false,
             listens: None,
+            is_monitor: false,
+            is_postponed: false,
             tracking: None,
             late: VecDeque::new(),
             blocked: None,
@@ -206,6 +212,7 @@ impl Client {
             && self.slots.len() < self.in_flight_max
             && !self.is_waiting
             && !self.is_open
+            && !self.is_postponed
     }
 
     /// Whether nothing more will come for this client, so that the connection can end once `out` has left.

@@ -29,7 +29,43 @@ const QUOTED_BYTES_MAX: usize = 128;
 impl Front {
     /// Carries out one command of a client, or sends it where it is carried out.
     #[inline]
-    pub(super) fn dispatch(&mut self, conn: ConnId, args: &[&[u8]]) {
+    pub(super) fn dispatch(&mut self, conn: ConnId, args: &[&[u8]]) -> Taken {
+        let look = self.attention.is_paid();
+        if look && self.look_closer(conn, args) == Taken::Not {
+            return Taken::Not;
+        }
+        self.dispatch_now(conn, args);
+        Taken::Yes
+    }
+
+    /// What is to be done about a command while somebody monitors or clients are paused.
+    #[cold]
+    fn look_closer(&mut self, conn: ConnId, args: &[&[u8]]) -> Taken {
+        let Some(command) = self.shared.registry.find(args[0]).copied() else {
+            return Taken::Yes;
+        };
+        let Some(client) = self.clients.get(conn) else {
+            return Taken::Yes;
+        };
+        let (db, is_queued) = (client.db, client.transaction.is_some());
+        let is_monitor = client.is_monitor;
+        if !command.spec.accepts(args.len())
+            || !client.authenticated && !command.spec.has(flag::NO_AUTH)
+        {
+            return Taken::Yes;
+        }
+        if self.is_postponed(conn, &command.spec, args) {
+            return Taken::Not;
+        }
+        if !is_queued && !is_monitor && matches!(command.run, Run::Keyspace { .. }) {
+            self.show(conn, &command.spec, db, args);
+        }
+        Taken::Yes
+    }
+
+    /// Carries out one command of a client, or sends it where it is carried out, whatever else there is.
+    #[inline]
+    fn dispatch_now(&mut self, conn: ConnId, args: &[&[u8]]) {
         let Some(client) = self.clients.get_mut(conn) else {
             return;
         };
@@ -64,6 +100,10 @@ impl Front {
         {
             let number = command.number;
             return self.refuse(conn, Some(number), text);
+        }
+        if client.is_monitor && command.spec.flags & (flag::READONLY | flag::WRITE) != 0 {
+            let number = command.number;
+            return self.refuse_monitor(conn, number);
         }
         if client.transaction.is_some() {
             let command = *command;
@@ -202,6 +242,10 @@ impl Front {
         session.reply.finish();
         let then = session.then;
         self.engine.meter.end(command.number, begun);
+        if self.attention.is_paid() && !matches!(then, Then::Exec(_)) {
+            let db = self.clients.get(conn).map_or(0, |client| client.db);
+            self.show(conn, &command.spec, db, args);
+        }
         self.conclude(conn, command.number, then, &bytes, was_skipping);
         self.keep_scratch(bytes);
     }
@@ -214,6 +258,7 @@ impl Front {
         let is_muted = is_skipped || client.reply_mode != ReplyMode::On;
         match then {
             Then::Exec(transaction) => self.exec(conn, number, *transaction),
+            Then::Wait(ms, nobody) => self.wait_in_vain(conn, number, ms, nobody, is_muted),
             Then::AskAll(call, merge) => {
                 let asker = asker(client, self.id, None);
                 let submitted = Submitted::Batched(self.id);
@@ -234,7 +279,7 @@ impl Front {
                         self.shared.begin_shutdown();
                         self.wake_others();
                     }
-                    Then::Reply | Then::AskAll(..) | Then::Exec(_) => {}
+                    Then::Reply | Then::AskAll(..) | Then::Exec(_) | Then::Wait(..) => {}
                 }
                 self.mark_dirty(conn);
             }
@@ -322,6 +367,15 @@ impl Front {
             self.scratch = bytes;
         }
     }
+}
+
+/// Whether a command has been taken up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Taken {
+    /// It has.
+    Yes,
+    /// It waits until a pause is over.
+    Not,
 }
 
 /// The name of a command with its subcommand.

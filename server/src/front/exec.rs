@@ -46,6 +46,12 @@ impl Front {
     /// Runs a client's transaction. Its reply goes to a slot of its own.
     pub(super) fn exec(&mut self, conn: ConnId, number: u16, transaction: Transaction) {
         let (steps, parts) = self.plan(conn, transaction);
+        if self.attention.is_paid()
+            && let Some(exec) = self.shared.registry.get(number).map(|exec| exec.spec)
+        {
+            let db = self.clients.get(conn).map_or(0, |client| client.db);
+            self.show(conn, &exec, db, &[b"EXEC"]);
+        }
         let (turn, home) = (self.turn, self.id);
         let Some(client) = self.clients.get_mut(conn) else {
             return;
@@ -110,11 +116,16 @@ impl Front {
         let databases = self.engine.shard.databases();
         let (mut steps, mut parts) = (Vec::new(), VecDeque::new());
         for queued in transaction.queued {
-            let Some(command) = self.shared.registry.get(queued.number) else {
+            let Some(command) = self.shared.registry.get(queued.number).copied() else {
                 continue;
             };
+            let spec = command.spec;
             self.counters.commands += 1;
             self.tally.call(queued.number);
+            if self.attention.is_paid() {
+                let args: Vec<&[u8]> = queued.args.iter().map(|arg| &**arg).collect();
+                self.show(conn, &spec, db, &args);
+            }
             if let Run::Keyspace { .. } = command.run {
                 parts.push_back(Part::Keyspace(queued.number));
                 steps.push(Step {
@@ -246,6 +257,10 @@ impl Front {
                 PartRun::Done
             }
             // Neither can be queued.
+            Then::Wait(_, nobody) => {
+                out.extend_from_slice(nobody);
+                PartRun::Done
+            }
             Then::Reply | Then::Shutdown | Then::Exec(_) => PartRun::Done,
         }
     }

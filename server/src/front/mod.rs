@@ -6,6 +6,7 @@
 mod accept;
 mod account;
 pub(crate) mod ahead;
+mod attention;
 mod blocked;
 mod client;
 mod clients;
@@ -35,6 +36,7 @@ use tessera_shards::coordinator::Engine;
 use tessera_shards::mesh::Batch;
 use tessera_shards::shard::{Settings, Shard};
 
+pub(crate) use attention::{Attention, Pause};
 pub(crate) use blocked::End;
 pub(crate) use tracking::{Mode, Trackers};
 
@@ -68,6 +70,8 @@ pub struct Front {
     pub(crate) deadlines: BTreeMap<(u64, u64), ConnId>,
     /// Who listens to what.
     pub subscriptions: Subscriptions,
+    /// What commands are looked at more closely for.
+    pub(crate) attention: Attention,
     /// Who tracks keys.
     pub(crate) trackers: Trackers,
     /// Subscriptions made so far.
@@ -151,6 +155,7 @@ impl Front {
             clients: Clients::default(),
             deadlines: BTreeMap::new(),
             subscriptions: Subscriptions::default(),
+            attention: Attention::default(),
             trackers: Trackers::default(),
             subscriptions_made: 0,
             config,

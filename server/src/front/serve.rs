@@ -8,6 +8,7 @@ use tessera_io::ConnId;
 
 use crate::front::Front;
 use crate::front::ahead::Glanced;
+use crate::front::dispatch::Taken;
 
 /// The end of a line of the protocol.
 const LINE_END_BYTES: u64 = 2;
@@ -158,7 +159,12 @@ impl Front {
             match parser.parse(&bytes[used..], &limits) {
                 Ok(Parsed::Complete { consumed }) => {
                     let args = parser.args(&bytes[used..]);
-                    self.dispatch(conn, &args);
+                    if self.dispatch(conn, &args) == Taken::Not {
+                        if let Some(client) = self.clients.get_mut(conn) {
+                            client.stalled = true;
+                        }
+                        break;
+                    }
                     used += consumed;
                 }
                 Ok(Parsed::Empty { consumed }) => used += consumed,

@@ -46,6 +46,7 @@ impl Front {
         self.save_if_due();
         self.step_ending();
         self.tell_stale();
+        self.tell_lines();
         self.engine.submit_again();
         self.hear_scripts();
         let must_be_together = self.engine.take_spans();
@@ -125,6 +126,7 @@ impl Front {
             self.engine.meter.other(begun);
         }
         self.end_overdue();
+        self.look_at_pause();
         let is_tick = self.now_ns >= self.next_tick_ns;
         if is_tick {
             self.next_tick_ns = self.now_ns + TICK_NS;
@@ -143,12 +145,14 @@ impl Front {
     pub fn settle(&mut self) {
         self.tell_events();
         self.tell_stale();
+        self.tell_lines();
         self.append_batches();
         while let Some(own) = self.take_batch(self.id) {
             self.carry_out(own);
             self.deliver_local();
             self.tell_events();
             self.tell_stale();
+            self.tell_lines();
             self.append_batches();
         }
     }
@@ -185,8 +189,10 @@ impl Front {
         } else {
             self.next_save_look()
         };
+        let pause_ns = self.attention.pause_ends_ns().unwrap_or(u64::MAX);
         match tick_ns
             .min(deadline_ns)
+            .min(pause_ns)
             .min(poll_ns)
             .min(self.cork_deadline_ns())
         {

@@ -265,6 +265,7 @@ fn cmd_reset(session: &mut Session<'_>, _: &[&[u8]]) {
     session.front.unwatch(session.conn);
     session.front.unsubscribe_all(session.conn);
     session.front.end_tracking(session.conn);
+    session.front.end_monitor(session.conn);
     let client = session.client();
     client.transaction = None;
     client.db = 0;

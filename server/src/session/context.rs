@@ -26,6 +26,8 @@ pub enum Then {
     AskAll(Call, MergeCalls),
     /// The client's transaction runs; the reply comes when it has.
     Exec(Box<Transaction>),
+    /// Nothing happens for so many ms (0: for ever); then this is the reply.
+    Wait(u64, &'static [u8]),
     /// The node ends, without a reply. (The reply written is sent only if it cannot.)
     Shutdown,
 }

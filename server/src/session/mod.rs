@@ -14,6 +14,7 @@ mod debug;
 mod function;
 mod info;
 mod lolwut;
+mod observe;
 mod pubsub;
 #[cfg(test)]
 pub(crate) mod rig;
@@ -39,6 +40,7 @@ pub const FAMILIES: &[&[(Spec, SessionFn)]] = &[
     pubsub::ROWS,
     script::ROWS,
     function::ROWS,
+    observe::ROWS,
 ];
 
 /// The version of Redis whose commands, replies and fields clients may count on: they ask for it before they use them.

@@ -12,7 +12,8 @@ use tessera_core::resp::Reply;
 
 use crate::command::{Cx, Further};
 use crate::coordinator::claim::Claim;
-use crate::coordinator::engine::{Asker, Engine, Submitted, check_whole, note_reads, refused};
+use crate::coordinator::engine::{Asker, Engine, Submitted, check_whole, refused};
+use crate::coordinator::reads::note_reads;
 use crate::coordinator::route::{Places, owner};
 use crate::coordinator::work::{Job, Parked};
 use crate::mesh::{KeyPlace, Parcel};

@@ -8,7 +8,6 @@ use slab::Slab;
 use tessera_core::resp::{OUT_OF_MEMORY, Proto, Reply, try_append};
 use tessera_io::ConnId;
 
-use crate::command::spec::flag;
 use crate::command::{Cx, Further, KeyspaceRow, Merge, Spread, Task};
 use crate::coordinator::blocking::{Found, Waiters};
 use crate::coordinator::borrow::{Borrow, Loan};
@@ -16,6 +15,7 @@ use crate::coordinator::further::{Outcome, Reach};
 use crate::coordinator::gather::Gather;
 use crate::coordinator::locks::Locks;
 use crate::coordinator::meter::{Meter, Spent, measured_from};
+use crate::coordinator::reads::note_reads;
 use crate::coordinator::route::{KeyPlan, Places, owner};
 use crate::coordinator::whole::{Whole, WholeRun};
 use crate::coordinator::work::{Job, Parked, Work};
@@ -835,22 +835,6 @@ fn execute<X>(
     };
     meter.suspend([head.command].into_iter(), begun);
     Outcome::Task(task)
-}
-
-/// Notes what a command has read of this shard's keys, if its client wants to hear of changes.
-#[cold]
-pub(super) fn note_reads(
-    shard: &mut Shard,
-    row: &Row,
-    shards: usize,
-    tracker: Tracker,
-    args: &[&[u8]],
-) {
-    if tracker.reads && row.row.spec.resolve(args).has(flag::READONLY) {
-        let (id, places) = (shard.id, row.row.spec.keys_of(args));
-        let keys = places.iter().map(|(at, _)| args[*at]);
-        shard.note_reads(tracker, keys.filter(|key| owner(key, shards) == id));
-    }
 }
 
 /// A task writes its reply in several slices. If there was no memory for all of it, the error takes its place.

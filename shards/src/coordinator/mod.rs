@@ -14,6 +14,7 @@ mod gather;
 mod locks;
 mod meter;
 mod program;
+mod reads;
 mod route;
 mod scan;
 mod whole;

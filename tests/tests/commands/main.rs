@@ -5,6 +5,7 @@
     reason = "the tests drive real processes in real time"
 )]
 
+mod attention;
 mod blocking;
 mod both;
 mod clients;

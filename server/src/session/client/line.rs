@@ -31,6 +31,7 @@ fn tcp(address: &SocketAddr) -> String {
 fn flags(client: &Client) -> String {
     let tracks = |what: fn(&Mode) -> bool| client.tracking.as_deref().is_some_and(what);
     let set = [
+        (client.is_monitor, 'O'),
         (client.listens.is_some(), 'P'),
         (client.transaction.is_some(), 'x'),
         (client.blocked.is_some(), 'b'),

@@ -3,6 +3,7 @@
 mod kill;
 mod line;
 mod list;
+mod pause;
 mod tracking;
 mod unblock;
 
@@ -39,7 +40,30 @@ pub(super) const ROWS: &[(Spec, SessionFn)] = &[(
     |session, args| container::run(session, args, "client", &SUBCOMMANDS),
 )];
 
-const SUBCOMMANDS: [(Spec, SessionFn); 16] = [
+const SUBCOMMANDS: [(Spec, SessionFn); 18] = [
+    (
+        Spec {
+            name: "pause",
+            arity: -3,
+            flags: flag::ADMIN | QUIET,
+            since: "3.0.0",
+            summary: "Makes commands, or those that write, wait for a time.",
+            ..BASE
+        },
+        pause::cmd_pause,
+    ),
+    (
+        Spec {
+            name: "unpause",
+            arity: 2,
+            flags: flag::ADMIN | QUIET,
+            since: "6.2.0",
+            summary: "Ends a pause.",
+            complexity: "O(N) with N connections that wait",
+            ..BASE
+        },
+        pause::cmd_unpause,
+    ),
     (
         Spec {
             name: "tracking",
@@ -330,6 +354,10 @@ fn cmd_help(session: &mut Session<'_>, _: &[&[u8]]) {
             "    Whether this connection is spared when clients take too much memory.",
             "NO-TOUCH (ON|OFF)",
             "    With ON, commands of this connection are no accesses of their keys.",
+            "PAUSE <timeout> [WRITE|ALL]",
+            "    Makes commands, or those that write, wait for so many milliseconds.",
+            "UNPAUSE",
+            "    Ends a pause.",
             "REPLY (ON|OFF|SKIP)",
             "    Whether commands of this connection get replies; SKIP: not the next one.",
             "SETNAME <name>",
@@ -413,7 +441,7 @@ mod tests {
         assert_eq!(rig.client().reply_mode, ReplyMode::Off);
         rig.says("CLIENT REPLY on", "+OK|");
         assert!(rig.send("CLIENT HELP").starts_with(
-            "*52|+CLIENT <subcommand> and its arguments, one of:|+GETREDIR|+    The connection to which"
+            "*56|+CLIENT <subcommand> and its arguments, one of:|+GETREDIR|+    The connection to which"
         ));
     }
 }

@@ -28,6 +28,7 @@ const NEWER: &[&str] = &[
     "hsetex",
     "httl",
     "msetex",
+    "waitaof",
     "zrank",
     "zrevrank",
 ];
