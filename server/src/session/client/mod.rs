@@ -369,7 +369,7 @@ fn cmd_help(session: &mut Session<'_>, _: &[&[u8]]) {
             "CACHING (YES|NO)",
             "    Whether what the next command reads is tracked, after OPTIN or OPTOUT.",
             "TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]]",
-            "         [OPTIN] [OPTOUT] [NOLOOP]",
+            "         [OPTIN | OPTOUT] [NOLOOP]",
             "    Whether this connection is told when keys change that it has read.",
             "TRACKINGINFO",
             "    How tracking of keys stands for this connection.",
