@@ -11,6 +11,7 @@ mod claim;
 mod engine;
 mod further;
 mod gather;
+mod locking;
 mod locks;
 mod meter;
 mod program;

@@ -245,12 +245,14 @@ impl Author {
             48 => Verb::Watch,
             _ => {
                 let command = self.command(client, history);
-                let is_fine = !matches!(
-                    command.verb,
-                    Verb::Select | Verb::Scan | Verb::Unblock | Verb::Unwatch | Verb::Identity
-                ) && !(self.subject.near_ms > 0
-                    && matches!(command.verb, Verb::PexpireAt | Verb::Set));
-                return if is_fine { command } else { self.read(client) };
+                let is_odd = match command.verb {
+                    Verb::Select | Verb::Scan | Verb::Unblock | Verb::Unwatch | Verb::Identity => {
+                        true
+                    }
+                    Verb::PexpireAt | Verb::Set => self.subject.near_ms > 0,
+                    _ => false,
+                };
+                return if is_odd { self.read(client) } else { command };
             }
         };
         let args = self.about_others(verb, client, history);
