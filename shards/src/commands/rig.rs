@@ -1,9 +1,12 @@
 //! A test rig: runs command lines against a shard and shows the replies as text.
 
+use std::sync::Arc;
+
 use tessera_core::resp::{Proto, Reply, split_args};
 
 use crate::command::{Command, Cx, Registry};
 use crate::commands::FAMILIES;
+use crate::script::Commands;
 use crate::shard::Shard;
 
 /// Where the rig's clock starts: some day in 2023.
@@ -23,11 +26,13 @@ impl Rig {
     pub(crate) fn new() -> Self {
         let mut shard = Shard::new(0, 16, 7, 11);
         shard.now_ms = START_MS;
+        let registry = Registry::new(FAMILIES, &[]);
+        shard.scripts.commands = Arc::new(Commands::of(&registry));
         Rig {
             shard,
             db: 0,
             proto: Proto::Resp2,
-            registry: Registry::new(FAMILIES, &[]),
+            registry,
             slices: 0,
         }
     }
@@ -129,7 +134,7 @@ fn show_one(rest: &mut &[u8]) -> String {
     *rest = &rest[end + 2..];
     let length = line.parse::<i64>().unwrap_or(0);
     match kind {
-        b'+' | b'-' | b':' | b',' => line,
+        b'+' | b'-' | b':' | b',' | b'#' => line,
         b'$' | b'*' if length < 0 => "(nil)".into(),
         b'_' => "(null)".into(),
         b'$' => {

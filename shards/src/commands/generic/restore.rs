@@ -303,7 +303,7 @@ mod tests {
                 "0",
                 b"\x07\x01\x0a\0\0\0\0\0\0\0\0\0",
                 &[],
-                "ERR Bad data format",
+                "ERR DUMP payload version or checksum are wrong",
             ),
             ("b", "0", &payload, &["IDLETIME", "90"], "OK"),
             ("a", "5000", &payload, &["replace", "REPLACE"], "OK"),
