@@ -27,6 +27,8 @@ pub struct Driver<E: Env> {
     /// The world.
     pub env: E,
     events: Vec<Event<E::Chunk>>,
+    /// An empty list, for reuse.
+    dirty_before: Vec<ConnId>,
     work_began_ns: u64,
 }
 
@@ -38,6 +40,7 @@ impl<E: Env> Driver<E> {
             front,
             env,
             events: Vec::new(),
+            dirty_before: Vec::new(),
             work_began_ns: 0,
         }
     }
@@ -193,7 +196,10 @@ impl<E: Env> Driver<E> {
 
     fn send_replies(&mut self) {
         self.front.uncork();
-        let mut dirty = std::mem::take(&mut self.front.dirty);
+        let mut dirty = std::mem::replace(
+            &mut self.front.dirty,
+            std::mem::take(&mut self.dirty_before),
+        );
         for conn in dirty.drain(..) {
             let Some(client) = self.front.clients.get_mut(conn) else {
                 continue;
@@ -220,7 +226,7 @@ impl<E: Env> Driver<E> {
                 self.end_if_over(conn);
             }
         }
-        self.front.dirty = dirty;
+        self.dirty_before = dirty;
     }
 
     /// Ends a client with too many replies waiting. They are dropped.

@@ -122,7 +122,7 @@ impl Front {
         };
         client.blocked = Some(Box::new(Blocked {
             seq: client.next_seq(),
-            claim: Claim::new(id),
+            claim: Claim::waiting(id),
             deadline_ns,
             nobody: Some(nobody),
         }));

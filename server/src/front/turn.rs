@@ -161,7 +161,10 @@ impl Front {
     #[must_use]
     pub fn wait(&mut self) -> Wait {
         let shard = &self.engine.shard;
+        // What came up while replies were sent goes out in another turn.
         if !self.held.is_empty()
+            || !self.dirty.is_empty()
+            || self.engine.has_batches()
             || self.engine.has_work()
             || shard.scripts.has_news()
             || self.save_goes_on

@@ -277,9 +277,7 @@ impl<X> Engine<X> {
             let keys = self.keys_of_job(&job);
             let mut own_keys = keys.iter().map(|key| &**key);
             if self.locks.is_locked_beside(own, &mut own_keys) {
-                // Another key of its is away or being read: it queues for all of them, and nobody comes before it at this one.
-                self.forget_waiter(claim);
-                self.park(job);
+                // Another key of its is away or being read: this key is looked at again when a lock goes.
                 return false;
             }
             let Job::Command(parked) = job else {

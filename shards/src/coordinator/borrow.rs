@@ -231,7 +231,8 @@ impl<X> Engine<X> {
                 self.release(lock);
             }
             Parcel::Job(job) => self.take_up(job),
-            Parcel::Again(job) => self.run_again(job),
+            // Its takes belong to the next position of this shard, which may have been given out already.
+            Parcel::Again(job) => self.woken.push(job),
             Parcel::Whole(parcel) => self.whole_parcel(parcel),
             // The front end runs calls itself.
             Parcel::Call { .. } | Parcel::Tell { .. } => {}

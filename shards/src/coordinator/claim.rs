@@ -39,6 +39,14 @@ impl Claim {
         }
     }
 
+    /// One of a command that looks at nothing and only waits.
+    #[must_use]
+    pub fn waiting(id: u64) -> Self {
+        let claim = Self::new(id);
+        claim.give_back();
+        claim
+    }
+
     /// Its name.
     #[must_use]
     pub fn id(&self) -> u64 {

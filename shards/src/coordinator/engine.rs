@@ -133,6 +133,8 @@ pub struct Engine<X> {
     /// Watched keys that existed when this shard's tables left.
     pub(super) watched_before: Vec<(usize, Box<[u8]>)>,
     pub(super) running: Vec<Running>,
+    /// Commands that waited and have something to look at, to be run over all their keys.
+    pub(super) woken: Vec<Job>,
     /// Jobs that found keys missing, to be submitted again with these.
     pub(super) again: Vec<(Job, Further)>,
     /// All keys of the borrow that runs, in order, if it has had keys missing.
@@ -169,6 +171,7 @@ impl<X> Engine<X> {
             whole_runs: Vec::new(),
             watched_before: Vec::new(),
             running: Vec::new(),
+            woken: Vec::new(),
             again: Vec::new(),
             lent: Vec::new(),
             #[cfg(feature = "sabotage")]
@@ -233,7 +236,8 @@ impl<X> Engine<X> {
         let row = &self.rows[usize::from(command)].row;
         let places = Places::of(&row.spec, args, self.shards);
         if places.keys.is_empty() {
-            return self.run_here(command, asker, args, out);
+            // A script without keys may touch some all the same: it must not overtake what its client sent before.
+            return self.submit_to(self.id, command, asker, args, out);
         }
         if let Some(target) = places.single_owner() {
             return self.submit_to(target, command, asker, args, out);
@@ -506,7 +510,10 @@ impl<X> Engine<X> {
     /// Whether a turn without messages or requests would still find work.
     #[must_use]
     pub fn has_work(&self) -> bool {
-        !self.running.is_empty() || !self.again.is_empty() || !self.whole_runs.is_empty()
+        !self.running.is_empty()
+            || !self.again.is_empty()
+            || !self.woken.is_empty()
+            || !self.whole_runs.is_empty()
     }
 
     /// Gives each running task one slice.
@@ -613,7 +620,8 @@ impl<X> Engine<X> {
             && self.wholes.is_empty()
             && self.whole_runs.is_empty()
             && self.running.is_empty()
-            && self.again.is_empty();
+            && self.again.is_empty()
+            && self.woken.is_empty();
         let is_silent = self.local.is_empty() && self.out.iter().all(Batch::is_empty);
         is_idle && is_silent && self.locks.is_quiet()
     }

@@ -57,6 +57,9 @@ impl<X> Engine<X> {
 
     /// Submits again what found keys missing: before the turn's batches get their position.
     pub fn submit_again(&mut self) {
+        for job in std::mem::take(&mut self.woken) {
+            self.run_again(job);
+        }
         for (job, missing) in std::mem::take(&mut self.again) {
             let Job::Command(mut parked) = job else {
                 unreachable!("open programs get whole shards")

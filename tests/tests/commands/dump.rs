@@ -185,6 +185,10 @@ fn older_forms_are_read_as_the_oracle_reads_them() {
         assert_eq!(reply, theirs.call(&words), "{}", payload.escape_ascii());
         let shown = ours.say(look);
         assert_eq!(shown, theirs.say(look), "{}", payload.escape_ascii());
+        if reply.is_error() {
+            // Refused by both: what was there before stays.
+            continue;
+        }
         let texts: Vec<String> = shown.elements().iter().map(Reply::text).collect();
         if !expected.is_empty() {
             assert_eq!(texts.join(" "), *expected);
