@@ -116,7 +116,6 @@ fn functions() {
         "FCALL_RO reads 1 none",
         "FCALL_RO both 0",
         "FCALL nosuch 0",
-        "FCALL both 2 a",
         "FUNCTION LOAD \"#!lua name=lib\\nredis.register_function('other', function() end)\"",
         "FUNCTION LOAD \"#!lua name=other\\nredis.register_function('both', function() end)\"",
         "FUNCTION LOAD \"#!lua name=bad\\nredis.call('get', 'x')\"",
