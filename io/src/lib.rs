@@ -1,7 +1,7 @@
 //! Tessera's reactor and the kernel: clock, network, disk and randomness behind one trait.
 #![allow(unsafe_code)] // the one crate besides core's table that talks to the kernel and raw memory
 
-mod allocator;
+pub mod allocator;
 mod clock;
 mod disk;
 mod env;

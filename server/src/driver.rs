@@ -214,6 +214,7 @@ impl<E: Env> Driver<E> {
             if !client.out.is_empty() {
                 let bytes = std::mem::take(&mut client.out);
                 client.net_out_bytes += bytes.len() as u64;
+                self.front.ledger.note_buffered(bytes.len());
                 self.front.counters.net_out_bytes += bytes.len() as u64;
                 if bytes.len() >= LARGE_OUTPUT_BYTES {
                     self.front.held.push(conn);
@@ -247,13 +248,22 @@ impl<E: Env> Driver<E> {
 
     /// Stops reading a client that sends faster than its commands are answered.
     fn pause_if_behind(&mut self, conn: ConnId) {
-        if let Some(client) = self.front.clients.get_mut(conn)
-            && client.stalled
-            && !client.paused
-            && client.query_bytes() > STALLED_BYTES_MAX
+        let Some(client) = self.front.clients.get_mut(conn) else {
+            return;
+        };
+        if client.paused || client.query_bytes() <= STALLED_BYTES_MAX {
+            return;
+        }
+        let is_stalled = client.stalled;
+        let is_short = !is_stalled && self.front.is_short_of_memory();
+        if (is_stalled || is_short)
+            && let Some(client) = self.front.clients.get_mut(conn)
         {
             client.paused = true;
             self.env.pause(conn);
+            if is_short {
+                self.front.held.push(conn);
+            }
         }
     }
 
@@ -278,8 +288,14 @@ impl<E: Env> Driver<E> {
                 continue;
             };
             // What is left without a stall is the start of one frame, whose rest must be read however long it is.
-            let is_behind = client.stalled && client.query_bytes() > STALLED_BYTES_MAX;
-            if client.paused && backlog == 0 && !is_behind {
+            let is_large = client.query_bytes() > STALLED_BYTES_MAX;
+            let is_behind = client.stalled && is_large;
+            if !client.paused || backlog > 0 || is_behind {
+                continue;
+            }
+            if is_large && self.front.is_short_of_memory() {
+                self.front.held.push(conn);
+            } else if let Some(client) = self.front.clients.get_mut(conn) {
                 client.paused = false;
                 self.env.resume(conn);
             }

@@ -1,5 +1,6 @@
 //! Tessera's server as a library, so that tests and the simulator can run its parts in-process.
 
+pub mod budget;
 pub mod cli;
 pub mod config;
 pub mod driver;

@@ -11,11 +11,12 @@ use tessera_shards::mesh::Mesh;
 use tessera_shards::script::Commands;
 use tessera_shards::shard::Stats;
 
+use crate::budget::Budget;
 use crate::config::{Config, Rename};
 use crate::ending::Ending;
 use crate::front::{Front, Latencies, Tally};
 use crate::huge_pages::HugePages;
-use crate::info::Rates;
+use crate::info::{Rates, allocated};
 use crate::loading::Loading;
 use crate::logging::Verbosity;
 use crate::session::SessionFn;
@@ -142,6 +143,8 @@ pub struct Shared {
     pub start_bytes: u64,
     /// Most memory in use so far, bytes.
     pub peak_bytes: AtomicU64,
+    /// What of the memory is used, against `maxmemory`.
+    pub budget: Budget,
     /// When memory comes in huge pages.
     pub huge_pages: HugePages,
 }
@@ -174,6 +177,7 @@ impl Shared {
             verbosity: Arc::default(),
             start_bytes: 0,
             peak_bytes: AtomicU64::new(0),
+            budget: Budget::new(shards, allocated),
             huge_pages: HugePages::never(),
         }
     }

@@ -17,6 +17,7 @@ mod overflow;
 mod prefetch;
 mod quiet;
 mod random;
+mod sample;
 mod scan;
 mod segment;
 mod shrink;

@@ -1,5 +1,7 @@
 //! The directives whose value is one of a few words, as types.
 
+use tessera_shards::shard::{Eviction, Rank};
+
 use crate::config::{Value, directive::Setting};
 
 /// Makes an enum whose variants have the words of a directive, in the order in which Redis lists them in its errors.
@@ -111,6 +113,25 @@ choice! {
 }
 
 impl Policy {
+    /// Which keys go when memory is short.
+    #[must_use]
+    pub fn eviction(self) -> Option<Eviction> {
+        let (only_expiring, rank) = match self {
+            Policy::VolatileLru => (true, Rank::Idle),
+            Policy::VolatileLfu => (true, Rank::Rare),
+            Policy::VolatileRandom => (true, Rank::Random),
+            Policy::VolatileTtl => (true, Rank::Soonest),
+            Policy::AllkeysLru => (false, Rank::Idle),
+            Policy::AllkeysLfu => (false, Rank::Rare),
+            Policy::AllkeysRandom => (false, Rank::Random),
+            Policy::Noeviction => return None,
+        };
+        Some(Eviction {
+            only_expiring,
+            rank,
+        })
+    }
+
     /// Whether accesses are counted instead of timed.
     #[must_use]
     pub fn is_lfu(self) -> bool {

@@ -138,9 +138,9 @@ pub const ROWS: &[Directive] = &[
 
     // Data and memory. Messages between shards have 16 bits for the number of a database.
     row("databases", Int(1, 65_536), "16").to(field!(databases)).at_start(),
-    row("maxmemory", Bytes(0, I64), "0").to(field!(memory_bytes_max)).only("0", NOT_YET),
+    row("maxmemory", Bytes(0, I64), "0").to(field!(memory_bytes_max)),
     row("maxmemory-policy", Choice(Policy::WORDS), "noeviction").to(field!(policy)),
-    row("maxmemory-samples", Int(1, I32), "5"),
+    row("maxmemory-samples", Int(1, I32), "5").to(field!(eviction_samples)),
     row("maxmemory-eviction-tenacity", Int(0, 100), "10"),
     row("maxmemory-clients", BytesOrPercent, "0").only("0", NOT_YET),
     row("lfu-log-factor", Int(0, I32), "10").to(field!(lfu_log_factor)),
@@ -407,7 +407,11 @@ mod tests {
                 "latency-tracking-info-percentiles parameters should sit between [0.0,100.0]",
             ),
             ("appendonly", "yes", NOT_YET),
-            ("maxmemory", "1gb", NOT_YET),
+            (
+                "maxmemory-samples",
+                "0",
+                "argument must be between 1 and 2147483647 inclusive",
+            ),
             ("tls-port", "6380", NOT_YET),
         ] {
             let row = find(name.as_bytes()).unwrap();

@@ -80,6 +80,8 @@ pub struct Config {
     pub memory_bytes_max: u64,
     /// `maxmemory-policy`.
     pub policy: Policy,
+    /// `maxmemory-samples`: keys looked at for each that is evicted.
+    pub eviction_samples: usize,
     /// `lfu-log-factor`.
     pub lfu_log_factor: u32,
     /// `lfu-decay-time`.
@@ -166,6 +168,7 @@ impl Config {
             clients_max: 0,
             memory_bytes_max: 0,
             policy: Policy::Noeviction,
+            eviction_samples: 0,
             lfu_log_factor: 0,
             lfu_decay_minutes: 0,
             busy_reply_ms: 0,
@@ -221,6 +224,8 @@ impl Config {
         Settings {
             bulk_bytes_max: self.bulk_bytes_max,
             is_lfu: self.policy.is_lfu(),
+            eviction: self.policy.eviction(),
+            eviction_samples: self.eviction_samples,
             lfu_log_factor: self.lfu_log_factor,
             lfu_decay_minutes: self.lfu_decay_minutes,
             tracked_keys_max: self.tracked_keys_max.div_ceil(shards),

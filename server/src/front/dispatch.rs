@@ -7,9 +7,10 @@ use tessera_shards::command::{Command, Run, Spec, find_subcommand};
 use tessera_shards::coordinator::{Asker, Submitted};
 
 use crate::front::client::Slot;
+use crate::front::ledger::Admission;
 use crate::front::save::restriction;
 use crate::front::{Client, Front, ReplyMode};
-use crate::session::{Session, SessionFn, Then};
+use crate::session::{self, Session, SessionFn, Then};
 
 /// Commands of a listener that speaks RESP2, whose other replies it could not tell from messages.
 const WHILE_LISTENING: &[&str] = &[
@@ -27,9 +28,20 @@ const WHILE_LISTENING: &[&str] = &[
 const QUOTED_BYTES_MAX: usize = 128;
 
 impl Front {
-    /// Carries out one command of a client, or sends it where it is carried out.
+    /// Carries out one command of a client, or sends it where it is carried out. Says false if it has to wait for memory: then nothing has
+    /// been done, and it is to be tried again in a later turn.
     #[inline]
     pub(super) fn dispatch(&mut self, conn: ConnId, args: &[&[u8]]) -> Taken {
+        if self.ledger.is_limited {
+            match self.check_memory(conn, args) {
+                Admission::Granted => {}
+                Admission::Waits => {
+                    self.held.push(conn);
+                    return Taken::Not;
+                }
+                Admission::Refused => return Taken::Yes,
+            }
+        }
         let look = self.attention.is_paid();
         if look && self.look_closer(conn, args) == Taken::Not {
             return Taken::Not;
@@ -119,6 +131,12 @@ impl Front {
             Run::Keyspace { .. } => {
                 let batched = (client.batched_turn == self.turn).then_some(client.batched_target);
                 let asker = asker(client, self.id, batched);
+                if command.spec.has(flag::OF_NODE)
+                    && let Some(run) = session::of_node(args)
+                {
+                    let command = *command;
+                    return self.dispatch_session(conn, &command, run, args);
+                }
                 if command.spec.has(flag::BLOCKING) {
                     let number = command.number;
                     return self.dispatch_blocking(conn, number, &asker, args);

@@ -7,14 +7,14 @@ use std::collections::VecDeque;
 
 use tessera_core::resp::{OUT_OF_MEMORY, Reply, try_copy};
 use tessera_io::ConnId;
-use tessera_shards::command::Run;
 use tessera_shards::command::spec::flag;
+use tessera_shards::command::{Command, Run};
 use tessera_shards::coordinator::{Asker, Program, Step, Submitted, TOUCHED, replies};
 
 use crate::front::Front;
 use crate::front::client::{Slot, put};
 use crate::front::transaction::{Queued, Transaction};
-use crate::session::{Session, Then};
+use crate::session::{self, Session, SessionFn, Then};
 
 /// One command of a transaction that runs.
 enum Part {
@@ -126,7 +126,7 @@ impl Front {
                 let args: Vec<&[u8]> = queued.args.iter().map(|arg| &**arg).collect();
                 self.show(conn, &spec, db, &args);
             }
-            if let Run::Keyspace { .. } = command.run {
+            if function(&command, &queued.args).is_none() {
                 parts.push_back(Part::Keyspace(queued.number));
                 steps.push(Step {
                     command: queued.number,
@@ -213,7 +213,9 @@ impl Front {
         let Some(command) = self.shared.registry.get(queued.number).copied() else {
             return PartRun::Done;
         };
-        let (Run::Session(run), Some(client)) = (command.run, self.clients.get_mut(conn)) else {
+        let (Some(run), Some(client)) =
+            (function(&command, &queued.args), self.clients.get_mut(conn))
+        else {
             return PartRun::Done;
         };
         let proto = client.proto;
@@ -280,6 +282,18 @@ impl Front {
             self.held.push(conn);
         }
         self.mark_dirty(conn);
+    }
+}
+
+/// The function of a command that runs here; `None`: one for keys.
+fn function(command: &Command<SessionFn>, args: &[Box<[u8]>]) -> Option<SessionFn> {
+    match command.run {
+        Run::Session(run) => Some(run),
+        Run::Keyspace { .. } if command.spec.has(flag::OF_NODE) => {
+            let args: Vec<&[u8]> = args.iter().map(|arg| &**arg).collect();
+            session::of_node(&args)
+        }
+        Run::Keyspace { .. } => None,
     }
 }
 

@@ -16,6 +16,7 @@ mod dispatch;
 mod events;
 mod exec;
 mod latency;
+mod ledger;
 mod output_limit;
 mod pubsub;
 mod save;
@@ -50,6 +51,7 @@ pub use transaction::Transaction;
 
 use crate::config::Config;
 use crate::front::cork::Cork;
+use crate::front::ledger::Ledger;
 use crate::info::Sampler;
 use crate::loading::Cargo;
 use crate::shared::{Counters, Shared};
@@ -128,6 +130,8 @@ pub struct Front {
     mail: Vec<Batch<Front>>,
     /// Parses chunks that hold whole frames; at the start of a frame between chunks.
     parser: Parser,
+    /// How memory stands against its limit.
+    pub(crate) ledger: Ledger,
     /// Replies that cannot go straight to the client.
     scratch: Vec<u8>,
 }
@@ -148,7 +152,7 @@ impl Front {
             tessera_shards::commands::FAMILIES,
         );
         let tally = Tally::new(shared.registry.all().len());
-        Front {
+        let mut front = Front {
             id,
             shared,
             engine,
@@ -185,7 +189,10 @@ impl Front {
             meets_collections: false,
             mail: Vec::new(),
             parser: Parser::new(),
+            ledger: Ledger::default(),
             scratch: Vec::new(),
-        }
+        };
+        front.set_memory_limit();
+        front
     }
 }

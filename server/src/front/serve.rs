@@ -37,7 +37,9 @@ impl Front {
         if !try_append(&mut client.query, chunk) {
             return self.refuse_query(conn);
         }
-        if !client.stalled {
+        let is_stalled = client.stalled;
+        self.ledger.note_buffered(chunk.len());
+        if !is_stalled {
             self.run_query(conn);
         }
         self.end_if_too_long(conn);
@@ -118,6 +120,7 @@ impl Front {
             if !try_append(&mut client.query, rest) {
                 self.refuse_query(conn);
             }
+            self.ledger.note_buffered(rest.len());
         } else {
             self.parser = parser;
         }

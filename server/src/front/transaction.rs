@@ -10,7 +10,7 @@ use crate::front::dispatch::subcommand_error;
 use crate::session::SessionFn;
 
 /// Commands that run at once although the client is in MULTI.
-const AT_ONCE: &[&str] = &["exec", "discard", "multi", "watch", "quit", "reset"];
+pub(super) const AT_ONCE: &[&str] = &["exec", "discard", "multi", "watch", "quit", "reset"];
 
 /// A command that waits for EXEC.
 #[derive(Debug)]
@@ -28,6 +28,8 @@ pub struct Transaction {
     pub(crate) queued: Vec<Queued>,
     /// One was refused: EXEC will refuse the rest.
     pub(crate) is_broken: bool,
+    /// One of the commands may need memory.
+    pub(crate) may_need_memory: bool,
     /// Bytes of the arguments.
     pub(crate) bytes: usize,
 }
@@ -63,6 +65,7 @@ impl Front {
             return true;
         };
         if let Some(transaction) = &mut client.transaction {
+            transaction.may_need_memory |= command.spec.has(flag::DENYOOM);
             transaction.bytes += args.iter().map(|arg| arg.len()).sum::<usize>();
             transaction.queued.push(Queued {
                 number: command.number,

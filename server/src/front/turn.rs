@@ -18,6 +18,9 @@ impl Front {
         self.unix_us = unix_us;
         self.engine.shard.now_ms = unix_us / 1000;
         self.look_at_restrictions();
+        if self.ledger.is_limited {
+            self.open_ledger();
+        }
     }
 
     /// Takes the inbox and carries it out.
@@ -125,6 +128,9 @@ impl Front {
             self.engine.shard.collect_garbage();
             self.engine.meter.other(begun);
         }
+        if self.ledger.is_limited {
+            self.relieve();
+        }
         self.end_overdue();
         self.look_at_pause();
         let is_tick = self.now_ns >= self.next_tick_ns;
@@ -170,6 +176,7 @@ impl Front {
             || self.save_goes_on
             || shard.has_garbage()
             || shard.expiry_is_busy()
+            || self.ledger.is_pressed
         {
             return Wait::Never;
         }

@@ -7,6 +7,6 @@ mod report;
 mod section;
 
 pub use figures::{Rates, Sampler};
-pub use memory::Memory;
+pub use memory::{Memory, allocated};
 pub use report::{Node, report};
 pub use section::Section;

@@ -24,6 +24,15 @@ pub struct Node {
     pub unix_us: u64,
 }
 
+impl Node {
+    /// Notes how much memory is in use, and returns the most that ever was.
+    #[must_use]
+    pub fn note_peak(&self, used: u64) -> u64 {
+        let peak = &self.shared.peak_bytes;
+        peak.fetch_max(used, Ordering::Relaxed).max(used)
+    }
+}
+
 /// The text of these sections, from the figures of all shards in their order.
 #[must_use]
 pub fn report(node: &Node, sections: &[Section], shards: &[Figures]) -> String {
@@ -225,11 +234,7 @@ fn memory(text: &mut Text, node: &Node, shards: &[Figures]) {
     let data = sum(shards, |figures| figures.mem_bytes);
     // Under another allocator than ours, as in tests, only what the shards count is known.
     let used = memory.allocated.max(data);
-    let peak = node
-        .shared
-        .peak_bytes
-        .fetch_max(used, Ordering::Relaxed)
-        .max(used);
+    let peak = node.note_peak(used);
     let overhead = used - data;
     let start = node.shared.start_bytes;
     text.bytes("used_memory", used);

@@ -232,6 +232,7 @@ fn adopt(front: &mut Front, config: Arc<Config>) {
         }
     }
     front.config = config;
+    front.set_memory_limit();
 }
 
 fn cmd_resetstat(session: &mut Session<'_>, _: &[&[u8]]) {

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tessera_core::resp::Reply;
 use tessera_shards::command::Spec;
 use tessera_shards::command::spec::{category, flag};
 
@@ -31,6 +32,19 @@ pub(super) const ROWS: &[(Spec, SessionFn)] = &[(
 
 fn cmd_info(session: &mut Session<'_>, args: &[&[u8]]) {
     let sections = Section::chosen(&args[1..]);
+    let wants_latencies =
+        session.front.config.latency_tracking && sections.contains(&Section::Latencystats);
+    ask_figures(session, wants_latencies, move |node, shards, reply| {
+        reply.verbatim(*b"txt", report(node, &sections, shards).as_bytes());
+    });
+}
+
+/// Asks all shards for their figures, and makes a reply of them.
+pub(super) fn ask_figures(
+    session: &mut Session<'_>,
+    wants_latencies: bool,
+    write: impl FnOnce(&Node, &[Figures], &mut Reply<'_>) + 'static,
+) {
     let front = &session.front;
     let node = Node {
         shared: Arc::clone(&front.shared),
@@ -40,8 +54,6 @@ fn cmd_info(session: &mut Session<'_>, args: &[&[u8]]) {
     // Figures are no bytes: the shards put them here, and answer with nothing.
     let shards: Arc<Mutex<Vec<(usize, Figures)>>> = Arc::default();
     let gathered = Arc::clone(&shards);
-    let wants_latencies =
-        front.config.latency_tracking && sections.contains(&Section::Latencystats);
     session.then = Then::AskAll(
         Arc::new(move |front, _| {
             let mut figures = front.figures();
@@ -58,7 +70,7 @@ fn cmd_info(session: &mut Session<'_>, args: &[&[u8]]) {
                 std::mem::take(&mut *shards.lock().unwrap_or_else(PoisonError::into_inner));
             shards.sort_by_key(|(id, _)| *id);
             let shards: Vec<Figures> = shards.into_iter().map(|(_, figures)| figures).collect();
-            reply.verbatim(*b"txt", report(&node, &sections, &shards).as_bytes());
+            write(&node, &shards, reply);
         }),
     );
 }

@@ -3,7 +3,7 @@
 use tessera_core::number::parse_i64;
 use tessera_shards::shard::Rng;
 
-use crate::session::{Session, VERSION};
+use crate::session::{REDIS_VERSION, Session, VERSION};
 
 const COLUMNS_MAX: i64 = 120;
 const LINES_MAX: i64 = 40;
@@ -26,7 +26,9 @@ pub(super) fn cmd_lolwut(session: &mut Session<'_>, args: &[&[u8]]) {
     };
     let (columns, lines) = (number(0, 40, COLUMNS_MAX), number(1, 8, LINES_MAX));
     let floor = draw(columns, lines, &mut session.front.engine.shard.rng);
-    let text = format!("{floor}\nTessera: a thing made of tiles. Tessera ver. {VERSION}\n");
+    let text = format!(
+        "{floor}\nTessera: a thing made of tiles. Tessera ver. {VERSION}, Redis ver. {REDIS_VERSION}\n"
+    );
     session.reply.verbatim(*b"txt", text.as_bytes());
 }
 
@@ -55,6 +57,6 @@ mod tests {
         let text = rig.send("LOLWUT version 5 3 2").replace('|', "\n");
         assert_eq!(lines_of(&text)[..3], [3, 3, 0], "{text}");
         assert!(rig.send("LOLWUT").contains("Tessera ver. "));
-        assert!(rig.send("LOLWUT x 9999999").contains("Tessera ver. "));
+        assert!(rig.send("LOLWUT x 9999999").contains("Redis ver. 7.2.4\n"));
     }
 }

@@ -14,8 +14,10 @@ mod debug;
 mod function;
 mod info;
 mod lolwut;
+mod memory;
 mod observe;
 mod pubsub;
+mod replication;
 #[cfg(test)]
 pub(crate) mod rig;
 mod script;
@@ -34,6 +36,7 @@ pub const FAMILIES: &[&[(Spec, SessionFn)]] = &[
     config::ROWS,
     info::ROWS,
     server::ROWS,
+    replication::ROWS,
     debug::ROWS,
     acl::ROWS,
     transaction::ROWS,
@@ -42,6 +45,11 @@ pub const FAMILIES: &[&[(Spec, SessionFn)]] = &[
     function::ROWS,
     observe::ROWS,
 ];
+
+/// The function of a request to MEMORY, the command over keys that is marked `OF_NODE`, if the request concerns the node.
+pub(crate) fn of_node(args: &[&[u8]]) -> Option<SessionFn> {
+    memory::of_node(args)
+}
 
 /// The version of Redis whose commands, replies and fields clients may count on: they ask for it before they use them.
 pub const REDIS_VERSION: &str = "7.2.4";

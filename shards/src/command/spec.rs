@@ -51,6 +51,8 @@ pub mod flag {
     pub const ALLOW_BUSY: Bits = 1 << 18;
     /// Its key arguments may be missing altogether.
     pub const NO_MANDATORY_KEYS: Bits = 1 << 19;
+    /// Ours, shown to nobody: some of its subcommands concern the node, and run at the connection.
+    pub const OF_NODE: Bits = 1 << 20;
 
     /// Names in the order in which COMMAND INFO lists them.
     pub const NAMES: &[(Bits, &str)] = &[

@@ -3,12 +3,13 @@
 //! `engine` takes commands up and carries them out; `route` decides where; `locks` keeps first come, first served per key; `gather` puts
 //! the parts of split commands together; `borrow` brings keys to one place, `further` those that no argument names; `scan` leads SCAN through the shards;
 //! `program` runs several commands as one, and `whole` those that look at whole shards; `blocking` keeps those
-//! who wait for a key; `meter` knows what it all cost.
+//! who wait for a key; `evict` makes room; `meter` knows what it all cost.
 
 mod blocking;
 mod borrow;
 mod claim;
 mod engine;
+mod evict;
 mod further;
 mod gather;
 mod locking;

@@ -8,6 +8,7 @@ use tessera_core::table::{EntryMut, ExpireChange, Spot, Table, hash_key};
 
 use super::databases::{Database, Detached};
 use super::event::{self, Event, Happened};
+use super::eviction::Pool;
 use super::saving::Saving;
 use super::tracking::Tracking;
 use super::waiting::Waiting;
@@ -36,6 +37,7 @@ pub struct Shard {
     hash_seed: u64,
     pub(super) dbs: Vec<Database>,
     pub(super) detached: Detached,
+    pub(super) pool: Pool,
     pub(super) watches: Watches,
     pub(super) waiting: Waiting,
     pub(super) tracking: Tracking,
@@ -72,6 +74,7 @@ impl Shard {
                 .map(|_| Database::new(hash_seed, detached.next_identity()))
                 .collect(),
             detached,
+            pool: Pool::default(),
             watches: Watches::default(),
             waiting: Waiting::default(),
             tracking: Tracking::default(),
@@ -382,6 +385,16 @@ impl Shard {
     pub(super) fn expired(&mut self, db: usize, key: &[u8]) {
         self.stats.expired_keys += 1;
         self.for_nobody(|shard| shard.changed_by(db, key, event::EXPIRED));
+    }
+
+    /// Reports that a key is gone to make room: seen by those who watch it, but no change to the data as Redis counts them.
+    #[inline]
+    pub(super) fn evicted(&mut self, db: usize, key: &[u8]) {
+        self.stats.evicted_keys += 1;
+        self.for_nobody(|shard| {
+            shard.changed_elsewhere(db, key);
+            shard.note(db, key, event::EVICTED);
+        });
     }
 
     /// Whether an entry found by a walk, a scan or at random is one whose time has come.

@@ -3,6 +3,7 @@
 mod access;
 mod databases;
 pub mod event;
+mod eviction;
 mod expiry;
 mod handover;
 mod keyspace;
@@ -17,6 +18,7 @@ mod waiting;
 mod watches;
 
 pub use databases::Walk;
+pub use eviction::{Eviction, Holdings, Rank};
 pub use expiry::ExpiryCycle;
 pub use handover::Databases;
 pub(crate) use handover::Tables;

@@ -1,6 +1,6 @@
 //! The configuration values that matter to a shard, as it last received them.
 
-use super::Thresholds;
+use super::{Eviction, Thresholds};
 
 /// What CONFIG SET sends to every shard. Small and copied whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,6 +9,10 @@ pub struct Settings {
     pub bulk_bytes_max: u64,
     /// Whether `maxmemory-policy` is one of the LFU policies: OBJECT FREQ answers and accesses are counted.
     pub is_lfu: bool,
+    /// Which keys go when memory is short: none without this.
+    pub eviction: Option<Eviction>,
+    /// `maxmemory-samples`: keys looked at for each that goes.
+    pub eviction_samples: usize,
     /// `lfu-log-factor`.
     pub lfu_log_factor: u32,
     /// `lfu-decay-time`, minutes.
@@ -32,6 +36,8 @@ impl Default for Settings {
         Settings {
             bulk_bytes_max: 512 * 1024 * 1024,
             is_lfu: false,
+            eviction: None,
+            eviction_samples: 5,
             lfu_log_factor: 10,
             lfu_decay_minutes: 1,
             thresholds: Thresholds::default(),

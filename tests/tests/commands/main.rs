@@ -15,6 +15,7 @@ mod dump;
 mod expiry;
 mod introspection;
 mod large;
+mod memory;
 mod notifications;
 mod observation;
 mod protocol;

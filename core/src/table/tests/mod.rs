@@ -2,6 +2,7 @@
 
 mod model;
 mod parts;
+mod sampling;
 mod scanning;
 mod walking;
 

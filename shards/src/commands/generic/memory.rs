@@ -1,4 +1,4 @@
-//! MEMORY: what a key costs.
+//! MEMORY: what a key costs. The subcommands that concern the node have their rows here, and their functions in the server.
 
 use super::ROW;
 use crate::command::spec::{KeySpec, access, flag};
@@ -6,16 +6,57 @@ use crate::command::{Cx, KeyspaceRow, Spec, Spread};
 use crate::commands::args::{SYNTAX, integer, is};
 use crate::commands::container::{help, subcommand};
 
+/// A subcommand that concerns the node.
+const OF_NODE: Spec = Spec {
+    arity: 2,
+    flags: 0,
+    categories: 0,
+    tips: &[
+        "nondeterministic_output",
+        "request_policy:all_shards",
+        "response_policy:special",
+    ],
+    since: "4.0.0",
+    group: "server",
+    ..ROW
+};
+
 pub(super) const MEMORY: KeyspaceRow = KeyspaceRow {
     spec: Spec {
         name: "memory",
         arity: -2,
+        flags: flag::OF_NODE,
         categories: 0,
         since: "4.0.0",
         group: "server",
         summary: "A container for commands about memory.",
         complexity: "That of the subcommand",
         subcommands: &[
+            Spec {
+                name: "doctor",
+                summary: "Says what is wrong with the server's memory, if anything is.",
+                complexity: "O(1)",
+                ..OF_NODE
+            },
+            Spec {
+                name: "malloc-stats",
+                summary: "Returns what the allocator says of itself.",
+                complexity: "Depends on how much memory is allocated, could be slow",
+                ..OF_NODE
+            },
+            Spec {
+                name: "purge",
+                tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
+                summary: "Gives memory that is not used back to the system.",
+                complexity: "Depends on how much memory is allocated, could be slow",
+                ..OF_NODE
+            },
+            Spec {
+                name: "stats",
+                summary: "Returns figures about the server's memory.",
+                complexity: "O(1)",
+                ..OF_NODE
+            },
             Spec {
                 name: "help",
                 arity: 2,
@@ -46,6 +87,14 @@ pub(super) const MEMORY: KeyspaceRow = KeyspaceRow {
 };
 
 const HELP: &[&str] = &[
+    "DOCTOR",
+    "    What is wrong with the memory of the server, if anything is.",
+    "MALLOC-STATS",
+    "    What the allocator says of itself.",
+    "PURGE",
+    "    Gives memory that is not used back to the system.",
+    "STATS",
+    "    Figures about the memory of the server.",
     "USAGE <key> [SAMPLES <count>]",
     "    Bytes of memory that key and value take. Of a collection <count> elements",
     "    are looked at, 5 by default, all with 0.",

@@ -1,0 +1,194 @@
+//! `maxmemory`: who is refused, what is evicted, and that the limit holds while many write beyond it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tessera_tests::client::Client;
+use tessera_tests::deadline::wait_until;
+use tessera_tests::launch::Launch;
+use tessera_tests::reply::Reply;
+
+use crate::scene::{Cue, compare};
+
+const MIB: u64 = 1 << 20;
+
+/// A number of INFO.
+fn info(client: &mut Client, name: &str) -> u64 {
+    let text = client.say("INFO all").text();
+    let value = text.lines().find_map(|line| {
+        let (field, value) = line.split_once(':')?;
+        (field == name).then(|| value.trim().parse().ok())?
+    });
+    value.unwrap_or_else(|| panic!("no {name} in {text}"))
+}
+
+fn is_oom(reply: &Reply) -> bool {
+    matches!(reply, Reply::Error(text) if text.starts_with(b"OOM command not allowed"))
+}
+
+/// A value that tells its key.
+fn value(key: u64, length: usize) -> Vec<u8> {
+    let mut value = format!("{key}:").into_bytes();
+    value.resize(value.len() + length, b'x');
+    value
+}
+
+const REFUSED: &[Cue] = &[
+    ("one", "SET k v", &[("one", 1)]),
+    ("one", "MULTI", &[("one", 1)]),
+    ("one", "SET a b", &[("one", 1)]),
+    ("two", "CONFIG SET maxmemory 1", &[("two", 1)]),
+    ("one", "EXEC", &[("one", 1)]),
+    ("one", "DISCARD", &[("one", 1)]),
+    ("one", "SET a b", &[("one", 1)]),
+    ("one", "SET a", &[("one", 1)]),
+    ("one", "MSET a b c d e f", &[("one", 1)]),
+    ("one", "LPUSH l a", &[("one", 1)]),
+    ("one", "GET k", &[("one", 1)]),
+    ("one", "DEL none", &[("one", 1)]),
+    ("one", "MULTI", &[("one", 1)]),
+    ("one", "PING", &[("one", 1)]),
+    ("one", "EXEC", &[("one", 1)]),
+    ("one", "MULTI", &[("one", 1)]),
+    ("one", "EXEC", &[("one", 1)]),
+    (
+        "two",
+        "CONFIG SET maxmemory-policy volatile-lru",
+        &[("two", 1)],
+    ),
+    ("one", "SET k w", &[("one", 1)]),
+    ("one", "GET k", &[("one", 1)]),
+    ("one", "WATCH k", &[("one", 1)]),
+    (
+        "two",
+        "CONFIG SET maxmemory-policy allkeys-lru",
+        &[("two", 1)],
+    ),
+    ("one", "SET k w", &[("one", 1)]),
+    ("one", "GET k", &[("one", 1)]),
+    ("two", "CONFIG SET maxmemory 0", &[("two", 1)]),
+    ("one", "MULTI", &[("one", 1)]),
+    ("one", "SET k x", &[("one", 1)]),
+    ("one", "EXEC", &[("one", 1)]),
+    ("one", "CONFIG SET maxmemory-samples 0", &[("one", 1)]),
+    ("one", "ROLE", &[("one", 1)]),
+    ("one", "REPLICAOF NO ONE", &[("one", 1)]),
+    ("one", "MEMORY PURGE", &[("one", 1)]),
+    ("one", "MEMORY STATS x", &[("one", 1)]),
+];
+
+#[test]
+fn refusals_as_the_oracle_words_them() {
+    compare(REFUSED);
+}
+
+#[test]
+fn memory_stats_has_the_oracles_fields() {
+    let names = |mut client: Client| -> Vec<String> {
+        client.say("SET k v").expect_ok();
+        let pairs = client.say("MEMORY STATS").pairs();
+        pairs.into_iter().map(|(name, _)| name).collect()
+    };
+    let (ours, theirs) = (
+        Launch::tessera().shards(2).start(),
+        Launch::oracle().start(),
+    );
+    assert_eq!(names(ours.client3()), names(theirs.client3()));
+}
+
+/// Fills a server far beyond its limit, over several connections, while the limit is watched.
+fn hammer(shards: usize, policy: &str, length: usize) {
+    const CONNECTIONS: u64 = 8;
+    const ROUNDS: u64 = 60;
+    let limit = 64 * MIB;
+    let server = Launch::tessera()
+        .shards(shards)
+        .with("maxmemory", &limit.to_string())
+        .with("maxmemory-policy", policy)
+        .start();
+    let batch = (2 * limit / (CONNECTIONS * ROUNDS * length as u64)).max(1);
+    let is_over = AtomicBool::new(false);
+    let mut watcher = server.client();
+    std::thread::scope(|scope| {
+        let writers: Vec<_> = (0..CONNECTIONS)
+            .map(|writer| {
+                let mut client = server.client();
+                scope.spawn(move || {
+                    for round in 0..ROUNDS {
+                        let first = (round * CONNECTIONS + writer) * batch;
+                        let keys: Vec<u64> = (first..first + batch).collect();
+                        let set = |key: &u64| {
+                            let name = format!("key:{key}").into_bytes();
+                            vec![b"SET".to_vec(), name, value(*key, length)]
+                        };
+                        let commands: Vec<_> = keys.iter().map(set).collect();
+                        for reply in client.pipeline(&commands) {
+                            assert!(reply == Reply::ok() || is_oom(&reply), "{reply:?}");
+                        }
+                        for key in keys.iter().take(20) {
+                            if let Reply::Bulk(found) = client.say(&format!("GET key:{key}")) {
+                                assert!(
+                                    found == value(*key, length),
+                                    "key {key} has another value"
+                                );
+                            }
+                        }
+                    }
+                })
+            })
+            .collect();
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                let used = info(&mut watcher, "used_memory");
+                assert!(
+                    used <= limit + limit / 100,
+                    "{used} bytes in use of {limit} under {policy}"
+                );
+            }
+        });
+        for writer in writers {
+            writer.join().expect("no writer fails");
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
+    let mut client = server.client();
+    let evicted = info(&mut client, "evicted_keys");
+    assert_eq!(evicted > 0, policy.starts_with("allkeys"), "{evicted}");
+    assert!(info(&mut client, "used_memory") > limit / 10 * 8);
+}
+
+#[test]
+fn the_limit_holds_on_one_shard() {
+    hammer(1, "allkeys-lru", 1_000);
+}
+
+#[test]
+fn the_limit_holds_on_two_shards() {
+    hammer(2, "allkeys-lfu", 1_000);
+}
+
+#[test]
+fn the_limit_holds_on_four_shards() {
+    hammer(4, "allkeys-random", 1_000);
+}
+
+#[test]
+fn a_lower_limit_evicts_at_once() {
+    let server = Launch::tessera().shards(2).start();
+    let mut client = server.client();
+    let set = |key: u64| {
+        vec![
+            b"SET".to_vec(),
+            key.to_string().into_bytes(),
+            value(key, 1_000),
+        ]
+    };
+    client.pipeline(&(0..20_000).map(set).collect::<Vec<_>>());
+    let limit = 12 * MIB;
+    let line = format!("CONFIG SET maxmemory {limit} maxmemory-policy allkeys-lru");
+    client.say(&line).expect_ok();
+    wait_until("enough keys are gone", || {
+        info(&mut client, "used_memory") <= limit + limit / 100
+    });
+    let left = client.say("DBSIZE").int() as u64;
+    assert_eq!(left + info(&mut client, "evicted_keys"), 20_000);
+}
