@@ -18,8 +18,6 @@ use crate::front::transaction::AT_ONCE;
 
 /// Redis's words.
 pub(crate) const OOM_ERROR: &[u8] = b"OOM command not allowed when used memory > 'maxmemory'.";
-const EXEC_OOM_ERROR: &[u8] =
-    b"EXECABORT Transaction discarded because of: OOM command not allowed when used memory > 'maxmemory'.";
 
 /// The part of the limit by which memory in use may exceed it while evictions go on.
 const SLACK: u64 = 256;
@@ -166,13 +164,6 @@ impl Front {
         match admission {
             Admission::Granted if is_elsewhere => self.ledger.sent += need,
             Admission::Granted | Admission::Waits => {}
-            Admission::Refused if is_exec => {
-                if let Some(client) = self.clients.get_mut(conn) {
-                    client.transaction = None;
-                }
-                self.unwatch(conn);
-                self.refuse(conn, Some(number), EXEC_OOM_ERROR);
-            }
             Admission::Refused => self.refuse(conn, Some(number), OOM_ERROR),
         }
         admission
