@@ -48,6 +48,49 @@ impl Spec {
             !places.is_empty() || !matches!(rule.begin, Begin::Index(_))
         })
     }
+
+    /// The keys as Redis's older way finds them, which COMMAND GETKEYS falls back to: the count is read as C's `atoi` does (`01`, `2x`),
+    /// the counted keys come first, nothing is known of what is done to them.
+    #[must_use]
+    pub fn counted_keys_of(&self, args: &[&[u8]]) -> KeyPlaces {
+        let mut places = KeyPlaces::new();
+        let rules = || self.keys.iter().filter(|rule| rule.tells_keys());
+        let counted = |rule: &&KeySpec| matches!(rule.find, Find::KeyNum { .. });
+        for rule in rules().filter(counted) {
+            let Some(begin) = rule.first(args) else {
+                continue;
+            };
+            let Find::KeyNum { index, first, step } = rule.find else {
+                continue;
+            };
+            let text = args.get((begin + i64::from(index)) as usize);
+            let count = text.map_or(0, |text| leading_number(text));
+            rule.counted(
+                begin + i64::from(first),
+                count,
+                step,
+                args.len(),
+                &mut places,
+            );
+        }
+        if !places.is_empty() {
+            for rule in rules().filter(|rule| !counted(rule)) {
+                rule.collect(args, &mut places);
+            }
+        }
+        places.iter_mut().for_each(|(_, access)| *access = 0);
+        places
+    }
+}
+
+/// The number that the text begins with; 0 if it begins with none.
+fn leading_number(text: &[u8]) -> i64 {
+    let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let zeros = text[..digits]
+        .iter()
+        .take_while(|&&byte| byte == b'0')
+        .count();
+    parse_i64(&text[zeros..digits]).unwrap_or(0)
 }
 
 impl KeySpec {
@@ -84,16 +127,19 @@ impl KeySpec {
                 else {
                     return;
                 };
-                let from = begin + i64::from(first);
-                if count < 1 || count > argc || from + (count - 1) * i64::from(step) >= argc {
-                    return;
-                }
-                places.extend(
-                    (0..count).map(|i| ((from + i * i64::from(step)) as usize, self.access)),
-                );
+                self.counted(begin + i64::from(first), count, step, args.len(), places);
             }
             Find::Unknown => {}
         }
+    }
+
+    /// `count` keys from `from` on, if there are as many arguments.
+    fn counted(&self, from: i64, count: i64, step: i32, argc: usize, places: &mut KeyPlaces) {
+        let (argc, step) = (argc as i64, i64::from(step));
+        if count < 1 || count > argc || from + (count - 1) * step >= argc {
+            return;
+        }
+        places.extend((0..count).map(|i| ((from + i * step) as usize, self.access)));
     }
 
     fn first(&self, args: &[&[u8]]) -> Option<i64> {

@@ -40,8 +40,12 @@ fn answer(
     if !row.accepts(request.len()) {
         return session.error("ERR Invalid number of arguments specified for command");
     }
-    let places = spec.keys_of(request);
-    let is_sound = !places.is_empty() && spec.has_keys_for_all_rules(request);
+    let mut places = spec.keys_of(request);
+    let mut is_sound = !places.is_empty() && spec.has_keys_for_all_rules(request);
+    if !is_sound {
+        places = row.counted_keys_of(request);
+        is_sound = !places.is_empty();
+    }
     if !is_sound && !row.has(flag::NO_MANDATORY_KEYS) {
         return session.error("ERR Invalid arguments specified for command");
     }
@@ -133,6 +137,15 @@ mod tests {
             "-ERR Invalid arguments specified for command|",
         );
         rig.says("COMMAND GETKEYS pfmerge a b", "*2|$1|a|$1|b|");
+        rig.says(
+            "COMMAND GETKEYSANDFLAGS lmpop 01 a b left",
+            "*1|*2|$1|a|*0|",
+        );
+        rig.says("COMMAND GETKEYS zunionstore d 2x a b", "*3|$1|a|$1|b|$1|d|");
+        rig.says(
+            "COMMAND GETKEYS lmpop 3 a left",
+            "-ERR Invalid arguments specified for command|",
+        );
         rig.says(
             "COMMAND GETKEYSANDFLAGS bitfield k overflow sat get u8 0",
             "*1|*2|$1|k|*2|+RO|+access|",
