@@ -13,6 +13,7 @@ use tessera_io::ConnId;
 use tessera_shards::command::Run;
 use tessera_shards::command::spec::flag;
 
+use crate::budget::Standing;
 use crate::front::Front;
 use crate::front::transaction::AT_ONCE;
 
@@ -77,6 +78,14 @@ impl Front {
             self.publish_holdings();
             self.shared.budget.measure(self.now_ns);
         }
+        self.tell_scripts(&self.shared.budget.standing());
+    }
+
+    /// Scripts refuse what may need memory while there is none and nothing will make room.
+    fn tell_scripts(&mut self, standing: &Standing) {
+        let is_stuck = standing.evictable == 0 && standing.leaving == 0;
+        self.engine.shard.scripts.memory_is_out =
+            self.ledger.is_limited && is_stuck && standing.used > self.config.memory_bytes_max;
     }
 
     /// Whether this shard has something to evict.
@@ -110,7 +119,8 @@ impl Front {
         ledger.sent_before = std::mem::take(&mut ledger.sent);
         ledger.wanted = 0;
         let standing = self.shared.budget.standing();
-        let taken = standing.used + standing.wanted + ledger.sent_before;
+        let taken = standing.used + standing.wanted + self.ledger.sent_before;
+        self.tell_scripts(&standing);
         let shards = self.shared.mesh.shards() as u64;
         self.ledger.room = self.ceiling(standing.evictable).saturating_sub(taken) / shards;
     }

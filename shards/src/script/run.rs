@@ -13,6 +13,7 @@ use super::library::Library;
 use super::machine::{Call, Input, Invocation, Machine, Output, Stop, What};
 use super::node::{Busy, Node, Script};
 use super::request::{Kind, Request};
+use super::shebang::flags;
 use crate::command::spec::flag;
 use crate::command::{Cx, Further, Task};
 use crate::shard::Shard;
@@ -50,6 +51,8 @@ pub struct Scripts {
     pub published: Vec<Published>,
     /// Lines for the log, with their levels.
     pub lines: Vec<(i64, Vec<u8>)>,
+    /// Whether memory in use is beyond the limit and nothing can be evicted: set by the front end.
+    pub memory_is_out: bool,
     machines: Vec<Machine>,
     running: usize,
     by_text: HashMap<Box<[u8]>, Arc<Script>>,
@@ -62,6 +65,23 @@ impl Scripts {
     #[must_use]
     pub fn has_news(&self) -> bool {
         !self.published.is_empty() || !self.lines.is_empty()
+    }
+
+    /// Whether a script with these flags (none: it has no `#!` line) may need memory although there is none.
+    ///
+    /// # Errors
+    /// There is none, and it says neither that it never writes nor that it may.
+    fn admits(&self, flags: Option<u32>) -> Result<bool, Vec<u8>> {
+        let Some(said) = flags else {
+            return Ok(false);
+        };
+        let allows = said & flags::ALLOW_OOM != 0;
+        if self.memory_is_out && !allows && said & flags::NO_WRITES == 0 {
+            let text = "OOM allow-oom flag is not set on the script, \
+                can not run it when used memory > 'maxmemory'";
+            return Err(text.into());
+        }
+        Ok(allows)
     }
 
     /// A machine that knows all libraries.
@@ -179,6 +199,8 @@ pub(crate) struct Run {
     db: usize,
     databases: usize,
     is_read_only: bool,
+    /// Whether commands that may need memory are refused, as memory was out when it began.
+    is_out_of_memory: bool,
     /// Whether it has called a command that writes.
     has_written: bool,
     /// Its keys, each once, in order.
@@ -208,6 +230,7 @@ impl Run {
         let refuses =
             || b"ERR Can not execute a script with write flag using *_ro command.".to_vec();
         let mut is_read_only = request.is_read_only;
+        let allows_oom;
         let mut function = None;
         let what = if request.kind == Kind::Function {
             let found = scripts.node.function(request.what);
@@ -216,6 +239,7 @@ impl Run {
                 return Err(refuses());
             }
             is_read_only |= found.is_read_only();
+            allows_oom = scripts.admits(Some(found.what.flags))?;
             function = Some(found.what.name.clone());
             What::Function(found.what.name.clone())
         } else {
@@ -229,6 +253,7 @@ impl Run {
                 return Err(refuses());
             }
             is_read_only |= script.is_read_only();
+            allows_oom = scripts.admits(script.flags)?;
             What::Script(script)
         };
         let machine = scripts
@@ -255,6 +280,7 @@ impl Run {
             db: request.db,
             databases,
             is_read_only,
+            is_out_of_memory: scripts.memory_is_out && !allows_oom,
             has_written: false,
             keys,
             published: Vec::new(),
@@ -347,6 +373,10 @@ impl Run {
         if self.is_read_only && (writes || spreads) {
             let text = "ERR Write commands are not allowed from read-only scripts.";
             return Ok(Err(text.into()));
+        }
+        if self.is_out_of_memory && !self.has_written && known.spec.has(flag::DENYOOM) {
+            let text = b"OOM command not allowed when used memory > 'maxmemory'.";
+            return Ok(Err(text.to_vec()));
         }
         if let Some(text) = blocking_option(known.spec.name, &args) {
             return Ok(Err(text));
