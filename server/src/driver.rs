@@ -15,6 +15,8 @@ use crate::front::{Front, Verdict};
 const BACKLOG_BYTES_MAX: usize = 1 << 20;
 /// A reply this long makes the driver look at the backlog in the next turn.
 const LARGE_OUTPUT_BYTES: usize = 1 << 16;
+/// A chunk this long makes it look at what clients take, where that is limited.
+const LARGE_INPUT_BYTES: usize = 1 << 14;
 /// Received bytes of a client whose commands have to wait above which it is not read any more.
 const STALLED_BYTES_MAX: usize = 1 << 18;
 /// Reply buffers at hand per turn.
@@ -110,6 +112,8 @@ impl<E: Env> Driver<E> {
             let Some(event) = coming.next() else { break };
             match event {
                 Event::Received { conn, chunk } => {
+                    self.front.looks_at_crowd |= chunk.len() >= LARGE_INPUT_BYTES
+                        && self.front.config.client_memory_max != 0;
                     self.front.received(conn, &chunk);
                     self.pause_if_behind(conn);
                 }
@@ -161,6 +165,9 @@ impl<E: Env> Driver<E> {
         }
         self.send_replies();
         self.look_at_swollen();
+        if self.front.looks_at_crowd {
+            self.thin_out();
+        }
         while let Some(conn) = self.front.doomed.pop() {
             self.end(conn, CloseMode::Flush);
         }
@@ -217,6 +224,7 @@ impl<E: Env> Driver<E> {
                 self.front.ledger.note_buffered(bytes.len());
                 self.front.counters.net_out_bytes += bytes.len() as u64;
                 if bytes.len() >= LARGE_OUTPUT_BYTES {
+                    self.front.looks_at_crowd |= self.front.config.client_memory_max != 0;
                     self.front.held.push(conn);
                 }
                 self.env.send(conn, bytes);
@@ -243,6 +251,42 @@ impl<E: Env> Driver<E> {
     fn look_at_swollen(&mut self) {
         for conn in std::mem::take(&mut self.front.above_soft) {
             self.end_if_over(conn);
+        }
+    }
+
+    /// Ends the largest clients while those of the node take more than `maxmemory-clients` together. O(clients).
+    #[cold]
+    fn thin_out(&mut self) {
+        self.front.looks_at_crowd = false;
+        let Some(limit) = self.front.config.client_limit() else {
+            return;
+        };
+        let (shard, shared) = (self.front.id, self.front.shared.clone());
+        let mut bytes = 0;
+        let mut clients = Vec::new();
+        for client in self.front.clients.iter() {
+            let size = (client.memory_bytes() + self.env.backlog(client.conn)) as u64;
+            bytes += size;
+            if !client.no_evict && !client.closing {
+                clients.push((size, client.conn));
+            }
+        }
+        clients.sort_unstable_by_key(|(size, _)| *size);
+        loop {
+            let largest = clients.last().map_or(0, |(size, _)| *size);
+            shared.crowd.publish(shard, bytes, largest);
+            if !shared.crowd.must_end_one(shard, limit) {
+                return;
+            }
+            let Some((size, conn)) = clients.pop() else {
+                return;
+            };
+            tracing::warn!(
+                "Closing a client that takes {size} bytes: maxmemory-clients is {limit}"
+            );
+            self.front.counters.evicted_clients += 1;
+            bytes -= size;
+            self.end(conn, CloseMode::Abort);
         }
     }
 

@@ -3,6 +3,7 @@
 pub mod budget;
 pub mod cli;
 pub mod config;
+pub mod crowd;
 pub mod driver;
 pub mod ending;
 pub mod front;

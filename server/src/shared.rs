@@ -13,6 +13,7 @@ use tessera_shards::shard::Stats;
 
 use crate::budget::Budget;
 use crate::config::{Config, Rename};
+use crate::crowd::Crowd;
 use crate::ending::Ending;
 use crate::front::{Front, Latencies, Tally};
 use crate::huge_pages::HugePages;
@@ -32,6 +33,8 @@ pub struct Counters {
     pub connections_received: u64,
     /// Connections refused because of `maxclients`.
     pub rejected_connections: u64,
+    /// Clients ended because of `maxmemory-clients`.
+    pub evicted_clients: u64,
     /// Bytes received.
     pub net_in_bytes: u64,
     /// Bytes sent.
@@ -145,6 +148,8 @@ pub struct Shared {
     pub peak_bytes: AtomicU64,
     /// What of the memory is used, against `maxmemory`.
     pub budget: Budget,
+    /// What clients take.
+    pub crowd: Crowd,
     /// When memory comes in huge pages.
     pub huge_pages: HugePages,
 }
@@ -178,6 +183,7 @@ impl Shared {
             start_bytes: 0,
             peak_bytes: AtomicU64::new(0),
             budget: Budget::new(shards, allocated),
+            crowd: Crowd::new(shards),
             huge_pages: HugePages::never(),
         }
     }

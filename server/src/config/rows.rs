@@ -142,7 +142,7 @@ pub const ROWS: &[Directive] = &[
     row("maxmemory-policy", Choice(Policy::WORDS), "noeviction").to(field!(policy)),
     row("maxmemory-samples", Int(1, I32), "5").to(field!(eviction_samples)),
     row("maxmemory-eviction-tenacity", Int(0, 100), "10"),
-    row("maxmemory-clients", BytesOrPercent, "0").only("0", NOT_YET),
+    row("maxmemory-clients", BytesOrPercent, "0").to(field!(client_memory_max)),
     row("lfu-log-factor", Int(0, I32), "10").to(field!(lfu_log_factor)),
     row("lfu-decay-time", Int(0, I32), "1").to(field!(lfu_decay_minutes)),
     row("active-expire-effort", Int(1, 10), "1").to(field!(expire_effort)),

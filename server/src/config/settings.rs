@@ -78,6 +78,8 @@ pub struct Config {
     pub clients_max: usize,
     /// `maxmemory`: bytes, 0 for no limit.
     pub memory_bytes_max: u64,
+    /// `maxmemory-clients`: bytes, or a part of `maxmemory` in percent as a negative number; 0 for no limit.
+    pub client_memory_max: i64,
     /// `maxmemory-policy`.
     pub policy: Policy,
     /// `maxmemory-samples`: keys looked at for each that is evicted.
@@ -139,6 +141,18 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Bytes that all clients may take together, if that is limited.
+    #[must_use]
+    pub fn client_limit(&self) -> Option<u64> {
+        let amount = self.client_memory_max.unsigned_abs();
+        match self.client_memory_max {
+            0 => None,
+            1.. => Some(amount),
+            _ if self.memory_bytes_max == 0 => None,
+            _ => Some((u128::from(self.memory_bytes_max) * u128::from(amount) / 100) as u64),
+        }
+    }
+
     /// Before the defaults of the rows.
     fn blank() -> Self {
         Config {
@@ -167,6 +181,7 @@ impl Config {
             password: None,
             clients_max: 0,
             memory_bytes_max: 0,
+            client_memory_max: 0,
             policy: Policy::Noeviction,
             eviction_samples: 0,
             lfu_log_factor: 0,

@@ -367,6 +367,7 @@ impl Client {
             + self.out.capacity()
             + self.side.capacity()
             + self.slots.capacity() * size_of::<Slot>()
+            + self.transaction.as_ref().map_or(0, |queued| queued.bytes)
     }
 }
 

@@ -98,6 +98,8 @@ pub struct Front {
     pub(crate) turn: u64,
     /// When the next tick of periodic work is due, on the clock of `now_ns`.
     pub(crate) next_tick_ns: u64,
+    /// Whether it is time to ask what the clients take (`maxmemory-clients`).
+    pub(crate) looks_at_crowd: bool,
     /// The keys of a snapshot on their way to this shard.
     pub cargo: Option<Cargo>,
     /// Whether this shard's part of a save can go on at once.
@@ -173,6 +175,7 @@ impl Front {
             sampler: Sampler::default(),
             turn: 0,
             next_tick_ns: 0,
+            looks_at_crowd: false,
             cargo: None,
             save_goes_on: false,
             next_save_look_ns: 0,

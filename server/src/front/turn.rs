@@ -134,6 +134,7 @@ impl Front {
         self.end_overdue();
         self.look_at_pause();
         let is_tick = self.now_ns >= self.next_tick_ns;
+        self.looks_at_crowd |= is_tick && self.config.client_memory_max != 0;
         if is_tick {
             self.next_tick_ns = self.now_ns + TICK_NS;
             self.end_idle_clients();
@@ -184,7 +185,8 @@ impl Front {
             return Wait::Never;
         }
         let watches_clients = !self.above_soft.is_empty()
-            || self.config.idle_timeout_s > 0 && !self.clients.is_empty();
+            || (self.config.idle_timeout_s > 0 || self.config.client_memory_max != 0)
+                && !self.clients.is_empty();
         let tick_ns = if shard.wants_expiry() || watches_clients {
             self.next_tick_ns
         } else {

@@ -406,8 +406,11 @@ fn stats(text: &mut Text, shards: &[Figures]) {
         "evicted_keys",
         sum(shards, |figures| figures.stats.evicted_keys),
     );
-    text.zeros(&[
+    text.line(
         "evicted_clients",
+        sum(shards, |figures| figures.counters.evicted_clients),
+    );
+    text.zeros(&[
         "total_eviction_exceeded_time",
         "current_eviction_exceeded_time",
     ]);

@@ -6,6 +6,7 @@ use tessera_tests::client::Client;
 use tessera_tests::deadline::wait_until;
 use tessera_tests::launch::Launch;
 use tessera_tests::reply::Reply;
+use tessera_tests::server::Server;
 
 use crate::scene::{Cue, compare};
 
@@ -235,4 +236,43 @@ fn a_lower_limit_evicts_at_once() {
         let left = client.say("DBSIZE").int() as u64;
         left + info(&mut client, "evicted_keys") == 20_000
     });
+}
+
+/// A client that does not read 16 replies of 4 MiB.
+fn stuffed(server: &Server, name: &str, is_protected: bool) -> Client {
+    let mut client = server.client();
+    client.say(&format!("CLIENT SETNAME {name}")).expect_ok();
+    if is_protected {
+        client.say("CLIENT NO-EVICT ON").expect_ok();
+    }
+    (0..16).for_each(|_| client.send(&[b"GET".to_vec(), b"large".to_vec()]));
+    client
+}
+
+#[test]
+fn the_largest_clients_go() {
+    for shards in [1, 3] {
+        let server = Launch::tessera().shards(shards).start();
+        let mut client = server.client();
+        client.say("SETRANGE large 4194303 x");
+        client.say("CLIENT NO-EVICT ON").expect_ok();
+        let _protected = stuffed(&server, "protected", true);
+        let mut victims: Vec<Client> = (0..4)
+            .map(|number| stuffed(&server, &format!("victim{number}"), false))
+            .collect();
+        client
+            .say(&format!("CONFIG SET maxmemory-clients {}", MIB))
+            .expect_ok();
+        wait_until("the large ones are gone", || {
+            !client.say("CLIENT LIST").text().contains("victim")
+        });
+        assert_eq!(info(&mut client, "evicted_clients"), 4);
+        assert!(client.say("CLIENT LIST").text().contains("protected"));
+        for victim in &mut victims {
+            victim.read_to_end();
+        }
+        client.say("CONFIG SET maxmemory-clients 5%").expect_ok();
+        let shown = client.say("CONFIG GET maxmemory-clients").pairs();
+        assert_eq!(shown[0].1.text(), "5%");
+    }
 }
