@@ -5,7 +5,7 @@
 //!  | access | expire_at? | key length | key        | value section            |
 //!  | u32    | u64        | u8 or u32  | bytes      | by kind                  |
 //!
-//!  access word   bits 0..24 LRU/LFU bits, bits 24..32 flags
+//!  access word   bits 0..26 LRU/LFU bits, bits 26..32 flags
 //!  flags         bits 0..2 kind, 2 TTL, 3 RAW, 4 LONG_KEY, 5 LONG_VALUE
 //!  kind 0 Int    i64
 //!  kind 1 Str    length u8 (u16 if LONG_VALUE), bytes
@@ -25,10 +25,10 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use super::{OutOfMemory, size_class};
 use crate::object::Object;
 
-/// The access bits of the access word: 24 bits for LRU or LFU.
-pub(super) const ACCESS_MASK: u32 = (1 << 24) - 1;
+/// The access bits of the access word, for LRU or LFU.
+pub(super) const ACCESS_MASK: u32 = (1 << FLAGS_SHIFT) - 1;
 
-const FLAGS_SHIFT: u32 = 24;
+const FLAGS_SHIFT: u32 = 26;
 const KIND_MASK: u32 = 3;
 pub(super) const INT: u32 = 0;
 pub(super) const STR: u32 = 1;

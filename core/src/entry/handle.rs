@@ -301,14 +301,14 @@ impl Entry {
         self.expire_at().is_some() || self.has_field_times()
     }
 
-    /// The 24 access bits (LRU clock or LFU counter).
+    /// The 26 access bits (LRU clock or LFU counter).
     #[inline]
     #[must_use]
     pub fn access(&self) -> u32 {
         self.blob().access()
     }
 
-    /// Sets the access bits to the low 24 bits of `access`. No snapshot sees access bits, so this is no change of
+    /// Sets the access bits to the low 26 bits of `access`. No snapshot sees access bits, so this is no change of
     /// the entry.
     #[inline]
     pub fn set_access(&self, access: u32) {

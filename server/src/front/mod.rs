@@ -98,6 +98,10 @@ pub struct Front {
     pub(crate) turn: u64,
     /// When the next tick of periodic work is due, on the clock of `now_ns`.
     pub(crate) next_tick_ns: u64,
+    /// When access times were last looked at, ms since the Unix epoch.
+    pub(crate) aged_ms: u64,
+    /// When they have to be looked at again.
+    pub(crate) next_aging_ns: u64,
     /// Whether it is time to ask what the clients take (`maxmemory-clients`).
     pub(crate) looks_at_crowd: bool,
     /// The keys of a snapshot on their way to this shard.
@@ -175,6 +179,8 @@ impl Front {
             sampler: Sampler::default(),
             turn: 0,
             next_tick_ns: 0,
+            aged_ms: 0,
+            next_aging_ns: u64::MAX,
             looks_at_crowd: false,
             cargo: None,
             save_goes_on: false,

@@ -140,12 +140,29 @@ impl Front {
             self.end_idle_clients();
             self.shared.huge_pages.consider();
             self.sampler.sample(self.now_ns, &self.counters);
+            self.age();
         }
         if self.engine.shard.wants_expiry() && (is_tick || self.engine.shard.expiry_is_busy()) {
             let begun = self.engine.meter.begin(true);
             self.engine.shard.expire_slice();
             self.engine.meter.other(begun);
         }
+    }
+
+    /// Access times are written anew before their clock wraps.
+    fn age(&mut self) {
+        let now_ms = self.engine.shard.now_ms;
+        let Some(period_ms) = self.engine.shard.aging_period_ms() else {
+            (self.aged_ms, self.next_aging_ns) = (now_ms, u64::MAX);
+            return;
+        };
+        let passed_ms = now_ms.saturating_sub(self.aged_ms);
+        if passed_ms >= period_ms {
+            self.aged_ms = now_ms;
+            self.engine.shard.age_slice(passed_ms.min(2 * period_ms));
+        }
+        let left_ms = (self.aged_ms + period_ms).saturating_sub(now_ms).max(1);
+        self.next_aging_ns = self.now_ns + left_ms * 1_000_000;
     }
 
     /// Sends what is owed to other shards.
@@ -205,6 +222,7 @@ impl Front {
         match tick_ns
             .min(deadline_ns)
             .min(pause_ns)
+            .min(self.next_aging_ns)
             .min(poll_ns)
             .min(self.cork_deadline_ns())
         {

@@ -1,7 +1,13 @@
-//! The 24 access bits of an entry: a clock of seconds under LRU policies, or minutes and a logarithmic counter under LFU policies.
+//! The 26 access bits of an entry: when it was last used under LRU policies, or minutes and a logarithmic counter under LFU policies.
 //!
-//! Both as Redis has them (`evict.c` tells the story): the LFU half is 16 bits of minutes of the last decay and 8 bits of
-//! a Morris counter that is raised with probability 1 / ((counter - 5) * factor + 1). Called on every lookup that counts as an access.
+//! ```text
+//!  LRU, fine      bit 25 clear, bits 0..25 time in units of 4 ms, wraps after 37 hours
+//!  LRU, coarse    bit 25 set,   bits 0..24 time in seconds, wraps after 194 days as Redis's clock does
+//!  LFU            bits 8..24 minutes of the last decay, bits 0..8 counter
+//! ```
+//! An access writes a fine time, so that eviction tells keys apart that were used within one second; `Shard::age_slice` makes fine times coarse
+//! before they wrap. The LFU half is as Redis has it (`evict.c` tells the story): a Morris counter that is raised with probability
+//! 1 / ((counter - 5) * factor + 1). Called on every lookup that counts as an access.
 
 use tessera_core::entry::Entry;
 
@@ -9,11 +15,23 @@ use crate::shard::{Rng, Settings};
 
 /// Counter of a new entry under LFU, so that it is not the first to go.
 const LFU_START: u32 = 5;
-const CLOCK_MASK: u32 = (1 << 24) - 1;
 
-/// Seconds on the 24-bit LRU clock.
-pub(crate) fn lru_clock(now_ms: u64) -> u32 {
-    (now_ms / 1000) as u32 & CLOCK_MASK
+const COARSE: u32 = 1 << 25;
+const FINE_MASK: u32 = COARSE - 1;
+const SECONDS_MASK: u32 = (1 << 24) - 1;
+/// A fine unit is 1 << 2 milliseconds.
+const FINE_SHIFT: u32 = 2;
+/// From this age on a fine time is made coarse.
+const FINE_MS_MAX: u64 = 9 * 3_600_000;
+/// All entries are looked at within this time: the oldest fine time is 9 + 12 hours old, of 37.
+pub(crate) const AGING_MS: u64 = 12 * 3_600_000;
+
+fn fine(at_ms: u64) -> u32 {
+    (at_ms >> FINE_SHIFT) as u32 & FINE_MASK
+}
+
+fn coarse(at_ms: u64) -> u32 {
+    COARSE | (at_ms / 1000) as u32 & SECONDS_MASK
 }
 
 fn minutes(now_ms: u64) -> u32 {
@@ -25,7 +43,7 @@ pub(crate) fn fresh(settings: &Settings, now_ms: u64) -> u32 {
     if settings.is_lfu {
         minutes(now_ms) << 8 | LFU_START
     } else {
-        lru_clock(now_ms)
+        fine(now_ms)
     }
 }
 
@@ -38,7 +56,7 @@ pub(crate) fn restored(
 ) -> u32 {
     match (settings.is_lfu, frequency, idle_s) {
         (true, Some(frequency), _) => minutes(now_ms) << 8 | u32::from(frequency),
-        (false, _, Some(idle_s)) => lru_clock(now_ms.saturating_sub(idle_s.saturating_mul(1000))),
+        (false, _, Some(idle_s)) => coarse(now_ms.saturating_sub(idle_s.saturating_mul(1000))),
         _ => fresh(settings, now_ms),
     }
 }
@@ -57,7 +75,7 @@ pub(crate) fn touch(entry: &Entry, settings: &Settings, now_ms: u64, rng: &mut R
 #[inline]
 fn touched(old: u32, settings: &Settings, now_ms: u64, rng: &mut Rng) -> u32 {
     if !settings.is_lfu {
-        return lru_clock(now_ms);
+        return fine(now_ms);
     }
     let counter = frequency(old, settings, now_ms);
     let raised = if counter >= 255 {
@@ -80,9 +98,19 @@ pub(crate) fn frequency(access: u32, settings: &Settings, now_ms: u64) -> u32 {
     counter.saturating_sub(elapsed / settings.lfu_decay_minutes)
 }
 
-/// Seconds since the last access under LRU: OBJECT IDLETIME.
-pub(crate) fn idle_s(access: u32, now_ms: u64) -> u32 {
-    lru_clock(now_ms).wrapping_sub(access) & CLOCK_MASK
+/// Milliseconds since the last access under LRU.
+pub(crate) fn idle_ms(access: u32, now_ms: u64) -> u64 {
+    if access & COARSE == 0 {
+        u64::from(fine(now_ms).wrapping_sub(access) & FINE_MASK) << FINE_SHIFT
+    } else {
+        u64::from(coarse(now_ms).wrapping_sub(access) & SECONDS_MASK) * 1000
+    }
+}
+
+/// The bits under LRU as they have to be written to outlast the fine clock, if they have to be.
+pub(crate) fn aged(access: u32, now_ms: u64) -> Option<u32> {
+    let idle_ms = idle_ms(access, now_ms);
+    (access & COARSE == 0 && idle_ms >= FINE_MS_MAX).then(|| coarse(now_ms.saturating_sub(idle_ms)))
 }
 
 #[cfg(test)]
@@ -91,8 +119,29 @@ mod tests {
 
     #[test]
     fn idle_time_wraps_with_the_clock() {
-        assert_eq!(idle_s(lru_clock(5_000), 9_000), 4);
-        assert_eq!(idle_s(CLOCK_MASK, 1_000 * (u64::from(CLOCK_MASK) + 3)), 3);
+        assert_eq!(idle_ms(fine(5_000), 9_000), 4_000);
+        assert_eq!(
+            idle_ms(fine(4 * u64::from(FINE_MASK)), 4 * (1 << 25) + 8),
+            12
+        );
+        let last_ms = 1_000 * u64::from(SECONDS_MASK);
+        assert_eq!(idle_ms(coarse(last_ms), last_ms + 4_000), 4_000);
+    }
+
+    #[test]
+    fn old_times_are_made_coarse_before_they_wrap() {
+        let settings = Settings::default();
+        let (start_ms, hour_ms) = (1_700_000_000_000, 3_600_000);
+        let mut bits = fresh(&settings, start_ms);
+        assert_eq!(aged(bits, start_ms + 8 * hour_ms), None);
+        for passed in (0..4_000).step_by(12) {
+            let now_ms = start_ms + passed * hour_ms;
+            let idle_ms = idle_ms(bits, now_ms);
+            assert!(idle_ms.abs_diff(passed * hour_ms) < 1_000, "{passed} hours");
+            bits = aged(bits, now_ms).unwrap_or(bits);
+        }
+        let restored = restored(&settings, start_ms, Some(86_400), None);
+        assert_eq!(idle_ms(restored, start_ms), 86_400_000);
     }
 
     #[test]

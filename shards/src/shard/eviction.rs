@@ -95,7 +95,7 @@ impl Pool {
 /// How much an entry deserves to go.
 fn score(rank: Rank, entry: &Entry, settings: &Settings, now_ms: u64) -> u64 {
     match rank {
-        Rank::Idle => u64::from(access::idle_s(entry.access(), now_ms)),
+        Rank::Idle => access::idle_ms(entry.access(), now_ms),
         Rank::Rare => 255 - u64::from(access::frequency(entry.access(), settings, now_ms)),
         Rank::Soonest => u64::MAX - entry.expire_at().unwrap_or(u64::MAX),
         Rank::Random => 0,

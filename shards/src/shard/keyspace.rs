@@ -6,6 +6,7 @@
 use tessera_core::entry::{Entry, OutOfMemory, StrValue};
 use tessera_core::table::{EntryMut, ExpireChange, Spot, Table, hash_key};
 
+use super::aging::Aging;
 use super::databases::{Database, Detached};
 use super::event::{self, Event, Happened};
 use super::eviction::Pool;
@@ -38,6 +39,7 @@ pub struct Shard {
     pub(super) dbs: Vec<Database>,
     pub(super) detached: Detached,
     pub(super) pool: Pool,
+    pub(super) aging: Aging,
     pub(super) watches: Watches,
     pub(super) waiting: Waiting,
     pub(super) tracking: Tracking,
@@ -75,6 +77,7 @@ impl Shard {
                 .collect(),
             detached,
             pool: Pool::default(),
+            aging: Aging::default(),
             watches: Watches::default(),
             waiting: Waiting::default(),
             tracking: Tracking::default(),
@@ -412,8 +415,8 @@ impl Shard {
 
     /// OBJECT IDLETIME of an entry, seconds.
     #[must_use]
-    pub fn idle_s(&self, entry: &Entry) -> u32 {
-        access::idle_s(entry.access(), self.now_ms)
+    pub fn idle_s(&self, entry: &Entry) -> u64 {
+        access::idle_ms(entry.access(), self.now_ms) / 1000
     }
 }
 

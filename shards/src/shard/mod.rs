@@ -1,6 +1,7 @@
 //! One shard: the keys it owns and the rules by which they are found, changed and expire.
 
 mod access;
+mod aging;
 mod databases;
 pub mod event;
 mod eviction;

@@ -105,7 +105,7 @@ fn op_object(cx: &mut Cx<'_>, args: &[&[u8]]) {
         "freq" if is_lfu => cx.reply.integer(shard.frequency(entry).into()),
         "freq" => cx.error(NOT_LFU),
         _ if is_lfu => cx.error(NOT_LRU),
-        _ => cx.reply.integer(shard.idle_s(entry).into()),
+        _ => cx.reply.integer(shard.idle_s(entry) as i64),
     }
 }
 
