@@ -11,7 +11,7 @@
 //! merges nor moves between buckets can hide a key. Only a merge can make one appear twice. Called by the SCAN
 //! family.
 
-use super::hash::{DEPTH_MAX, prefix_after};
+use super::hash::{DEPTH_MAX, home_of, prefix_after};
 use super::keyspace::Table;
 use super::overflow::Overflow;
 use super::segment::{HOME_COUNT, Segment};
@@ -41,6 +41,15 @@ impl Table {
             0
         } else {
             next
+        }
+    }
+}
+
+impl Table {
+    /// Visits all entries that share the home bucket of this hash, those of other hashes too. About five; one to two lines, and one blob per key.
+    pub fn each_near(&self, hash: u64, visit: &mut dyn FnMut(&Entry)) {
+        if let Some(segment) = self.directory.segment(hash) {
+            each_of_home(segment, &self.overflow, hash, home_of(hash), visit);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The directives whose value is one of a few words, as types.
 
-use tessera_shards::shard::{Eviction, Rank};
+use tessera_shards::shard::{Eviction, Rank, Tracks};
 
 use crate::config::{Value, directive::Setting};
 
@@ -69,6 +69,8 @@ choice! {
         AllkeysLfu = "allkeys-lfu",
         /// All keys, at random.
         AllkeysRandom = "allkeys-random",
+        /// All keys, by S3-FIFO: what is used once passes through, what is used again stays. A policy of ours.
+        AllkeysS3fifo = "allkeys-s3fifo",
         /// None: commands that need memory are refused.
         Noeviction = "noeviction",
     }
@@ -124,6 +126,7 @@ impl Policy {
             Policy::AllkeysLru => (false, Rank::Idle),
             Policy::AllkeysLfu => (false, Rank::Rare),
             Policy::AllkeysRandom => (false, Rank::Random),
+            Policy::AllkeysS3fifo => (false, Rank::Queues),
             Policy::Noeviction => return None,
         };
         Some(Eviction {
@@ -132,10 +135,14 @@ impl Policy {
         })
     }
 
-    /// Whether accesses are counted instead of timed.
+    /// What is remembered of accesses.
     #[must_use]
-    pub fn is_lfu(self) -> bool {
-        matches!(self, Policy::VolatileLfu | Policy::AllkeysLfu)
+    pub fn tracks(self) -> Tracks {
+        match self {
+            Policy::VolatileLfu | Policy::AllkeysLfu => Tracks::Counts,
+            Policy::AllkeysS3fifo => Tracks::Queues,
+            _ => Tracks::Times,
+        }
     }
 }
 

@@ -238,7 +238,7 @@ impl Config {
     pub fn shard_settings(&self, before: Settings, shards: usize) -> Settings {
         Settings {
             bulk_bytes_max: self.bulk_bytes_max,
-            is_lfu: self.policy.is_lfu(),
+            tracks: self.policy.tracks(),
             eviction: self.policy.eviction(),
             eviction_samples: self.eviction_samples,
             lfu_log_factor: self.lfu_log_factor,

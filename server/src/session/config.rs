@@ -371,7 +371,10 @@ mod tests {
         );
         for front in &rig.fronts {
             assert_eq!(front.config.idle_timeout_s, 10);
-            assert!(front.engine.shard.settings.is_lfu);
+            assert_eq!(
+                front.engine.shard.settings.tracks,
+                tessera_shards::shard::Tracks::Counts
+            );
             assert_eq!(front.engine.shard.settings.lfu_log_factor, 3);
         }
         rig.says(

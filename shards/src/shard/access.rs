@@ -1,8 +1,9 @@
-//! The 26 access bits of an entry: when it was last used under LRU policies, or minutes and a logarithmic counter under LFU policies.
+//! The 26 access bits of an entry: when it was last used under LRU policies, a place in a queue under S3-FIFO, or minutes and a logarithmic counter under LFU policies.
 //!
 //! ```text
 //!  LRU, fine      bit 25 clear, bits 0..25 time in units of 4 ms, wraps after 37 hours
 //!  LRU, coarse    bit 25 set,   bits 0..24 time in seconds, wraps after 194 days as Redis's clock does
+//!  S3-FIFO        see `fifo`
 //!  LFU            bits 8..24 minutes of the last decay, bits 0..8 counter
 //! ```
 //! An access writes a fine time, so that eviction tells keys apart that were used within one second; `Shard::age_slice` makes fine times coarse
@@ -11,7 +12,7 @@
 
 use tessera_core::entry::Entry;
 
-use crate::shard::{Rng, Settings};
+use crate::shard::{Rng, Settings, Tracks, fifo};
 
 /// Counter of a new entry under LFU, so that it is not the first to go.
 const LFU_START: u32 = 5;
@@ -40,10 +41,10 @@ fn minutes(now_ms: u64) -> u32 {
 
 /// Access bits of a new entry.
 pub(crate) fn fresh(settings: &Settings, now_ms: u64) -> u32 {
-    if settings.is_lfu {
-        minutes(now_ms) << 8 | LFU_START
-    } else {
-        fine(now_ms)
+    match settings.tracks {
+        Tracks::Times => fine(now_ms),
+        Tracks::Counts => minutes(now_ms) << 8 | LFU_START,
+        Tracks::Queues => fifo::FRESH,
     }
 }
 
@@ -54,9 +55,11 @@ pub(crate) fn restored(
     idle_s: Option<u64>,
     frequency: Option<u8>,
 ) -> u32 {
-    match (settings.is_lfu, frequency, idle_s) {
-        (true, Some(frequency), _) => minutes(now_ms) << 8 | u32::from(frequency),
-        (false, _, Some(idle_s)) => coarse(now_ms.saturating_sub(idle_s.saturating_mul(1000))),
+    match (settings.tracks, frequency, idle_s) {
+        (Tracks::Counts, Some(frequency), _) => minutes(now_ms) << 8 | u32::from(frequency),
+        (Tracks::Times, _, Some(idle_s)) => {
+            coarse(now_ms.saturating_sub(idle_s.saturating_mul(1000)))
+        }
         _ => fresh(settings, now_ms),
     }
 }
@@ -74,8 +77,10 @@ pub(crate) fn touch(entry: &Entry, settings: &Settings, now_ms: u64, rng: &mut R
 /// Access bits after one more access.
 #[inline]
 fn touched(old: u32, settings: &Settings, now_ms: u64, rng: &mut Rng) -> u32 {
-    if !settings.is_lfu {
-        return fine(now_ms);
+    match settings.tracks {
+        Tracks::Times => return fine(now_ms),
+        Tracks::Queues => return fifo::used(old),
+        Tracks::Counts => {}
     }
     let counter = frequency(old, settings, now_ms);
     let raised = if counter >= 255 {
@@ -147,7 +152,7 @@ mod tests {
     #[test]
     fn lfu_counts_and_decays() {
         let settings = Settings {
-            is_lfu: true,
+            tracks: Tracks::Counts,
             ..Settings::default()
         };
         let mut rng = Rng::new(1);

@@ -3,7 +3,7 @@
 //! The fine clock of `access` goes round in 37 hours. A slow walk looks at every entry within twelve and makes the times coarse that are
 //! older than nine. Called by the front end now and then; a few thousand entries at most each time.
 
-use crate::shard::{Shard, access};
+use crate::shard::{Shard, Tracks, access};
 
 /// Where the walk is in each database.
 #[derive(Debug, Default)]
@@ -20,7 +20,7 @@ impl Shard {
     pub fn aging_period_ms(&self) -> Option<u64> {
         let keys: usize = (0..self.databases()).map(|db| self.table(db).len()).sum();
         match keys {
-            _ if self.settings.is_lfu => None,
+            _ if self.settings.tracks != Tracks::Times => None,
             0 => None,
             ..MANY_KEYS => Some(10_000),
             _ => Some(1_000),

@@ -29,7 +29,12 @@ pub enum Rank {
     Random,
     /// Those whose time comes soonest first.
     Soonest,
+    /// By S3-FIFO, see `fifo`.
+    Queues,
 }
+
+/// A database and a key of it.
+pub(super) type Victim = (usize, Box<[u8]>);
 
 /// What a shard holds, as the node's budget wants to know it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -74,7 +79,17 @@ impl Pool {
         self.candidates.len() < POOL_SIZE || score > self.candidates[0].score
     }
 
-    fn offer(&mut self, score: u64, db: usize, key: &[u8]) {
+    /// Takes the best candidate.
+    pub(super) fn best(&mut self) -> Option<Victim> {
+        self.candidates.pop().map(|best| (best.db, best.key))
+    }
+
+    /// Where the next sample of a database begins.
+    pub(super) fn cursor(&mut self, db: usize) -> &mut u64 {
+        &mut self.cursors[db]
+    }
+
+    pub(super) fn offer(&mut self, score: u64, db: usize, key: &[u8]) {
         if !self.wants(score) {
             return;
         }
@@ -98,7 +113,7 @@ fn score(rank: Rank, entry: &Entry, settings: &Settings, now_ms: u64) -> u64 {
         Rank::Idle => access::idle_ms(entry.access(), now_ms),
         Rank::Rare => 255 - u64::from(access::frequency(entry.access(), settings, now_ms)),
         Rank::Soonest => u64::MAX - entry.expire_at().unwrap_or(u64::MAX),
-        Rank::Random => 0,
+        Rank::Random | Rank::Queues => 0,
     }
 }
 
@@ -141,7 +156,9 @@ impl Shard {
             if freed >= bytes {
                 break;
             }
+            self.adopt(policy);
             let victim = match policy.rank {
+                Rank::Queues => self.fifo_victim(may_go),
                 Rank::Random => self.any_victim(policy),
                 _ => self.best_victim(policy, may_go),
             };
@@ -151,6 +168,17 @@ impl Shard {
             }
         }
         freed
+    }
+
+    /// What was kept for another policy is of no use.
+    fn adopt(&mut self, policy: Eviction) {
+        if self.pool.policy != Some(policy) {
+            self.pool.candidates.clear();
+            self.pool.cursors.resize(self.dbs.len(), 0);
+            if self.pool.policy.replace(policy).is_some() {
+                self.fifo.clear();
+            }
+        }
     }
 
     /// Removes a key to make room. Returns the bytes of its entry.
@@ -170,8 +198,7 @@ impl Shard {
     }
 
     /// The next key of the next database that has one.
-    fn any_victim(&mut self, policy: Eviction) -> Option<(usize, Box<[u8]>)> {
-        self.pool.cursors.resize(self.dbs.len(), 0);
+    fn any_victim(&mut self, policy: Eviction) -> Option<Victim> {
         for _ in 0..self.dbs.len() {
             let db = (self.pool.last_db + 1) % self.dbs.len();
             self.pool.last_db = db;
@@ -191,15 +218,7 @@ impl Shard {
     }
 
     /// The best candidate after another sample of each database, of those that may go.
-    fn best_victim(
-        &mut self,
-        policy: Eviction,
-        may_go: &dyn Fn(&[u8]) -> bool,
-    ) -> Option<(usize, Box<[u8]>)> {
-        if self.pool.policy != Some(policy) {
-            self.pool.candidates.clear();
-            self.pool.policy = Some(policy);
-        }
+    fn best_victim(&mut self, policy: Eviction, may_go: &dyn Fn(&[u8]) -> bool) -> Option<Victim> {
         self.sample_for_pool(policy);
         while let Some(best) = self.pool.candidates.pop() {
             if !may_go(&best.key) {
@@ -225,7 +244,6 @@ impl Shard {
     }
 
     fn sample_for_pool(&mut self, policy: Eviction) {
-        self.pool.cursors.resize(self.dbs.len(), 0);
         for db in 0..self.dbs.len() {
             if self.evictable(db) == 0 {
                 continue;
@@ -256,11 +274,16 @@ mod tests {
     use tessera_core::table::ExpireChange;
 
     use super::*;
+    use crate::shard::Tracks;
 
     fn shard(only_expiring: bool, rank: Rank) -> Shard {
         let mut shard = Shard::new(0, 4, 1, 1);
         shard.now_ms = 1_000_000;
-        shard.settings.is_lfu = rank == Rank::Rare;
+        shard.settings.tracks = match rank {
+            Rank::Rare => Tracks::Counts,
+            Rank::Queues => Tracks::Queues,
+            _ => Tracks::Times,
+        };
         shard.settings.eviction = Some(Eviction {
             only_expiring,
             rank,

@@ -10,12 +10,13 @@ use super::aging::Aging;
 use super::databases::{Database, Detached};
 use super::event::{self, Event, Happened};
 use super::eviction::Pool;
+use super::fifo::Fifo;
 use super::saving::Saving;
 use super::tracking::Tracking;
 use super::waiting::Waiting;
 use super::watches::Watches;
 use crate::script::Scripts;
-use crate::shard::{ExpiryCycle, Rng, Settings, Stats, access};
+use crate::shard::{ExpiryCycle, Rng, Settings, Stats, Tracks, access};
 
 /// The data of one shard.
 pub struct Shard {
@@ -35,11 +36,12 @@ pub struct Shard {
     pub scripts: Scripts,
     /// Active expiry.
     pub(crate) expiry: ExpiryCycle,
-    hash_seed: u64,
+    pub(super) hash_seed: u64,
     pub(super) dbs: Vec<Database>,
     pub(super) detached: Detached,
     pub(super) pool: Pool,
     pub(super) aging: Aging,
+    pub(super) fifo: Fifo,
     pub(super) watches: Watches,
     pub(super) waiting: Waiting,
     pub(super) tracking: Tracking,
@@ -78,6 +80,7 @@ impl Shard {
             detached,
             pool: Pool::default(),
             aging: Aging::default(),
+            fifo: Fifo::default(),
             watches: Watches::default(),
             waiting: Waiting::default(),
             tracking: Tracking::default(),
@@ -263,6 +266,9 @@ impl Shard {
             let entry = Entry::try_new(key, value, expire_at(expire, None))?;
             entry.set_access(access::fresh(&self.settings, self.now_ms));
             table.insert(hash, entry);
+            if self.settings.tracks == Tracks::Queues {
+                self.queue_up(db, hash);
+            }
         }
         if due {
             self.expired(db, key);
@@ -320,6 +326,9 @@ impl Shard {
         };
         let key: Option<Box<[u8]>> = self.is_alert().then(|| entry.key().into());
         let old = self.dbs[db].table.insert(hash, entry);
+        if self.settings.tracks == Tracks::Queues {
+            self.queue_up(db, hash);
+        }
         match key {
             Some(key) => self.set_by(db, &key, existed, event),
             None => self.stats.changes += 1,

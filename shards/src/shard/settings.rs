@@ -2,13 +2,24 @@
 
 use super::{Eviction, Thresholds};
 
+/// What the access bits of an entry remember.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Tracks {
+    /// The time of the last access: OBJECT IDLETIME answers.
+    Times,
+    /// How often, about: OBJECT FREQ answers. For the LFU policies.
+    Counts,
+    /// Places in the queues of S3-FIFO.
+    Queues,
+}
+
 /// What CONFIG SET sends to every shard. Small and copied whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// `proto-max-bulk-len`, bytes: also the longest string a command may build.
     pub bulk_bytes_max: u64,
-    /// Whether `maxmemory-policy` is one of the LFU policies: OBJECT FREQ answers and accesses are counted.
-    pub is_lfu: bool,
+    /// What is remembered of accesses, by `maxmemory-policy`.
+    pub tracks: Tracks,
     /// Which keys go when memory is short: none without this.
     pub eviction: Option<Eviction>,
     /// `maxmemory-samples`: keys looked at for each that goes.
@@ -35,7 +46,7 @@ impl Default for Settings {
     fn default() -> Self {
         Settings {
             bulk_bytes_max: 512 * 1024 * 1024,
-            is_lfu: false,
+            tracks: Tracks::Times,
             eviction: None,
             eviction_samples: 5,
             lfu_log_factor: 10,

@@ -7,6 +7,7 @@ use super::ROW;
 use crate::command::spec::{KeySpec, access, flag};
 use crate::command::{Cx, KeyspaceRow, Spec, Spread};
 use crate::commands::container::{help, subcommand};
+use crate::shard::Tracks;
 
 /// A subcommand about one key.
 const OF_KEY: Spec = Spec {
@@ -79,6 +80,9 @@ const NOT_LFU: &str = "ERR An LFU maxmemory policy is not selected, access frequ
 const NOT_LRU: &str = "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching \
     between policies at runtime LRU and LFU data will take some time to adjust.";
 
+const NOT_TIMED: &str =
+    "ERR The maxmemory policy allkeys-s3fifo is selected, idle time not tracked.";
+
 /// The longest string that Redis keeps in one piece with its header.
 const EMBEDDED_BYTES_MAX: usize = 44;
 /// Redis shares the integers from 0 up to this one and says so in REFCOUNT.
@@ -91,7 +95,7 @@ fn op_object(cx: &mut Cx<'_>, args: &[&[u8]]) {
     if name == "help" {
         return help(cx, &OBJECT.spec, HELP);
     }
-    let (key, is_lfu) = (args[2], cx.shard.settings.is_lfu);
+    let (key, tracks) = (args[2], cx.shard.settings.tracks);
     if cx.shard.glance(cx.db, key).is_none() {
         return cx.reply.null();
     }
@@ -102,9 +106,10 @@ fn op_object(cx: &mut Cx<'_>, args: &[&[u8]]) {
     match name {
         "encoding" => cx.reply.bulk(encoding(entry).as_bytes()),
         "refcount" => cx.reply.integer(references(entry)),
-        "freq" if is_lfu => cx.reply.integer(shard.frequency(entry).into()),
+        "freq" if tracks == Tracks::Counts => cx.reply.integer(shard.frequency(entry).into()),
         "freq" => cx.error(NOT_LFU),
-        _ if is_lfu => cx.error(NOT_LRU),
+        _ if tracks == Tracks::Counts => cx.error(NOT_LRU),
+        _ if tracks == Tracks::Queues => cx.error(NOT_TIMED),
         _ => cx.reply.integer(shard.idle_s(entry) as i64),
     }
 }
@@ -206,7 +211,7 @@ mod tests {
     #[test]
     fn frequency_under_lfu() {
         let mut rig = Rig::new();
-        rig.shard.settings.is_lfu = true;
+        rig.shard.settings.tracks = crate::shard::Tracks::Counts;
         rig.check(&[
             ("SET k v", "OK"),
             ("OBJECT FREQ k", "5"),
