@@ -55,6 +55,26 @@ impl Control {
         self.send_and_read(&request, name, commands.len(), |_| {})
     }
 
+    /// Looks so many keys up at once. Says for each whether it is there.
+    ///
+    /// # Errors
+    /// When the connection breaks, or a reply is an error.
+    pub fn found(&mut self, keys: &[String]) -> Result<Vec<bool>, BenchError> {
+        let (mut request, mut replies) = (Vec::new(), Vec::new());
+        for key in keys {
+            write_command(&mut request, &["GET", key]);
+        }
+        self.send_and_read(&request, "GET", keys.len(), |bytes| {
+            replies.extend_from_slice(bytes);
+        })?;
+        let (mut found, mut rest) = (Vec::with_capacity(keys.len()), &replies[..]);
+        while let Ok(Some((value, length))) = parse_reply(rest) {
+            found.push(!matches!(value, Value::Null));
+            rest = &rest[length..];
+        }
+        Ok(found)
+    }
+
     /// Sends one command whose reply is a number, or text that is one; a null is 0.
     ///
     /// # Errors

@@ -69,6 +69,10 @@ catalogue! {
     /// Look-aside cache: GET, and after a miss 1 ms of work and SETEX of the same key; hot keys by Zipf. Says the hit ratio.
     /// Source: ours; the pattern as in Redis's documentation, "Cache-aside".
     "cache-aside" => everyday::cache_aside;
+    /// Hit ratios under maxmemory: 1 M keys, a hundredth of which fits, looked up by Zipf's law, with scans in between and with a hot set that moves;
+    /// allkeys-lru, allkeys-lfu and, where there is one, allkeys-s3fifo, with 10 samples, beside an exact LRU of the same number of keys.
+    /// Source: ours; the streams after the papers on S3-FIFO and W-TinyLFU.
+    "hit-ratio" => everyday::hit_ratio;
     /// A leaderboard of 1 M members: change a score, top ten, a member's rank; one by one and mixed.
     /// Source: ours; the pattern as in Redis's documentation, "Sorted sets: leaderboards".
     "leaderboard" => everyday::leaderboard;
@@ -147,7 +151,7 @@ mod tests {
         for workload in WORKLOADS.iter().chain(crate::disturb::DISTURBANCES) {
             for part in (workload.parts)() {
                 let flags = match part {
-                    Part::Call(_) | Part::FanOut { .. } => continue,
+                    Part::Call(_) | Part::FanOut { .. } | Part::HitRatio { .. } => continue,
                     Part::Fill(flags) | Part::Row { flags, .. } | Part::Disturbed { flags, .. } => {
                         flags
                     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::catalogue::{WORKLOADS, find};
 use super::fanout::fan_out;
+use super::hit_ratio::hit_ratio;
 use super::part::{Part, Workload};
 use super::step::StepReport;
 use super::words::{fill_words, row_words};
@@ -142,7 +143,7 @@ impl Course<'_> {
             Part::Row { label, flags, .. } | Part::Disturbed { label, flags, .. } => {
                 (label, flags.as_str())
             }
-            Part::FanOut { label, .. } => (label, ""),
+            Part::FanOut { label, .. } | Part::HitRatio { label, .. } => (label, ""),
         };
         let plan = Plan::of_words(row_words(flags, self.user)?)?;
         let mut step = StepReport {
@@ -248,6 +249,10 @@ impl Course<'_> {
                 let (report, facts) = fan_out(plan, &mut self.probe, *subscribers, *bytes)?;
                 step.run = Some(report);
                 step.facts = facts;
+                Ok(())
+            }
+            Part::HitRatio { policy, stream, .. } => {
+                step.facts = hit_ratio(&plan.target, policy, *stream)?;
                 Ok(())
             }
             Part::Call(_) | Part::Fill(_) => Ok(()),

@@ -2,6 +2,7 @@
 //! shards finds hard. What they are for stands in `catalogue`.
 
 use super::facts;
+use super::hit_ratio::Stream;
 use super::part::Part;
 use crate::disturb::{Action, BYSTANDERS};
 
@@ -131,6 +132,23 @@ pub(super) fn pubsub() -> Vec<Part> {
         bytes: 64,
     };
     vec![row(1), row(10), row(100)]
+}
+
+pub(super) fn hit_ratio() -> Vec<Part> {
+    const STREAMS: [(&str, Stream); 4] = [
+        ("Zipf 0.99", Stream::Zipf(0.99)),
+        ("Zipf 0.7", Stream::Zipf(0.7)),
+        ("with scans", Stream::Scans),
+        ("hot set moves", Stream::Moves),
+    ];
+    const POLICIES: [&str; 3] = ["allkeys-lru", "allkeys-lfu", "allkeys-s3fifo"];
+    let row = |(name, stream): (&str, Stream), policy: &'static str| Part::HitRatio {
+        label: format!("{name}, {policy}"),
+        policy,
+        stream,
+    };
+    let rows = |stream| POLICIES.map(|policy| row(stream, policy));
+    STREAMS.into_iter().flat_map(rows).collect()
 }
 
 pub(super) fn cache_aside() -> Vec<Part> {

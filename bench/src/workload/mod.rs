@@ -3,8 +3,10 @@
 mod catalogue;
 mod course;
 mod everyday;
+mod exact_lru;
 mod facts;
 mod fanout;
+mod hit_ratio;
 mod part;
 mod published;
 mod step;
@@ -12,6 +14,7 @@ mod words;
 
 pub use catalogue::{WORKLOADS, find, list};
 pub use course::run_workloads;
+pub use hit_ratio::Stream;
 pub use part::{Facts, Part, Workload};
 pub use step::StepReport;
 pub use words::words_of;

@@ -5,6 +5,7 @@ use crate::control::Control;
 use crate::disturb::Action;
 use crate::error::BenchError;
 use crate::plan::Plan;
+use crate::workload::Stream;
 
 /// A named workload.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +46,15 @@ pub enum Part {
         flags: String,
         /// What happens.
         action: Action,
+    },
+    /// A row that tells how often a cache at its limit has what is asked for.
+    HitRatio {
+        /// Its name.
+        label: String,
+        /// `maxmemory-policy`.
+        policy: &'static str,
+        /// Which keys are asked for.
+        stream: Stream,
     },
     /// A row of messages published to many.
     FanOut {
