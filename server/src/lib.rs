@@ -6,6 +6,7 @@ pub mod config;
 pub mod crowd;
 pub mod driver;
 pub mod ending;
+pub mod fragmentation;
 pub mod front;
 pub mod huge_pages;
 pub mod info;

@@ -15,6 +15,7 @@ use crate::budget::Budget;
 use crate::config::{Config, Rename};
 use crate::crowd::Crowd;
 use crate::ending::Ending;
+use crate::fragmentation::Fragmentation;
 use crate::front::{Front, Latencies, Tally};
 use crate::huge_pages::HugePages;
 use crate::info::{Rates, allocated};
@@ -45,6 +46,10 @@ pub struct Counters {
     pub batches: u64,
     /// Wake-ups of other shards.
     pub wakes: u64,
+    /// Entries that were moved together, and those that were looked at and left.
+    pub defrag_hits: u64,
+    /// See `defrag_hits`.
+    pub defrag_misses: u64,
     /// Turns of the loop.
     pub turns: u64,
     /// Longest turn without the wait, microseconds.
@@ -148,6 +153,8 @@ pub struct Shared {
     pub peak_bytes: AtomicU64,
     /// What of the memory is used, against `maxmemory`.
     pub budget: Budget,
+    /// Whether entries have to be moved together.
+    pub fragmentation: Fragmentation,
     /// What clients take.
     pub crowd: Crowd,
     /// When memory comes in huge pages.
@@ -183,6 +190,7 @@ impl Shared {
             start_bytes: 0,
             peak_bytes: AtomicU64::new(0),
             budget: Budget::new(shards, allocated),
+            fragmentation: Fragmentation::default(),
             crowd: Crowd::new(shards),
             huge_pages: HugePages::never(),
         }

@@ -105,6 +105,14 @@ impl Slot {
         Some(unsafe { &mut *ptr::from_mut(self).cast::<Entry>() })
     }
 
+    /// Puts a copy of the slot's entry in its place: tag, window and TTL bit stay, as key and times are the same. Returns the old one.
+    pub(super) fn put_copy(&mut self, copy: Entry) -> Option<Entry> {
+        let bits = self.0.addr() & !(TTL_BIT - 1);
+        let old = self.take()?;
+        self.0 = copy.into_ptr().as_ptr().map_addr(|addr| addr | bits);
+        Some(old)
+    }
+
     /// Empties the slot.
     #[inline]
     pub(super) fn take(&mut self) -> Option<Entry> {

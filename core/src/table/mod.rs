@@ -6,6 +6,7 @@
 //! the shards.
 
 mod bucket;
+mod defrag;
 mod directory;
 mod drop_slices;
 mod entry_mut;
@@ -25,6 +26,7 @@ mod shrink;
 mod tests;
 mod walk;
 
+pub use defrag::DefragStats;
 pub use drop_slices::DropSlices;
 pub use entry_mut::EntryMut;
 pub use expiry::{ExpireStats, Gone};

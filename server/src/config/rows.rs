@@ -39,7 +39,6 @@ const NO_DAEMON: &str = "the server stays in the foreground: leave the backgroun
 const NO_SYSLOG: &str =
     "not supported: the service manager takes the log from standard output, or set logfile";
 const NO_MODULES: &str = "modules are not supported";
-const NO_DEFRAG: &str = "Active defragmentation cannot be enabled: it requires a Redis server compiled with a modified Jemalloc like the one shipped by default with the Redis source distribution";
 
 const ALLOWED: Kind = Choice(Allowed::WORDS);
 const SHUTDOWN: Kind = Flags(&["default", "save", "nosave", "now", "force"]);
@@ -152,12 +151,12 @@ pub const ROWS: &[Directive] = &[
     row("lazyfree-lazy-user-del", Bool, "no"),
     row("lazyfree-lazy-user-flush", Bool, "no"),
     row("activerehashing", Bool, "yes"),
-    row("activedefrag", Bool, "no").only("no", NO_DEFRAG),
+    row("activedefrag", Bool, "yes").to(field!(defrag)),
     row("active-defrag-cycle-min", Int(1, 99), "1"),
     row("active-defrag-cycle-max", Int(1, 99), "25"),
-    row("active-defrag-threshold-lower", Int(0, 1000), "10"),
+    row("active-defrag-threshold-lower", Int(0, 1000), "10").to(field!(defrag_percent)),
     row("active-defrag-threshold-upper", Int(0, 1000), "100"),
-    row("active-defrag-ignore-bytes", Bytes(1, I64), "100mb"),
+    row("active-defrag-ignore-bytes", Bytes(1, I64), "8mb").to(field!(defrag_ignore_bytes)),
     row("active-defrag-max-scan-fields", Int(1, I64), "1000"),
     row("hash-max-listpack-entries", Int(0, I64), "512").to(field!(thresholds.hash_entries_max)).alias("hash-max-ziplist-entries"),
     row("hash-max-listpack-value", Bytes(0, I64), "64").to(field!(thresholds.hash_value_bytes_max)).alias("hash-max-ziplist-value"),

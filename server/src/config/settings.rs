@@ -80,6 +80,12 @@ pub struct Config {
     pub memory_bytes_max: u64,
     /// `maxmemory-clients`: bytes, or a part of `maxmemory` in percent as a negative number; 0 for no limit.
     pub client_memory_max: i64,
+    /// `activedefrag`: whether entries are moved out of sparsely used memory.
+    pub defrag: bool,
+    /// `active-defrag-ignore-bytes`: this much may be wasted.
+    pub defrag_ignore_bytes: u64,
+    /// `active-defrag-threshold-lower`: and this many percent of what is used.
+    pub defrag_percent: u64,
     /// `maxmemory-policy`.
     pub policy: Policy,
     /// `maxmemory-samples`: keys looked at for each that is evicted.
@@ -182,6 +188,9 @@ impl Config {
             clients_max: 0,
             memory_bytes_max: 0,
             client_memory_max: 0,
+            defrag: false,
+            defrag_ignore_bytes: 0,
+            defrag_percent: 0,
             policy: Policy::Noeviction,
             eviction_samples: 0,
             lfu_log_factor: 0,

@@ -11,6 +11,7 @@ mod blocked;
 mod client;
 mod clients;
 mod cork;
+mod defrag;
 mod deliver;
 mod dispatch;
 mod events;
@@ -51,6 +52,7 @@ pub use transaction::Transaction;
 
 use crate::config::Config;
 use crate::front::cork::Cork;
+use crate::front::defrag::Defrag;
 use crate::front::ledger::Ledger;
 use crate::info::Sampler;
 use crate::loading::Cargo;
@@ -98,6 +100,8 @@ pub struct Front {
     pub(crate) turn: u64,
     /// When the next tick of periodic work is due, on the clock of `now_ns`.
     pub(crate) next_tick_ns: u64,
+    /// Moving entries together.
+    pub(crate) defrag: Defrag,
     /// When access times were last looked at, ms since the Unix epoch.
     pub(crate) aged_ms: u64,
     /// When they have to be looked at again.
@@ -179,6 +183,7 @@ impl Front {
             sampler: Sampler::default(),
             turn: 0,
             next_tick_ns: 0,
+            defrag: Defrag::default(),
             aged_ms: 0,
             next_aging_ns: u64::MAX,
             looks_at_crowd: false,

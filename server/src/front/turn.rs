@@ -131,6 +131,7 @@ impl Front {
         if self.ledger.is_limited {
             self.relieve();
         }
+        self.defragment();
         self.end_overdue();
         self.look_at_pause();
         let is_tick = self.now_ns >= self.next_tick_ns;
@@ -222,7 +223,8 @@ impl Front {
         match tick_ns
             .min(deadline_ns)
             .min(pause_ns)
-            .min(self.next_aging_ns)
+            .min(self.next_aging_ns.max(self.next_tick_ns))
+            .min(self.next_defrag_ns())
             .min(poll_ns)
             .min(self.cork_deadline_ns())
         {

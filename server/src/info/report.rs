@@ -430,12 +430,13 @@ fn stats(text: &mut Text, shards: &[Figures]) {
         "total_forks",
     ]);
     text.zeros(&["migrate_cached_sockets", "slave_expires_tracked_keys"]);
-    text.zeros(&[
-        "active_defrag_hits",
+    let moved = |figure: fn(&Figures) -> u64| sum(shards, figure);
+    text.line("active_defrag_hits", moved(|it| it.counters.defrag_hits));
+    text.line(
         "active_defrag_misses",
-        "active_defrag_key_hits",
-        "active_defrag_key_misses",
-    ]);
+        moved(|it| it.counters.defrag_misses),
+    );
+    text.zeros(&["active_defrag_key_hits", "active_defrag_key_misses"]);
     text.zeros(&["total_active_defrag_time", "current_active_defrag_time"]);
     let tracked = |figure: fn(&Figures) -> u64| sum(shards, figure);
     text.line("tracking_total_keys", tracked(|it| it.tracked_keys));

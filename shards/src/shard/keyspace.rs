@@ -8,6 +8,7 @@ use tessera_core::table::{EntryMut, ExpireChange, Spot, Table, hash_key};
 
 use super::aging::Aging;
 use super::databases::{Database, Detached};
+use super::defrag::DefragPass;
 use super::event::{self, Event, Happened};
 use super::eviction::Pool;
 use super::fifo::Fifo;
@@ -41,6 +42,7 @@ pub struct Shard {
     pub(super) detached: Detached,
     pub(super) pool: Pool,
     pub(super) aging: Aging,
+    pub(super) defrag: DefragPass,
     pub(super) fifo: Fifo,
     pub(super) watches: Watches,
     pub(super) waiting: Waiting,
@@ -80,6 +82,7 @@ impl Shard {
             detached,
             pool: Pool::default(),
             aging: Aging::default(),
+            defrag: DefragPass::default(),
             fifo: Fifo::default(),
             watches: Watches::default(),
             waiting: Waiting::default(),

@@ -3,6 +3,7 @@
 mod access;
 mod aging;
 mod databases;
+mod defrag;
 pub mod event;
 mod eviction;
 mod expiry;

@@ -84,6 +84,8 @@ impl Node {
         tampering: Tampering,
     ) -> Self {
         let config = Config {
+            // What the allocator says is not the seed's.
+            defrag: false,
             protected_mode: false,
             ..Config::default()
         };

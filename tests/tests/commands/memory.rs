@@ -276,3 +276,34 @@ fn the_largest_clients_go() {
         assert_eq!(shown[0].1.text(), "5%");
     }
 }
+
+#[test]
+fn what_is_left_moves_together() {
+    let server = Launch::tessera()
+        .shards(2)
+        .with("active-defrag-ignore-bytes", "1mb")
+        .start();
+    let mut client = server.client();
+    let name = |key: u64| key.to_string().into_bytes();
+    let set = |key: u64| vec![b"SET".to_vec(), name(key), value(key, 200)];
+    for batch in (0..200_000).collect::<Vec<u64>>().chunks(5_000) {
+        client.pipeline(&batch.iter().copied().map(set).collect::<Vec<_>>());
+    }
+    let gone: Vec<u64> = (0..200_000).filter(|key| key % 10 != 3).collect();
+    for batch in gone.chunks(5_000) {
+        let del = |key: &u64| vec![b"DEL".to_vec(), name(*key)];
+        client.pipeline(&batch.iter().map(del).collect::<Vec<_>>());
+    }
+    wait_until("pages are full again", || {
+        let (active, allocated) = (
+            info(&mut client, "allocator_active"),
+            info(&mut client, "allocator_allocated"),
+        );
+        active < allocated * 3 / 2
+    });
+    assert!(info(&mut client, "active_defrag_hits") > 0);
+    for key in (3..200_000).step_by(10) {
+        let found = client.call(&[b"GET".to_vec(), name(key)]);
+        assert_eq!(found, Reply::Bulk(value(key, 200)));
+    }
+}

@@ -1,5 +1,6 @@
 //! Tests of the table against a plain model.
 
+mod defrag;
 mod model;
 mod parts;
 mod sampling;
