@@ -214,24 +214,38 @@ impl Front {
 
     /// Ends a client's waiting. Says no if it does not wait, has not looked yet, or is being answered at this moment.
     pub(crate) fn end_blocked(&mut self, conn: ConnId, end: End) -> bool {
-        let Some(client) = self.clients.get_mut(conn) else {
+        let Some(claim) = self.claim_of(conn) else {
             return false;
+        };
+        let is_ended = claim.end();
+        if is_ended {
+            self.has_ended(conn, claim.id(), end);
+        }
+        is_ended
+    }
+
+    /// The claim of a client that waits.
+    pub(crate) fn claim_of(&self, conn: ConnId) -> Option<Claim> {
+        let blocked = self.clients.get(conn)?.blocked.as_ref()?;
+        Some(blocked.claim.clone())
+    }
+
+    /// A client's waiting has been ended, by whoever took its claim: it is told.
+    pub(crate) fn has_ended(&mut self, conn: ConnId, id: u64, end: End) {
+        let Some(client) = self.clients.get_mut(conn) else {
+            return;
         };
         let proto = client.proto;
-        let Some(blocked) = &client.blocked else {
-            return false;
+        let Some(blocked) = client.blocked.as_ref().filter(|it| it.claim.id() == id) else {
+            return;
         };
-        if !blocked.claim.end() {
-            return false;
-        }
-        let (seq, id) = (blocked.seq, blocked.claim.id());
+        let seq = blocked.seq;
         let reply: &[u8] = match end {
             End::Error => b"-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n",
             End::Timeout => blocked.nobody.unwrap_or_else(|| nothing(proto)),
         };
         self.unblock(conn, seq, reply);
         self.tell_forget(conn, id);
-        true
     }
 
     /// A client that waits has gone.

@@ -106,6 +106,15 @@ impl Claim {
         self.exchange(WAITING, TAKEN)
     }
 
+    /// The same, but waits for the moment that a look takes.
+    #[must_use]
+    pub fn end_after_look(&self) -> bool {
+        while self.state.load(Ordering::Acquire) == TRIED {
+            std::thread::yield_now();
+        }
+        self.end()
+    }
+
     /// The client has gone: nobody is to answer any more.
     pub fn drop_it(&self) {
         _ = self.leave([FRESH, WAITING], TAKEN);
@@ -127,6 +136,19 @@ mod tests {
         other.settle();
         assert!(!claim.try_it() && !claim.end() && !claim.is_waiting());
         assert_eq!(other.id(), 7);
+    }
+
+    #[test]
+    fn who_ends_it_waits_for_a_look() {
+        let claim = Claim::new(4);
+        assert!(!claim.end_after_look(), "it has not looked yet");
+        assert!(claim.try_it());
+        std::thread::scope(|scope| {
+            let other = scope.spawn(|| claim.end_after_look());
+            claim.give_back();
+            assert!(other.join().expect("no panic"));
+        });
+        assert!(!claim.end_after_look());
     }
 
     #[test]
