@@ -65,6 +65,16 @@ fn list_shows_everyone() {
         10
     );
     assert_eq!(clients[0].say("CLIENT LIST TYPE pubsub").text(), "");
+    let mut listener = server.client();
+    listener.say("SUBSCRIBE news");
+    let listed = clients[0].say("CLIENT LIST TYPE PubSub").text();
+    assert_eq!(listed.lines().count(), 1);
+    assert!(field(&listed, "cmd").starts_with("subscribe"));
+    let normal = clients[0].say("CLIENT LIST TYPE normal").text();
+    assert_eq!(normal.lines().count(), 10);
+    assert_eq!(clients[0].say("CLIENT KILL TYPE pubsub").int(), 1);
+    assert!(listener.is_closed());
+    assert_eq!(clients[0].say("CLIENT LIST TYPE pubsub").text(), "");
     assert!(
         own(&mut clients[9], "flags").contains('U'),
         "a Unix socket has its flag"

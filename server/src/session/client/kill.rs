@@ -33,9 +33,7 @@ impl Filter {
                 .local_address
                 .as_ref()
                 .is_none_or(|wanted| *wanted == local_address(&client.peer).into_bytes())
-            && self
-                .client_type
-                .is_none_or(|wanted| wanted == ClientType::Normal)
+            && self.client_type.is_none_or(|wanted| wanted.has(client))
             && self
                 .age_s_min
                 .is_none_or(|age_s| now_ms.saturating_sub(client.created_ms) / 1000 >= age_s)

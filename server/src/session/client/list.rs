@@ -4,16 +4,19 @@ use std::sync::Arc;
 
 use tessera_core::number::parse_i64;
 
+use crate::front::Client;
 use crate::session::client::line::line;
 use crate::session::context::{SYNTAX_ERROR, quoting};
 use crate::session::{Session, Then};
 
-/// What a connection is used for. So far there is one kind.
+/// What a connection is used for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum ClientType {
     /// Sends commands.
     Normal,
-    /// Another server, or a subscriber: nobody.
+    /// Listens to messages.
+    Pubsub,
+    /// Another server: nobody.
     Other,
 }
 
@@ -22,8 +25,18 @@ impl ClientType {
     pub(super) fn of(word: &[u8]) -> Option<Self> {
         match word.to_ascii_lowercase().as_slice() {
             b"normal" => Some(ClientType::Normal),
-            b"master" | b"replica" | b"slave" | b"pubsub" => Some(ClientType::Other),
+            b"pubsub" => Some(ClientType::Pubsub),
+            b"master" | b"replica" | b"slave" => Some(ClientType::Other),
             _ => None,
+        }
+    }
+
+    /// Whether a client is of this type now.
+    pub(super) fn has(self, client: &Client) -> bool {
+        match self {
+            ClientType::Normal => client.listens.is_none(),
+            ClientType::Pubsub => client.listens.is_some(),
+            ClientType::Other => false,
         }
     }
 }
@@ -38,11 +51,11 @@ pub(super) fn cmd_info(session: &mut Session<'_>, _: &[&[u8]]) {
 
 pub(super) fn cmd_list(session: &mut Session<'_>, args: &[&[u8]]) {
     let mut ids: Option<Arc<[u64]>> = None;
+    let mut wanted_type = None;
     match &args[2..] {
         [] => {}
         [option, word] if option.eq_ignore_ascii_case(b"type") => match ClientType::of(word) {
-            Some(ClientType::Normal) => {}
-            Some(ClientType::Other) => return session.reply.verbatim(*b"txt", b""),
+            Some(known) => wanted_type = Some(known),
             None => return session.error(quoting("ERR Unknown client type '", word, "'")),
         },
         [option, numbers @ ..] if option.eq_ignore_ascii_case(b"id") && !numbers.is_empty() => {
@@ -61,7 +74,9 @@ pub(super) fn cmd_list(session: &mut Session<'_>, args: &[&[u8]]) {
     session.then = Then::AskAll(
         Arc::new(move |front, out| {
             for client in front.clients.iter() {
-                if ids.as_ref().is_none_or(|ids| ids.contains(&client.id)) {
+                if ids.as_ref().is_none_or(|ids| ids.contains(&client.id))
+                    && wanted_type.is_none_or(|wanted| wanted.has(client))
+                {
                     out.extend(line(front, client));
                 }
             }
