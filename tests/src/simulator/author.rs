@@ -8,6 +8,7 @@ use tessera_io::sim::Prng;
 use super::command::{Command, Verb};
 use super::history::History;
 use super::plan::Subject;
+use super::scripting::{CALLED, CODE, SLOW_CODE, request};
 use super::word::Word;
 
 /// Keys of a command with many, at most.
@@ -313,7 +314,13 @@ impl Author {
         if !self.subject.big_keys.is_empty() && self.one_in(2) {
             return self.big_command(client);
         }
+        self.about(verb, client, history)
+    }
+
+    /// A command of this verb.
+    fn about(&mut self, verb: Verb, client: usize, history: &History) -> Command {
         let args = match verb {
+            Verb::Eval => self.script(client, history),
             Verb::Echo => vec![self.value(client)],
             Verb::Select => vec![self.database()],
             Verb::DbSize | Verb::RandomKey | Verb::FlushAll | Verb::FlushDb => Vec::new(),
@@ -348,6 +355,28 @@ impl Author {
             verb => self.about_others(verb, client, history),
         };
         Command::new(verb, args)
+    }
+
+    /// The arguments of a script. It declares the first key of some of its commands.
+    fn script(&mut self, client: usize, history: &History) -> Vec<Word> {
+        let verbs = self.subject.verbs.iter().map(|(verb, _)| *verb);
+        let verbs: Vec<Verb> = verbs.filter(|verb| CALLED.contains(verb)).collect();
+        let called: Vec<Command> = (0..1 + self.prng.index(4))
+            .map(|_| match verbs[self.prng.index(verbs.len())] {
+                // Without a time, which nobody would hear of.
+                Verb::Set => Command::new(Verb::Set, vec![self.key(), self.value(client)]),
+                verb => self.about(verb, client, history),
+            })
+            .collect();
+        let (declares, is_slow) = (self.prng.index(3), self.one_in(4));
+        let mut declared: Vec<Word> = Vec::new();
+        for key in called.iter().filter_map(|command| command.args.first()) {
+            let is_wanted = declares == 0 || declares == 1 && self.one_in(2);
+            if is_wanted && !declared.contains(key) {
+                declared.push(key.clone());
+            }
+        }
+        request(if is_slow { SLOW_CODE } else { CODE }, &declared, &called)
     }
 
     /// A moment in the future: near, or never the same.

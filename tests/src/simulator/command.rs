@@ -43,6 +43,7 @@ verbs! {
     Del "DEL",
     Discard "DISCARD",
     Echo "ECHO",
+    Eval "EVAL",
     Exec "EXEC",
     Expire "(its time comes)",
     Exists "EXISTS",

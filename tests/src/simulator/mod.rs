@@ -21,6 +21,7 @@ pub mod oracle;
 pub mod plan;
 pub mod reply;
 pub mod run;
+pub mod scripting;
 pub mod seeds;
 pub mod transaction;
 pub mod value;

@@ -37,6 +37,7 @@ impl Model {
             Verb::Keys => return Answer::AnyOrder(self.matching(db, &args[0])),
             Verb::RandomKey => return Answer::OneOf(self.database(db).keys().cloned().collect()),
             Verb::Scan => return Answer::SomeKeys,
+            Verb::Eval => return self.run_script(db, args),
             Verb::Echo => Reply::Bulk(args[0].clone()),
             Verb::Select => Reply::ok(),
 

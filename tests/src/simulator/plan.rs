@@ -204,6 +204,7 @@ const CARELESS: &[Verb] = &[
     Verb::RenameNx,
     Verb::Move,
     Verb::Select,
+    Verb::Eval,
 ];
 
 /// What takes a key's time elsewhere, or counts keys whose time has come.
@@ -238,6 +239,7 @@ struct Themes {
     careful: bool,
     far: bool,
     messages: bool,
+    scripts: bool,
 }
 
 impl Themes {
@@ -256,6 +258,7 @@ impl Themes {
             careful: waiting && chance(400_000),
             far: waiting && chance(250_000),
             messages: chance(350_000),
+            scripts: chance(300_000),
         }
     }
 }
@@ -284,6 +287,9 @@ fn chosen_verbs(prng: &mut Prng, kind: Kind, themes: Themes) -> Vec<(Verb, u64)>
     if themes.messages {
         verbs.push((Verb::Publish, 14));
     }
+    if themes.scripts {
+        verbs.push((Verb::Eval, 20));
+    }
     let kept_ppm = match (kind, prng.index(6)) {
         (Kind::Watched, _) => 60_000,
         (_, 0) => 1_000_000,
@@ -306,6 +312,9 @@ fn chosen_verbs(prng: &mut Prng, kind: Kind, themes: Themes) -> Vec<(Verb, u64)>
     }
     if themes.messages {
         insist(&mut verbs, &[(Verb::Publish, 14)]);
+    }
+    if themes.scripts {
+        insist(&mut verbs, &[(Verb::Eval, 20)]);
     }
     if themes.careful {
         verbs.retain(|(verb, _)| !CARELESS.contains(verb));
