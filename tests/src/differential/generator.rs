@@ -4,8 +4,8 @@
 use super::draw::Draw;
 use super::step::{Command, Judge, Step};
 use super::{
-    bitmaps, connection, database, expiry, generic, geo, hashes, hyperloglog, lists, sets, streams,
-    strings, zsets,
+    bitmaps, connection, database, expiry, generic, geo, hashes, hyperloglog, lists, scripts, sets,
+    streams, strings, zsets,
 };
 
 type Family = fn(&mut Draw) -> Vec<Step>;
@@ -22,6 +22,7 @@ const FAMILIES: &[(usize, Family)] = &[
     (5, bitmaps::draw),
     (4, hyperloglog::draw),
     (15, expiry::draw),
+    (5, scripts::draw),
     (18, generic::draw),
 ];
 

@@ -17,6 +17,7 @@ pub mod lists;
 pub mod run;
 pub mod scenes;
 pub mod scope;
+pub mod scripts;
 pub mod sets;
 pub mod shrink;
 pub mod side;
