@@ -17,5 +17,7 @@ pub mod logging;
 pub mod session;
 pub mod shared;
 pub mod signals;
+pub mod slow_log;
+pub mod spikes;
 pub mod start;
 pub mod supervisor;

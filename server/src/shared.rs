@@ -22,6 +22,8 @@ use crate::info::{Rates, allocated};
 use crate::loading::Loading;
 use crate::logging::Verbosity;
 use crate::session::SessionFn;
+use crate::slow_log::SlowLog;
+use crate::spikes::Spikes;
 
 /// What a front counts besides its shard's `Stats`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -131,6 +133,10 @@ pub struct Shared {
     pub ending: Ending,
     /// Snapshots: the one under way, and how the last one went.
     pub saver: Arc<Saver>,
+    /// Commands that took long.
+    pub slow_log: SlowLog,
+    /// How long stalls were.
+    pub spikes: Spikes,
     /// The snapshot that is being loaded.
     pub loading: Loading,
     /// Next CLIENT ID.
@@ -173,6 +179,8 @@ impl Shared {
             scripts: Arc::default(),
             ending: Ending::default(),
             saver,
+            slow_log: SlowLog::default(),
+            spikes: Spikes::default(),
             loading: Loading::default(),
             registry,
             config: Mutex::new(Arc::new(config)),

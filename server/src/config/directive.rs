@@ -400,6 +400,21 @@ macro_rules! integers {
 }
 integers!(i64, u64, i32, u32, u16, usize);
 
+/// A number, or -1 for none.
+impl Setting for Option<u64> {
+    fn to_value(&self) -> Value {
+        Value::Int(self.map_or(-1, |number| i64::try_from(number).unwrap_or(i64::MAX)))
+    }
+
+    fn from_value(value: &Value) -> Option<Self> {
+        if let Value::Int(number) = value {
+            Some(u64::try_from(*number).ok())
+        } else {
+            None
+        }
+    }
+}
+
 impl Setting for Vec<u8> {
     fn to_value(&self) -> Value {
         Value::Text(self.clone())

@@ -173,9 +173,9 @@ pub const ROWS: &[Directive] = &[
     row("sanitize-dump-payload", Choice(&["no", "yes", "clients"]), "no"),
 
     // Observation.
-    row("slowlog-log-slower-than", Int(-1, I64), "10000"),
-    row("slowlog-max-len", Int(0, I64), "128"),
-    row("latency-monitor-threshold", Int(0, I64), "0"),
+    row("slowlog-log-slower-than", Int(-1, I64), "10000").to(field!(slowlog_from_us)),
+    row("slowlog-max-len", Int(0, I64), "128").to(field!(slowlog_len_max)),
+    row("latency-monitor-threshold", Int(0, I64), "0").to(field!(spike_from_ms)),
     row("latency-tracking", Bool, "yes").to(field!(latency_tracking)),
     row("latency-tracking-info-percentiles", Words(words::percentiles), "50 99 99.9").to(field!(latency_percentiles)),
     row("notify-keyspace-events", Words(words::notify_events), "").to(field!(notify_events)),

@@ -120,6 +120,12 @@ pub struct Config {
     pub receive_buffers: u16,
     /// `stall-warning-ms`: a turn longer than this is worth a line in the log; 0 for never.
     pub stall_warning_ms: u64,
+    /// `slowlog-log-slower-than`, µs; `None`: no command is logged.
+    pub slowlog_from_us: Option<u64>,
+    /// `slowlog-max-len`.
+    pub slowlog_len_max: usize,
+    /// `latency-monitor-threshold`, ms; 0: nothing is monitored.
+    pub spike_from_ms: u64,
     /// `latency-tracking`.
     pub latency_tracking: bool,
     /// `latency-tracking-info-percentiles`: numbers from 0 to 100.
@@ -208,6 +214,9 @@ impl Config {
             io_backend: IoBackend::Auto,
             receive_buffers: 0,
             stall_warning_ms: 0,
+            slowlog_from_us: None,
+            slowlog_len_max: 0,
+            spike_from_ms: 0,
             latency_tracking: false,
             latency_percentiles: Vec::new(),
             tracked_keys_max: 0,

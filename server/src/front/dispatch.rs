@@ -243,6 +243,7 @@ impl Front {
             client.last_command = Some((command.number, sub.map(|index| index as u16)));
         }
         let proto = client.proto;
+        let wants_all = self.engine.shard.slow.wants_all();
         let mut bytes = std::mem::take(&mut self.scratch);
         bytes.clear();
         let mut session = Session {
@@ -255,11 +256,12 @@ impl Front {
             .front
             .engine
             .meter
-            .begin(!command.spec.has(flag::FAST));
+            .begin(!command.spec.has(flag::FAST) || wants_all);
         run(&mut session, args);
         session.reply.finish();
         let then = session.then;
-        self.engine.meter.end(command.number, begun);
+        let ns = self.engine.meter.end(command.number, begun);
+        self.note_slow(conn, command.number, args, ns);
         if self.attention.is_paid() && !matches!(then, Then::Exec(_)) {
             let db = self.clients.get(conn).map_or(0, |client| client.db);
             self.show(conn, &command.spec, db, args);

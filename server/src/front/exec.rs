@@ -227,12 +227,14 @@ impl Front {
             reply: Reply::new(out, proto),
             then: Then::Reply,
         };
-        let is_measured = !command.spec.has(flag::FAST);
+        let is_measured =
+            !command.spec.has(flag::FAST) || session.front.engine.shard.slow.wants_all();
         let begun = session.front.engine.meter.begin(is_measured);
         run(&mut session, &args);
         session.reply.finish();
         let then = session.then;
-        self.engine.meter.end(queued.number, begun);
+        let ns = self.engine.meter.end(queued.number, begun);
+        self.note_slow(conn, queued.number, &args, ns);
         if out.get(start) == Some(&b'-') {
             self.counters.errors += 1;
             self.tally.fail(queued.number, &out[start + 1..]);

@@ -62,6 +62,31 @@ impl Histogram {
         self.total += other.total;
     }
 
+    /// How many times there are.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// How many times were at most 1, 2, 4, ... µs, as LATENCY HISTOGRAM shows them: only steps that add some, up to the one that has all.
+    #[must_use]
+    pub fn doublings(&self) -> Vec<(u64, u64)> {
+        let (mut steps, mut at, mut seen) = (Vec::new(), 0, 0);
+        for level in 10.. {
+            let end = place(1 << level);
+            let before = seen;
+            seen += self.counts[at..=end].iter().sum::<u64>();
+            at = end + 1;
+            if seen > before {
+                steps.push((longest_at(end) / 1000, seen));
+            }
+            if seen == self.total || 1 << level >= NS_MAX {
+                break;
+            }
+        }
+        steps
+    }
+
     /// The time that this many percent of all did not exceed, nanoseconds.
     #[must_use]
     pub fn percentile(&self, percent: f64) -> u64 {
@@ -82,19 +107,25 @@ pub struct Latencies(Vec<Option<Histogram>>);
 impl Latencies {
     /// Adds a time of a command.
     pub fn record(&mut self, command: u16, ns: u64) {
-        self.of(command).record(ns);
+        self.of_mut(command).record(ns);
     }
 
     /// Adds the same time to each of these.
     pub fn record_each(&mut self, commands: &[u16], ns: u64) {
         let place = place(ns);
         for command in commands {
-            self.of(*command).record_at(place);
+            self.of_mut(*command).record_at(place);
         }
     }
 
+    /// The times of a command.
+    #[must_use]
+    pub fn of(&self, command: u16) -> Option<&Histogram> {
+        self.0.get(usize::from(command))?.as_ref()
+    }
+
     #[inline]
-    fn of(&mut self, command: u16) -> &mut Histogram {
+    fn of_mut(&mut self, command: u16) -> &mut Histogram {
         let at = usize::from(command);
         if at >= self.0.len() {
             self.0.resize(at + 1, None);
@@ -105,7 +136,7 @@ impl Latencies {
     /// Adds another shard's.
     pub fn add(&mut self, other: &Latencies) {
         for (command, more) in other.iter() {
-            self.of(command).add(more);
+            self.of_mut(command).add(more);
         }
     }
 
@@ -140,6 +171,17 @@ mod tests {
         }
         assert!(place(NS_MAX) < PLACES);
         assert!((1..PLACES).all(|at| place(longest_at(at).min(NS_MAX)) <= at));
+    }
+
+    #[test]
+    fn doublings_are_those_of_redis() {
+        let mut times = Histogram::default();
+        assert_eq!(times.doublings(), []);
+        for ns in [1, 1_031, 1_032, 2_063, 8_256, 1_000_000_000, 5_000_000_000] {
+            times.record(ns);
+        }
+        let steps = [(1, 2), (2, 4), (16, 5), (1_002_438, 7)];
+        assert_eq!(times.doublings(), steps);
     }
 
     #[test]

@@ -23,6 +23,7 @@ mod pubsub;
 mod save;
 mod scripts;
 mod serve;
+mod slow;
 mod tally;
 mod tracking;
 mod transaction;
@@ -45,7 +46,7 @@ pub(crate) use tracking::{Mode, Trackers};
 pub use accept::{MAXCLIENTS_ERROR, PROTECTED_ERROR, Verdict};
 pub use client::{Client, ReplyMode};
 pub use clients::Clients;
-pub use latency::Latencies;
+pub use latency::{Histogram, Latencies};
 pub use pubsub::{Kind, Listens, Subscriptions};
 pub use tally::{CommandTally, Tally};
 pub use transaction::Transaction;
@@ -207,6 +208,7 @@ impl Front {
             scratch: Vec::new(),
         };
         front.set_memory_limit();
+        front.adopt_slowness();
         front
     }
 }

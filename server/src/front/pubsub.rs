@@ -14,6 +14,7 @@ use tessera_io::ConnId;
 use tessera_shards::coordinator::Sabotage;
 #[cfg(feature = "sabotage")]
 use tessera_shards::mesh::{Batch, CallFn, Parcel};
+use tessera_shards::script::Listening;
 
 use crate::front::Front;
 
@@ -26,6 +27,16 @@ pub enum Kind {
     Pattern,
     /// SSUBSCRIBE.
     Sharded,
+}
+
+impl From<Kind> for Listening {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Channel => Listening::Channel,
+            Kind::Pattern => Listening::Pattern,
+            Kind::Sharded => Listening::Sharded,
+        }
+    }
 }
 
 impl Kind {
@@ -146,6 +157,7 @@ impl Front {
                 .or_default()
                 .insert(self.subscriptions_made, conn);
             self.shared.set_listening(self.id, true);
+            self.shared.scripts.audience.comes(kind.into(), name);
         }
         listens.count(kind)
     }
@@ -159,6 +171,7 @@ impl Front {
             return 0;
         };
         if listens.names[kind as usize].remove(name) {
+            self.shared.scripts.audience.goes(kind.into(), name);
             let all = &mut self.subscriptions.listeners[kind as usize];
             if let Some(listeners) = all.get_mut(name) {
                 listeners.retain(|_, listener| *listener != conn);

@@ -146,7 +146,8 @@ impl Front {
         if self.engine.shard.wants_expiry() && (is_tick || self.engine.shard.expiry_is_busy()) {
             let begun = self.engine.meter.begin(true);
             self.engine.shard.expire_slice();
-            self.engine.meter.other(begun);
+            let ns = self.engine.meter.other(begun);
+            self.searched_expired(ns);
         }
     }
 
@@ -171,6 +172,7 @@ impl Front {
         self.tell_events();
         self.tell_stale();
         self.tell_lines();
+        self.tell_slow();
         self.append_batches();
         while let Some(own) = self.take_batch(self.id) {
             self.carry_out(own);
@@ -178,6 +180,7 @@ impl Front {
             self.tell_events();
             self.tell_stale();
             self.tell_lines();
+            self.tell_slow();
             self.append_batches();
         }
     }

@@ -233,6 +233,7 @@ fn adopt(front: &mut Front, config: Arc<Config>) {
     }
     front.config = config;
     front.set_memory_limit();
+    front.adopt_slowness();
 }
 
 fn cmd_resetstat(session: &mut Session<'_>, _: &[&[u8]]) {

@@ -44,6 +44,8 @@ fn cmd_debug(session: &mut Session<'_>, args: &[&[u8]]) {
     match (args[1].to_ascii_lowercase().as_slice(), &args[2..]) {
         (b"sleep", [seconds]) => {
             let sleep_us = (leading_number(seconds).clamp(0.0, SLEEP_S_MAX) * 1e6) as u64;
+            let conn = session.conn;
+            session.front.note_sleep(conn, args, sleep_us);
             session.on_all_shards(move |front| front.sleep_us = sleep_us);
         }
         (b"set-active-expire", [flag]) => {

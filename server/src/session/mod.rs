@@ -13,6 +13,7 @@ mod context;
 mod debug;
 mod function;
 mod info;
+mod latency;
 mod lolwut;
 mod memory;
 mod observe;
@@ -22,10 +23,12 @@ mod replication;
 pub(crate) mod rig;
 mod script;
 mod server;
+mod slowlog;
 mod transaction;
 
 use tessera_shards::command::Spec;
 
+pub(crate) use client::address;
 pub use context::{Call, MergeCalls, Session, SessionFn, Then};
 
 /// Tables of all session families.
@@ -44,6 +47,8 @@ pub const FAMILIES: &[&[(Spec, SessionFn)]] = &[
     script::ROWS,
     function::ROWS,
     observe::ROWS,
+    slowlog::ROWS,
+    latency::ROWS,
 ];
 
 /// The function of a request to MEMORY, the command over keys that is marked `OF_NODE`, if the request concerns the node.

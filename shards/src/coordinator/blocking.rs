@@ -105,6 +105,8 @@ impl<X> Engine<X> {
         if !claim.try_it() {
             return Found::Gone;
         }
+        let is_measured = self.shard.slow.wants_all();
+        let begun = self.meter.begin(is_measured);
         self.shard.no_touch = parked.head.no_touch;
         self.shard.run_for(parked.head.tracker);
         let mut reply = Vec::new();
@@ -158,7 +160,12 @@ impl<X> Engine<X> {
                     return Found::Replied(reply);
                 }
                 claim.settle();
-                self.meter.end(parked.head.command, None);
+                let ns = self.meter.end(parked.head.command, begun);
+                if is_measured {
+                    let head = &parked.head;
+                    let slow = &mut self.shard.slow;
+                    slow.note(head.command, head.origin, &parked.args, ns);
+                }
                 Found::Replied(reply)
             }
         }

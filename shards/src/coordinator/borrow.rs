@@ -423,6 +423,15 @@ impl<X> Engine<X> {
                 loan.changed.push((db, key));
             }
         }
+        for loan in &mut loans {
+            let (home, shards) = (loan.owner, self.shards);
+            let read = self
+                .shard
+                .take_script_reads(|key| owner(key, shards) == home);
+            if let (Some(track), Some(read)) = (&mut loan.track, read) {
+                track.keys.extend(read.keys);
+            }
+        }
         let (id, shards) = (self.id, self.shards);
         for it in self.shard.happened_to(|key| owner(key, shards) != id) {
             let home = owner(&it.key, shards);

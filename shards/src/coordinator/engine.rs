@@ -15,13 +15,13 @@ use crate::coordinator::further::{Outcome, Reach};
 use crate::coordinator::gather::Gather;
 use crate::coordinator::locks::Locks;
 use crate::coordinator::meter::{Meter, Spent, measured_from};
-use crate::coordinator::reads::note_reads;
+use crate::coordinator::reads::{note_reads, note_script_reads};
 use crate::coordinator::route::{KeyPlan, Places, owner};
 use crate::coordinator::whole::{Whole, WholeRun};
 use crate::coordinator::work::{Job, Parked};
 use crate::mesh::{Batch, Origin, RequestHead, Route};
-use crate::shard::Shard;
 use crate::shard::tracking::Tracker;
+use crate::shard::{Shard, Slow};
 
 /// The client that asks, as far as the engine needs it.
 #[derive(Clone, Copy, Debug)]
@@ -125,6 +125,8 @@ pub struct Engine<X> {
     pub(super) spans: bool,
     pub(super) locks: Locks<X>,
     pub(super) gathers: Slab<Gather>,
+    /// Who asked, by number of the gather, the last one with that number.
+    pub(super) gatherers: Vec<ConnId>,
     pub(super) borrows: Slab<Borrow>,
     pub(super) waiters: Waiters,
     pub(super) wholes: Slab<Whole>,
@@ -165,6 +167,7 @@ impl<X> Engine<X> {
             spans: false,
             locks: Locks::default(),
             gathers: Slab::new(),
+            gatherers: Vec::new(),
             borrows: Slab::new(),
             waiters: Waiters::default(),
             wholes: Slab::new(),
@@ -216,6 +219,25 @@ impl<X> Engine<X> {
                     self.run_here(command, asker, args, out)
                 }
             },
+        }
+    }
+
+    /// Whether a command with so many arguments is measured.
+    pub(super) fn is_measured(&self, command: u16, args: usize) -> bool {
+        args >= self.rows[usize::from(command)].measured_from
+    }
+
+    /// Notes commands that take so long from now on, or none.
+    pub fn watch_slow(&mut self, from_ns: Option<u64>) {
+        let slow = &mut self.shard.slow;
+        slow.set(from_ns);
+        let wants_all = slow.wants_all();
+        for row in &mut self.rows {
+            row.measured_from = if wants_all {
+                0
+            } else {
+                measured_from(&row.row)
+            };
         }
     }
 
@@ -438,7 +460,7 @@ impl<X> Engine<X> {
             Job::Command(parked) => self.run_or_task(&parked.head, &parked.args()),
             Job::Program(program) => {
                 let mut payload = Vec::new();
-                let task = self.begin_program(&program.1, &mut payload);
+                let task = self.begin_program(program, &mut payload);
                 match task {
                     Some(task) => Outcome::Task(task),
                     None => {
@@ -530,11 +552,15 @@ impl<X> Engine<X> {
             self.shard.run_for(running.tracker);
             let is_done = running.task.step(&mut self.shard, &mut running.reply);
             self.meter.slice(&mut running.spent, begun);
+            note_script_reads(&mut self.shard, self.shards);
             let loans = self.pick_up(places);
             if is_done {
                 let mut done = self.running.swap_remove(index);
                 check_whole(&mut done.reply);
                 self.meter.finish(&done.spent);
+                if let Some(slow) = Meter::take_slow(&mut done.spent) {
+                    self.shard.slow.note_slices(slow);
+                }
                 let further = done.task.needs();
                 match done.again {
                     Some(job) if further.is_missing() => self.put_off(job, further),
@@ -668,10 +694,13 @@ fn execute<X>(
         note_reads(shard, row, reach.shards, tracker, args);
     }
     let Some(task) = task else {
-        meter.end(head.command, begun);
+        let ns = meter.end(head.command, begun);
+        shard.slow.note(head.command, head.origin, args, ns);
         return Outcome::Done;
     };
-    meter.suspend([head.command].into_iter(), begun);
+    let slow = shard.slow.is_on();
+    let slow = slow.then(|| Box::new(Slow::new(head.command, head.origin, args)));
+    meter.suspend([head.command].into_iter(), slow, begun);
     Outcome::Task(task)
 }
 

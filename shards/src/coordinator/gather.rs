@@ -3,6 +3,7 @@
 //! A gather waits on the coordinator until each part has come, then merges them and answers the client. Parts are numbered by shard.
 
 use tessera_core::resp::{OUT_OF_MEMORY, Proto, Reply, skip_reply, try_append};
+use tessera_io::ConnId;
 
 use crate::command::Merge;
 use crate::coordinator::engine::{Asker, Engine, Submitted, refused};
@@ -35,12 +36,26 @@ pub(super) struct Gather {
 impl<X> Engine<X> {
     fn open_gather(&mut self, asker: &Asker, waiting: usize, merging: Merging) -> u32 {
         let parts = vec![Vec::new(); self.shards];
-        self.gathers.insert(Gather {
+        let gather = self.gathers.insert(Gather {
             asker: *asker,
             waiting,
             parts,
             merging,
-        }) as u32
+        });
+        if gather >= self.gatherers.len() {
+            self.gatherers.resize(gather + 1, asker.conn);
+        }
+        self.gatherers[gather] = asker.conn;
+        gather as u32
+    }
+
+    /// The client of this shard that a reply is, or just was, for.
+    #[must_use]
+    pub fn client_of(&self, route: Route) -> Option<ConnId> {
+        match route {
+            Route::Client(conn, _) => Some(conn),
+            Route::Gather(gather, _) => self.gatherers.get(gather as usize).copied(),
+        }
     }
 
     fn part_head(&self, command: u16, asker: &Asker, gather: u32, part: usize) -> RequestHead {

@@ -4,17 +4,20 @@
 //! the measured ones are taken off. The engine notes keyspace commands, the front end its own, and empties the meter at the end of the
 //! turn.
 
+use std::rc::Rc;
+
 use smallvec::SmallVec;
 
 use crate::command::spec::flag;
 use crate::command::{KeyspaceRow, Spec, Spread};
+use crate::shard::Slow;
 
 /// Arguments from which on a command that works key by key is measured.
 const MANY_ARGS: usize = 16;
 
 /// See the head of this file.
 pub struct Meter {
-    clock: Box<dyn Fn() -> u64>,
+    clock: Rc<dyn Fn() -> u64>,
     /// Commands of this turn that were not measured, in order.
     pub cheap: Vec<u16>,
     /// Commands that ended in this turn and were measured: the number, and the nanoseconds of all their slices.
@@ -32,6 +35,8 @@ pub struct Meter {
 pub(super) struct Spent {
     commands: SmallVec<[u16; 1]>,
     ns: u64,
+    /// What is noted of a single command if it took long.
+    slow: Option<Box<Slow>>,
 }
 
 impl Default for Meter {
@@ -46,7 +51,7 @@ impl Meter {
     #[must_use]
     pub fn new(clock: Box<dyn Fn() -> u64>) -> Self {
         Meter {
-            clock,
+            clock: clock.into(),
             cheap: Vec::new(),
             measured: Vec::new(),
             busy_ns: 0,
@@ -62,16 +67,25 @@ impl Meter {
         is_measured.then(|| (self.clock)())
     }
 
-    /// A command has ended.
+    /// A command has ended: how long it took, 0 if it was not measured.
     #[inline]
-    pub fn end(&mut self, command: u16, begun: Option<u64>) {
+    pub fn end(&mut self, command: u16, begun: Option<u64>) -> u64 {
         match begun {
-            None => self.cheap.push(command),
+            None => {
+                self.cheap.push(command);
+                0
+            }
             Some(_) => {
                 let ns = self.part(command, begun);
                 self.measured.push((command, ns));
+                ns
             }
         }
+    }
+
+    /// What the clock shows, for whoever measures pieces of something that is measured as a whole.
+    pub(super) fn clock(&self) -> Rc<dyn Fn() -> u64> {
+        Rc::clone(&self.clock)
     }
 
     /// A part of a command has ended that is not counted by itself: how long it took.
@@ -87,16 +101,22 @@ impl Meter {
     pub(super) fn end_all(&mut self, commands: impl Iterator<Item = u16>, begun: Option<u64>) {
         let mut spent = Spent {
             commands: commands.collect(),
-            ns: 0,
+            ..Spent::default()
         };
         self.slice(&mut spent, begun);
         self.finish(&spent);
     }
 
     /// The first slice of what goes on in slices has ended.
-    pub(super) fn suspend(&mut self, commands: impl Iterator<Item = u16>, begun: Option<u64>) {
+    pub(super) fn suspend(
+        &mut self,
+        commands: impl Iterator<Item = u16>,
+        slow: Option<Box<Slow>>,
+        begun: Option<u64>,
+    ) {
         let mut spent = Spent {
             commands: commands.collect(),
+            slow,
             ns: 0,
         };
         self.slice(&mut spent, begun);
@@ -121,6 +141,15 @@ impl Meter {
         let ns = spent.ns / spent.commands.len().max(1) as u64;
         self.measured
             .extend(spent.commands.iter().map(|command| (*command, ns)));
+    }
+
+    /// What is to be noted if it took long.
+    pub(super) fn take_slow(spent: &mut Spent) -> Option<Slow> {
+        let slow = spent.slow.take()?;
+        Some(Slow {
+            ns: spent.ns,
+            ..*slow
+        })
     }
 
     /// Something that is no command has ended: how long it took.
@@ -167,13 +196,13 @@ mod tests {
         let time = Rc::new(Cell::new(0));
         let clock = Rc::clone(&time);
         let mut meter = Meter::new(Box::new(move || clock.get()));
-        meter.end(3, None);
+        assert_eq!(meter.end(3, None), 0);
         let begun = meter.begin(true);
         time.set(70);
-        meter.end(5, begun);
+        assert_eq!(meter.end(5, begun), 70);
         let begun = meter.begin(true);
         time.set(100);
-        meter.suspend([6, 7].into_iter(), begun);
+        meter.suspend([6, 7].into_iter(), None, begun);
         let mut spent = meter.resume();
         assert_eq!(meter.begin(false), None);
         assert_eq!(meter.busy_ns, 100);

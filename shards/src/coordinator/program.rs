@@ -5,6 +5,7 @@
 //! then each command's reply with its length (u32, little endian) before it.
 
 use std::collections::VecDeque;
+use std::rc::Rc;
 
 use tessera_core::resp::{OUT_OF_MEMORY, Proto, Reply, make_room, try_append};
 
@@ -15,8 +16,8 @@ use crate::coordinator::gather::merge_parts;
 use crate::coordinator::route::owner;
 use crate::coordinator::work::Job;
 use crate::mesh::{Origin, Parcel, Route};
-use crate::shard::Shard;
 use crate::shard::tracking::{Track, Tracker};
+use crate::shard::{Shard, Slow};
 
 /// First byte of a payload: a watched key had been touched, and nothing ran.
 pub const TOUCHED: u8 = 0;
@@ -68,16 +69,55 @@ struct Running {
     payload: Vec<u8>,
     /// The command that goes on in slices itself: its task, and its reply so far.
     inner: Option<(Box<dyn Task>, Vec<u8>)>,
+    /// Tells how long each command takes, if that is of interest.
+    watch: Option<StepWatch>,
+}
+
+/// Measures the commands of a program one by one.
+struct StepWatch {
+    clock: Rc<dyn Fn() -> u64>,
+    origin: Origin,
+    /// The command that goes on in slices.
+    inner: Option<Slow>,
+}
+
+impl StepWatch {
+    /// A command has run that began at this time.
+    fn ran(&mut self, shard: &mut Shard, step: &Step, begun: u64, goes_on: bool) {
+        let ns = (self.clock)().saturating_sub(begun);
+        if goes_on {
+            let slow = Slow::new(step.command, self.origin, &step.args);
+            self.inner = Some(Slow { ns, ..slow });
+        } else {
+            shard.slow.note(step.command, self.origin, &step.args, ns);
+        }
+    }
+
+    /// A slice of a command has run that began at this time.
+    fn sliced(&mut self, shard: &mut Shard, begun: u64, is_done: bool) {
+        let Some(slow) = &mut self.inner else {
+            return;
+        };
+        slow.ns += (self.clock)().saturating_sub(begun);
+        if is_done && let Some(slow) = self.inner.take() {
+            shard.slow.note_slices(slow);
+        }
+    }
 }
 
 impl Running {
     /// Runs the next command or a slice of the current one.
     fn run_one(&mut self, shard: &mut Shard) {
+        let begun = self.watch.as_ref().map(|watch| (watch.clock)());
         if let Some((task, reply)) = &mut self.inner {
-            if task.step(shard, reply) {
+            let is_done = task.step(shard, reply);
+            if is_done {
                 let (_, mut reply) = self.inner.take().expect("it was just there");
                 check_whole(&mut reply);
                 put_reply(&mut self.payload, &reply);
+            }
+            if let (Some(watch), Some(begun)) = (&mut self.watch, begun) {
+                watch.sliced(shard, begun, is_done);
             }
             return;
         }
@@ -104,6 +144,9 @@ impl Running {
         op(&mut cx, &args);
         cx.reply.finish();
         let task = cx.task;
+        if let (Some(watch), Some(begun)) = (&mut self.watch, begun) {
+            watch.ran(shard, &step, begun, task.is_some());
+        }
         if let (Some(tracker), Some(reads)) = (self.tracker, self.reads.pop_front()) {
             shard.note_reads(tracker, reads.iter().map(|at| args[*at]));
         }
@@ -290,7 +333,7 @@ impl<X> Engine<X> {
         let Job::Program(program) = &job else {
             return Submitted::Done;
         };
-        match self.begin_program(&program.1, out) {
+        match self.begin_program(program, out) {
             None => {
                 self.serve_ready();
                 Submitted::Done
@@ -305,9 +348,10 @@ impl<X> Engine<X> {
     /// Runs the first slice of a program. `None`: the payload is in `out`.
     pub(super) fn begin_program(
         &mut self,
-        program: &Program,
+        job: &(Origin, Program),
         out: &mut Vec<u8>,
     ) -> Option<Box<dyn Task>> {
+        let (origin, program) = job;
         if let Some(watcher) = program.watcher
             && self.shard.is_touched(watcher, &program.watched)
         {
@@ -326,6 +370,7 @@ impl<X> Engine<X> {
             reads: self.own_reads(program),
             payload: vec![RAN],
             inner: None,
+            watch: self.step_watch(*origin, program),
         };
         let commands = program.steps.iter().map(|step| step.command);
         let begun = self.meter.begin(true);
@@ -333,8 +378,19 @@ impl<X> Engine<X> {
             self.meter.end_all(commands, begun);
             return None;
         }
-        self.meter.suspend(commands, begun);
+        self.meter.suspend(commands, None, begun);
         Some(Box::new(running))
+    }
+
+    /// A watch for the commands of a program, if one of them can be slow.
+    fn step_watch(&self, origin: Origin, program: &Program) -> Option<StepWatch> {
+        let can_be_slow = |step: &Step| self.is_measured(step.command, step.args.len());
+        let wanted = self.shard.slow.is_on() && program.steps.iter().any(can_be_slow);
+        wanted.then(|| StepWatch {
+            clock: self.meter.clock(),
+            origin,
+            inner: None,
+        })
     }
 }
 

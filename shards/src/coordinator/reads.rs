@@ -6,6 +6,14 @@ use crate::coordinator::route::owner;
 use crate::shard::Shard;
 use crate::shard::tracking::Tracker;
 
+/// Notes what a script that has ended has read of this shard's keys.
+pub(super) fn note_script_reads(shard: &mut Shard, shards: usize) {
+    let id = shard.id;
+    if let Some(track) = shard.take_script_reads(|key| owner(key, shards) == id) {
+        shard.note_reads(track.tracker, track.keys.iter().map(|key| &**key));
+    }
+}
+
 /// Notes what a command has read of this shard's keys, if its client wants to hear of changes.
 #[cold]
 pub(super) fn note_reads(
@@ -20,4 +28,5 @@ pub(super) fn note_reads(
         let keys = places.iter().map(|(at, _)| args[*at]);
         shard.note_reads(tracker, keys.filter(|key| owner(key, shards) == id));
     }
+    note_script_reads(shard, shards);
 }

@@ -17,7 +17,7 @@ use crate::coordinator::route::{Places, owner};
 use crate::coordinator::scan::count_of;
 use crate::coordinator::work::Work;
 use crate::mesh::{KeyPlace, Origin, Parcel, Watch};
-use crate::script::{CallFailed, Host, Progress, Request, Run, Wanted};
+use crate::script::{CallFailed, Host, Progress, Request, Run, Wanted, first_mistake};
 use crate::shard::event::Happened;
 use crate::shard::tracking::{Track, Tracker};
 use crate::shard::{Databases, Tables};
@@ -49,6 +49,8 @@ pub(super) struct WholeRun {
     flushes: usize,
     /// A script between two slices.
     script: Option<Run>,
+    /// How long the current command's slices took so far.
+    step_ns: u64,
 }
 
 /// Whether a command empties or exchanges whole databases.
@@ -88,6 +90,10 @@ impl<X> Host for WholeHost<'_, X> {
 
     fn now_ms(&self) -> u64 {
         self.engine.shard.now_ms
+    }
+
+    fn notes_reads(&self) -> bool {
+        self.engine.shard.notes_reads()
     }
 }
 
@@ -271,6 +277,7 @@ impl<X> Engine<X> {
             reshuffled: false,
             flushes: 0,
             script: None,
+            step_ns: 0,
         });
     }
 
@@ -298,10 +305,17 @@ impl<X> Engine<X> {
                 .into_iter()
                 .partition(|it| owner(&it.key, self.shards) == home);
             run.happened = others;
+            let mut track = self.track_of_program(&run.program, home);
+            let read = self
+                .shard
+                .take_script_reads(|key| owner(key, self.shards) == home);
+            if let (Some(track), Some(read)) = (&mut track, read) {
+                track.keys.extend(read.keys);
+            }
             let parcel = WholeParcel::Return {
                 databases: Databases::from_tables(tables),
                 happened: its,
-                track: self.track_of_program(&run.program, home),
+                track,
                 flushes: run.flushes,
                 changed: run.changed.iter().filter(is_its).cloned().collect(),
                 reshuffled: run.reshuffled,
@@ -321,15 +335,23 @@ impl<X> Engine<X> {
             let row = &self.rows[usize::from(step.command)].row;
             run.reshuffled |= is_reshuffling(row);
             let step = step.clone();
+            let clock = self.meter.clock();
+            let begun = clock();
             if row.spread == Spread::Script {
                 match self.step_script(run, &step) {
                     Some(reply) => put_reply(&mut run.payload, &reply),
-                    None => return false,
+                    None => {
+                        run.step_ns += clock().saturating_sub(begun);
+                        return false;
+                    }
                 }
             } else {
                 let reply = self.run_step(&run.program, &step, &mut run.tables);
                 put_reply(&mut run.payload, &reply);
             }
+            let ns = std::mem::take(&mut run.step_ns) + clock().saturating_sub(begun);
+            let slow = &mut self.shard.slow;
+            slow.note(step.command, run.origin, &step.args, ns);
             run.at += 1;
         }
         true
@@ -382,7 +404,7 @@ impl<X> Engine<X> {
         let seed = self.shard.rng.next_u64();
         let scripts = &mut self.shard.scripts;
         let begun = Request::parse(&args, step.db, program.proto)
-            .map_err(|text| text.as_bytes().to_vec())
+            .map_err(|text| first_mistake(scripts, &args, text).as_bytes().to_vec())
             .and_then(|request| Run::new(scripts, &request, now_ms, databases, seed));
         begun.map_err(|text| {
             let mut reply = Vec::new();

@@ -11,7 +11,7 @@ use tessera_core::resp::Proto;
 use super::library::Registered;
 use super::machine::{Call, Input, Output, State, sha1_hex};
 use super::shebang;
-use super::{convert, decimal};
+use super::{convert, decimal, pattern};
 
 /// Which functions of `redis` there are.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -143,6 +143,8 @@ where
     raw.raw_set("setmetatable", lua.create_function(make_setmetatable)?)?;
     let random = scope.create_function(|lua, args: Variadic<Value>| random(lua, state, &args))?;
     raw.raw_set("random", random)?;
+    let search = scope.create_function(|lua, what| pattern::search(lua, state, what))?;
+    raw.raw_set("search", search)?;
     let seed = scope.create_function(|lua, seed: Value| {
         let seed = lua
             .coerce_number(seed)?
@@ -280,7 +282,7 @@ fn call(lua: &Lua, state: &State<'_>, args: MultiValue) -> mlua::Result<Result<V
 /// `{err = text}`.
 fn error_table(lua: &Lua, text: &[u8], is_of_command: bool) -> mlua::Result<Value> {
     let table = lua.create_table()?;
-    table.raw_set("err", lua.create_string(convert::error_text(text))?)?;
+    table.raw_set("err", lua.create_string(text)?)?;
     if is_of_command {
         table.raw_set("ignore_error_stats_update", true)?;
     }
@@ -292,12 +294,24 @@ fn error_reply(lua: &Lua, args: Variadic<Value>) -> mlua::Result<Value> {
         return error_table(lua, b"ERR wrong number or type of arguments", false);
     };
     let text = text.as_bytes();
-    let text = text.strip_prefix(b"-").unwrap_or(&text);
-    let text = text.trim_ascii_end();
-    if text.contains(&b' ') {
-        return error_table(lua, text, false);
+    let text = convert::up_to_nul(&text);
+    let text = text.strip_prefix(b"-").unwrap_or(text);
+    // What stands before the first space is the code, whatever it is.
+    let code = text.iter().position(|byte| *byte == b' ');
+    let (code, said) = code.map_or((&b"ERR"[..], text), |at| (&text[..at], &text[at + 1..]));
+    error_table(lua, &[code, b" ", without_line_ends(said)].concat(), false)
+}
+
+/// A text without line ends at its start and end.
+fn without_line_ends(text: &[u8]) -> &[u8] {
+    let is_inner = |byte: &u8| !matches!(byte, b'\r' | b'\n');
+    match (
+        text.iter().position(is_inner),
+        text.iter().rposition(is_inner),
+    ) {
+        (Some(from), Some(to)) => &text[from..=to],
+        _ => &[],
     }
-    error_table(lua, &[b"ERR ", text].concat(), false)
 }
 
 fn status_reply(lua: &Lua, args: Variadic<Value>) -> mlua::Result<Value> {

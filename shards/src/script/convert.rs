@@ -13,7 +13,7 @@ pub(super) fn read(
     proto: resp::Proto,
 ) -> mlua::Result<Result<Value, Vec<u8>>> {
     if let Some(text) = reply.strip_prefix(b"-") {
-        return Ok(Err(text.trim_ascii_end().to_vec()));
+        return Ok(Err(text.strip_suffix(b"\r\n").unwrap_or(text).to_vec()));
     }
     match parse_reply(reply) {
         Ok(Some((value, _))) => to_lua(lua, &value, proto).map(Ok),
@@ -74,8 +74,13 @@ fn to_lua(lua: &Lua, value: &resp::Value<'_>, proto: resp::Proto) -> mlua::Resul
     })
 }
 
-/// The text of an error without what would end the line.
-pub(super) fn error_text(text: &[u8]) -> Vec<u8> {
+/// A text up to its first NUL: Redis's own are C strings.
+pub(super) fn up_to_nul(text: &[u8]) -> &[u8] {
+    text.split(|byte| *byte == 0).next().unwrap_or_default()
+}
+
+/// A text without what would end the line.
+fn line_of(text: &[u8]) -> Vec<u8> {
     let clean = |byte: &u8| {
         if matches!(byte, b'\r' | b'\n') {
             b' '
@@ -83,7 +88,15 @@ pub(super) fn error_text(text: &[u8]) -> Vec<u8> {
             *byte
         }
     };
-    text.trim_ascii_end().iter().map(clean).collect()
+    up_to_nul(text).iter().map(clean).collect()
+}
+
+/// The same of an error, which does not end with line ends.
+fn error_text(text: &[u8]) -> Vec<u8> {
+    let text = up_to_nul(text);
+    let is_end = |byte: &u8| matches!(byte, b'\r' | b'\n');
+    let length = text.iter().rposition(|byte| !is_end(byte));
+    line_of(&text[..length.map_or(0, |at| at + 1)])
 }
 
 /// What a script returned, as a reply.
@@ -107,15 +120,7 @@ fn write_table(reply: &mut Reply<'_>, table: &Table, proto: resp::Proto, depth: 
         return reply.error(error_text(&text.as_bytes()));
     }
     if let Value::String(text) = get("ok") {
-        let clean = |byte: &u8| {
-            if matches!(byte, b'\r' | b'\n') {
-                b' '
-            } else {
-                *byte
-            }
-        };
-        let text: Vec<u8> = text.as_bytes().iter().map(clean).collect();
-        return reply.simple(text);
+        return reply.simple(line_of(&text.as_bytes()));
     }
     match get("double") {
         Value::Number(number) => return reply.double(number),

@@ -33,6 +33,9 @@ pub(crate) trait Host {
 
     /// Milliseconds since the Unix epoch.
     fn now_ms(&self) -> u64;
+
+    /// Whether the script's client wants to have noted what it reads.
+    fn notes_reads(&self) -> bool;
 }
 
 /// A shard that holds the declared keys.
@@ -179,5 +182,9 @@ impl Host for ShardHost<'_> {
 
     fn now_ms(&self) -> u64 {
         self.shard.now_ms
+    }
+
+    fn notes_reads(&self) -> bool {
+        self.shard.notes_reads()
     }
 }

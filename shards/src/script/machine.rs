@@ -204,7 +204,7 @@ impl State<'_> {
     }
 
     /// An interruption: the end of a slice, perhaps that of the script.
-    fn tick(&self, lua: &Lua) -> mlua::Result<()> {
+    pub(super) fn tick(&self, lua: &Lua) -> mlua::Result<()> {
         if let Some(stop) = self.stopping.get() {
             return Err(self.stop(lua, stop));
         }

@@ -5,6 +5,7 @@
 //! back, and pauses after each slice. `node` is what all shards share: the scripts and libraries by name, and who runs. docs/design/scripts.md has the rules.
 
 mod api;
+mod audience;
 mod bits;
 mod commands;
 mod convert;
@@ -17,11 +18,13 @@ mod library;
 mod machine;
 mod msgpack;
 mod node;
+mod pattern;
 mod request;
 mod run;
 mod shebang;
 mod structs;
 
+pub use audience::{Audience, Listening};
 pub use commands::Commands;
 pub use dump::{dump, restore};
 pub(crate) use host::{CallFailed, Host, Wanted};
@@ -29,6 +32,6 @@ pub use library::{Function, Library, Registered};
 pub use machine::sha1_hex;
 pub use node::{Busy, Kill, Killed, Node, Script};
 pub(crate) use request::Request;
-pub(crate) use run::{Progress, Run, eval};
+pub(crate) use run::{Progress, Run, eval, first_mistake};
 pub use run::{Published, Scripts};
 pub use shebang::{FLAGS, flags};

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
+use super::audience::Audience;
 use super::library::{Function, Library};
 use super::machine::{Stop, sha1_hex};
 use super::shebang::{self, flags};
@@ -126,6 +127,8 @@ impl Libraries {
 /// See the head of this file.
 #[derive(Default)]
 pub struct Node {
+    /// Who listens to messages.
+    pub audience: Audience,
     scripts: RwLock<HashMap<Box<str>, Arc<Script>>>,
     /// How often all scripts were forgotten.
     flushes: AtomicU64,

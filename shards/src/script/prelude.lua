@@ -6,6 +6,7 @@ local pcall, xpcall, setfenv, loadstring, setmetatable, rawset, pairs, ipairs =
     pcall, xpcall, setfenv, loadstring, setmetatable, rawset, pairs, ipairs
 local find, match, gmatch, gsub = string.find, string.match, string.gmatch, string.gsub
 local collectgarbage, concat, getmetatable = collectgarbage, table.concat, getmetatable
+local tonumber, unpack, math = tonumber, unpack, math
 
 local READONLY = "Attempt to modify a readonly table"
 
@@ -24,6 +25,8 @@ end
 -- What a thrown value is to a script: errors of this server's functions are values of their own until they are caught.
 local function caught(value)
     if type(value) == "userdata" then value = raw.thrown(value) end
+    -- A place in here is none of the script's.
+    if type(value) == "string" then return (gsub(value, "^prelude:%d+: ", "")) end
     if type(value) == "table" then
         local text = rawget(value, "err")
         if type(text) == "string" then return text end
@@ -93,35 +96,146 @@ function globals.load(reader, name)
     return compile(concat(pieces), name or "=(load)")
 end
 
--- The matcher recurses once per item of a pattern, on the machine's own stack.
+-- The matcher recurses once per item of a pattern, on the machine's own stack, and cannot be interrupted: what may take it many steps is searched by the
+-- machine's own. Each item that comes any number of times may be tried at each place of the text for each of the others.
 local PATTERN_BYTES_MAX = 4096
-local function check(pattern)
-    if type(pattern) == "string" and #pattern > PATTERN_BYTES_MAX then error("pattern too complex", 3) end
+local STEPS_MAX = 1e6
+local search, byte, sub, char = raw.search, string.byte, string.sub, string.char
+local function is_long(s, pattern)
+    if type(pattern) == "number" then pattern = tostring(pattern) end
+    if type(pattern) ~= "string" then return false end
+    if #pattern > PATTERN_BYTES_MAX then error("pattern too complex", 3) end
+    if type(s) ~= "string" or #s < 32 then return false end
+    local steps = #s
+    for at = 1, #pattern do
+        local item = byte(pattern, at)
+        -- * + - and the b of %b
+        if item == 42 or item == 43 or item == 45 or item == 98 then
+            steps = steps * #s
+            if steps > STEPS_MAX then return true end
+        end
+    end
+    return false
 end
-function string.find(s, pattern, ...)
-    check(pattern)
-    return find(s, pattern, ...)
+-- From where a search starts, counted from 0.
+local function start_of(s, init)
+    init = tonumber(init) or 1
+    init = init < 0 and math.ceil(init) or math.floor(init)
+    if init < 0 then init = #s + init + 1 end
+    if init < 1 then return 0 end
+    return init - 1 > #s and #s or init - 1
 end
-function string.match(s, pattern, ...)
-    check(pattern)
-    return match(s, pattern, ...)
+-- The first match: a pattern that begins with ^ is one for that place only.
+local function first(s, pattern, init)
+    pattern = tostring(pattern)
+    local start = start_of(s, init)
+    if byte(pattern) == 94 then return search(s, sub(pattern, 2), start, true) end
+    return search(s, pattern, start, false)
 end
-function string.gmatch(s, pattern, ...)
-    check(pattern)
-    return gmatch(s, pattern, ...)
+local function captures_of(s, from, to, ...)
+    if from == nil then return nil end
+    if select("#", ...) == 0 then return sub(s, from, to) end
+    return ...
+end
+function string.find(s, pattern, init, plain)
+    if not plain and is_long(s, pattern) then
+        local found = { first(s, pattern, init) }
+        if found[1] == nil then return nil end
+        return unpack(found)
+    end
+    return find(s, pattern, init, plain)
+end
+function string.match(s, pattern, init)
+    if is_long(s, pattern) then return captures_of(s, first(s, pattern, init)) end
+    return match(s, pattern, init)
+end
+function string.gmatch(s, pattern)
+    if not is_long(s, pattern) then return gmatch(s, pattern) end
+    pattern = tostring(pattern)
+    local at = 0
+    local function go_on(from, to, ...)
+        if from == nil then return nil end
+        at = to < from and from or to
+        return captures_of(s, from, to, ...)
+    end
+    return function()
+        if at > #s then return nil end
+        return go_on(search(s, pattern, at, false))
+    end
+end
+-- What takes the place of a match.
+local function replaced(s, by, from, to, ...)
+    local whole, value = sub(s, from, to), nil
+    local one = select("#", ...) == 0 and whole or (...)
+    if type(by) == "table" then
+        value = by[one]
+    elseif type(by) == "function" then
+        value = by(captures_of(s, from, to, ...))
+    else
+        local words = { captures_of(s, from, to, ...) }
+        local pieces, at = {}, 1
+        while true do
+            local percent = find(by, "%", at, true)
+            pieces[#pieces + 1] = sub(by, at, (percent or #by + 1) - 1)
+            if percent == nil then return concat(pieces) end
+            local sign = byte(by, percent + 1) or 0
+            if sign == 48 then
+                pieces[#pieces + 1] = whole
+            elseif sign > 48 and sign < 58 then
+                local word = words[sign - 48]
+                if word == nil then error("invalid capture index", 3) end
+                pieces[#pieces + 1] = word
+            else
+                pieces[#pieces + 1] = char(sign)
+            end
+            at = percent + 2
+        end
+    end
+    if not value then return whole end
+    if type(value) ~= "string" and type(value) ~= "number" then error("invalid replacement value (a " .. type(value) .. ")", 3) end
+    return value
+end
+function string.gsub(s, pattern, by, most)
+    local kind = type(by)
+    local fits = kind == "string" or kind == "number" or kind == "table" or kind == "function"
+    if not fits or not is_long(s, pattern) then return gsub(s, pattern, by, most) end
+    pattern, most = tostring(pattern), tonumber(most) or #s + 1
+    if kind == "number" then by = tostring(by) end
+    local once = byte(pattern) == 94
+    if once then pattern = sub(pattern, 2) end
+    local pieces, at, count = {}, 0, 0
+    while count < most do
+        local found = { search(s, pattern, at, once) }
+        local from, to = found[1], found[2]
+        if from == nil then break end
+        count = count + 1
+        pieces[#pieces + 1] = sub(s, at + 1, from - 1)
+        pieces[#pieces + 1] = replaced(s, by, unpack(found))
+        at = to
+        if to < from then
+            -- Nothing was matched: the byte there stays.
+            if from > #s then at = #s break end
+            pieces[#pieces + 1] = sub(s, from, from)
+            at = from
+        end
+        if once or at > #s then break end
+    end
+    pieces[#pieces + 1] = sub(s, at + 1)
+    return concat(pieces), count
 end
 -- What would not fit into a machine is refused before it is begun.
 local STRING_BYTES_MAX = 268435456
 local rep = string.rep
 function string.rep(s, n)
-    if type(s) == "string" and type(n) == "number" and #s * n > STRING_BYTES_MAX then error("not enough memory", 0) end
+    local length = type(s) == "string" and #s or type(s) == "number" and #tostring(s)
+    local times = tonumber(n)
+    if length and times then
+        if length == 0 then return "" end
+        if length * times > STRING_BYTES_MAX then error("not enough memory", 0) end
+    end
     return rep(s, n)
 end
 string.gfind = string.gmatch
-function string.gsub(s, pattern, ...)
-    check(pattern)
-    return gsub(s, pattern, ...)
-end
 
 local strings = getmetatable("")
 globals.string = protect(string)

@@ -14,6 +14,23 @@ pub(crate) enum Kind {
     Function,
 }
 
+impl Kind {
+    /// What a command runs, by its name, and whether that may not write.
+    pub(crate) fn of(name: &[u8]) -> (Self, bool) {
+        let name = name.to_ascii_lowercase();
+        let (name, is_read_only) = match name.strip_suffix(b"_ro") {
+            Some(name) => (name, true),
+            None => (&name[..], false),
+        };
+        let kind = match name {
+            b"eval" => Kind::Text,
+            b"evalsha" => Kind::Sha,
+            _ => Kind::Function,
+        };
+        (kind, is_read_only)
+    }
+}
+
 /// A request, taken apart.
 pub(crate) struct Request<'a> {
     pub(crate) kind: Kind,
@@ -37,16 +54,7 @@ impl<'a> Request<'a> {
         db: usize,
         proto: Proto,
     ) -> Result<Self, &'static str> {
-        let name = words[0].to_ascii_lowercase();
-        let (name, is_read_only) = match name.strip_suffix(b"_ro") {
-            Some(name) => (name, true),
-            None => (&name[..], false),
-        };
-        let kind = match name {
-            b"eval" => Kind::Text,
-            b"evalsha" => Kind::Sha,
-            _ => Kind::Function,
-        };
+        let (kind, is_read_only) = Kind::of(words[0]);
         let count = parse_i64(words[2]).ok_or(match kind {
             Kind::Function => "ERR Bad number of keys provided",
             _ => "ERR value is not an integer or out of range",

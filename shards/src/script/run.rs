@@ -30,6 +30,8 @@ const BY_TEXT_MAX: usize = 1024;
 /// Slices that a library's code may take.
 const LOAD_SLICES_MAX: usize = 2000;
 
+const NO_SCRIPT: &str = "NOSCRIPT No matching script. Please use EVAL.";
+
 /// A message that a script has published.
 pub struct Published {
     /// By SPUBLISH.
@@ -207,6 +209,8 @@ pub(crate) struct Run {
     keys: Vec<Box<[u8]>>,
     published: Vec<Published>,
     lines: Vec<(i64, Vec<u8>)>,
+    /// Keys that it has read, if its client wants to have that noted.
+    reads: Vec<Box<[u8]>>,
     /// What has happened to keys, told when the script has ended.
     happened: Vec<Happened>,
     /// When it began, on the clock of the node.
@@ -247,7 +251,7 @@ impl Run {
                 scripts.load(request.what)?
             } else {
                 let found = scripts.node.script(request.what);
-                found.ok_or_else(|| b"NOSCRIPT No matching script. Please use EVAL.".to_vec())?
+                found.ok_or_else(|| NO_SCRIPT.as_bytes().to_vec())?
             };
             if is_read_only && script.flags.is_some() && !script.is_read_only() {
                 return Err(refuses());
@@ -285,6 +289,7 @@ impl Run {
             keys,
             published: Vec::new(),
             lines: Vec::new(),
+            reads: Vec::new(),
             happened: Vec::new(),
             started_ms: now_ms,
             busy: None,
@@ -391,6 +396,11 @@ impl Run {
             args: &args,
         };
         let reply = host.call(&wanted)?;
+        if known.spec.has(flag::READONLY) && host.notes_reads() {
+            let places = known.spec.keys_of(&args);
+            self.reads
+                .extend(places.iter().map(|(at, _)| Box::from(args[*at])));
+        }
         if writes && !self.has_written {
             self.has_written = true;
             if let Some(busy) = &self.busy {
@@ -435,7 +445,9 @@ impl Run {
                     channel: (*channel).into(),
                     payload: (*payload).into(),
                 });
-                reply.integer(0);
+                let audience = &self.node.audience;
+                let receivers = audience.receivers(name == "spublish", channel);
+                reply.integer(receivers as i64);
             }
             _ => return Err(b"ERR This Redis command is not allowed from script".to_vec()),
         }
@@ -465,6 +477,7 @@ impl Run {
     /// Ends the run: what it said and published goes out.
     pub(crate) fn finish(mut self, shard: &mut Shard) {
         shard.happened_elsewhere(std::mem::take(&mut self.happened));
+        shard.script_has_read(std::mem::take(&mut self.reads));
         let scripts = &mut shard.scripts;
         scripts.published.append(&mut self.published);
         scripts.lines.append(&mut self.lines);
@@ -510,11 +523,21 @@ fn blocking_option(name: &str, args: &[&[u8]]) -> Option<Vec<u8>> {
     blocks.then(|| text.into_bytes())
 }
 
+/// What is said of a request whose number of keys is wrong: that comes after what is wrong with its name.
+pub(crate) fn first_mistake(scripts: &Scripts, args: &[&[u8]], text: &'static str) -> &'static str {
+    const SHA_BYTES: usize = 40;
+    match Kind::of(args[0]).0 {
+        Kind::Function if scripts.node.function(args[1]).is_none() => "ERR Function not found",
+        Kind::Sha if args[1].len() != SHA_BYTES => NO_SCRIPT,
+        _ => text,
+    }
+}
+
 /// EVAL and its kin on a shard that has the declared keys.
 pub(crate) fn eval(cx: &mut Cx<'_>, args: &[&[u8]]) {
     let request = match Request::parse(args, cx.db, cx.reply.proto()) {
         Ok(request) => request,
-        Err(text) => return cx.error(text),
+        Err(text) => return cx.error(first_mistake(&cx.shard.scripts, args, text)),
     };
     let now_ms = cx.shard.now_ms;
     let (databases, seed) = (cx.shard.databases(), cx.shard.rng.next_u64());

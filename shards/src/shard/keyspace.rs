@@ -17,7 +17,7 @@ use super::tracking::Tracking;
 use super::waiting::Waiting;
 use super::watches::Watches;
 use crate::script::Scripts;
-use crate::shard::{ExpiryCycle, Rng, Settings, Stats, Tracks, access};
+use crate::shard::{ExpiryCycle, Rng, Settings, SlowWatch, Stats, Tracks, access};
 
 /// The data of one shard.
 pub struct Shard {
@@ -35,6 +35,8 @@ pub struct Shard {
     pub rng: Rng,
     /// Scripts.
     pub scripts: Scripts,
+    /// Commands that took long.
+    pub slow: SlowWatch,
     /// Active expiry.
     pub(crate) expiry: ExpiryCycle,
     pub(super) hash_seed: u64,
@@ -74,6 +76,7 @@ impl Shard {
             settings: Settings::default(),
             rng: Rng::new(rng_seed),
             scripts: Scripts::default(),
+            slow: SlowWatch::default(),
             expiry: ExpiryCycle::default(),
             hash_seed,
             dbs: (0..databases)

@@ -71,6 +71,8 @@ pub(super) struct Tracking {
     clients: usize,
     /// Who runs the current command, if it tracks.
     by: Option<Tracker>,
+    /// What its script has read, until the keys' owners have noted it.
+    script_reads: Vec<Box<[u8]>>,
     stale: Vec<Stale>,
 }
 
@@ -86,6 +88,28 @@ impl Shard {
     #[inline]
     pub(crate) fn run_for(&mut self, tracker: Option<Tracker>) {
         self.tracking.by = tracker;
+    }
+
+    /// Whether what the current command's script reads is to be noted.
+    pub(crate) fn notes_reads(&self) -> bool {
+        self.tracking.by.is_some_and(|by| by.reads)
+    }
+
+    /// A script has ended that has read these keys, of this shard or of others.
+    pub(crate) fn script_has_read(&mut self, keys: Vec<Box<[u8]>>) {
+        self.tracking.script_reads.extend(keys);
+    }
+
+    /// Whose script has ended, and those of the keys which it has read that `is_wanted`.
+    pub(crate) fn take_script_reads(&mut self, is_wanted: impl Fn(&[u8]) -> bool) -> Option<Track> {
+        if self.tracking.script_reads.is_empty() {
+            return None;
+        }
+        let tracker = self.tracking.by?;
+        let all = std::mem::take(&mut self.tracking.script_reads);
+        let (keys, others) = all.into_iter().partition(|key| is_wanted(key));
+        self.tracking.script_reads = others;
+        Some(Track { tracker, keys })
     }
 
     /// A client of the node tracks from now on, or (`-1`) does not any more.

@@ -23,6 +23,7 @@ mod pubsub;
 mod scan;
 mod scene;
 mod scripts;
+mod slowness;
 mod snapshots;
 mod sorting;
 mod strings;

@@ -1,5 +1,10 @@
 //! Scripts and functions: the same words to ours and to the oracle.
 
+use tessera_tests::deadline::PATIENCE;
+use tessera_tests::launch::Launch;
+use tessera_tests::reply::Reply;
+
+use crate::both::Both;
 use crate::scene::{Cue, compare};
 
 /// What runs is said by one client in RESP2 and by another in RESP3.
@@ -60,6 +65,185 @@ fn libraries_of_the_sandbox() {
         "EVAL 'return {bit.band(255, 60), bit.bnot(0), bit.lshift(1, 31), bit.rol(5, 30), bit.tohex(255)}' 0",
         "EVAL 'return redis.sha1hex(\"\")' 0",
     ]);
+}
+
+/// Searches that could take long are not left to Lua's own matcher; what they find is the same.
+#[test]
+fn long_searches() {
+    let text = "(('key=value, k2=v2;  [x] %d -- f(a(b)c) \\0 THE (quick) fox' .. ARGV[1]):rep(40))";
+    let patterns = [
+        "%w+=%w+",
+        "(%w+)=(%w+)",
+        "^(%w+)",
+        "^ *x",
+        "(.-)=(.*)$",
+        "%b()",
+        "%f[%a]%a+%f[%A]",
+        "()f()",
+        "(%w)(%w)%2*",
+        "[^%s,;]+",
+        "[]x]*",
+        "[a-f%-]*",
+        "x*",
+        "%s*$",
+        ".-.-zzz",
+        "(a*(.)%w(%s*))",
+        "%d+%%?",
+        "%x%X%u%l%p%c*",
+        "nope+",
+        "(%w+) (%w+) (%w+)",
+        "%",
+        "[a",
+        "(a",
+        "a)",
+        "%1*",
+        "%bx",
+        "%f",
+        "%a+%",
+        "[%",
+        "[a%",
+    ];
+    let uses = [
+        "local r = {string.find(s, p)} r[1] = r[1] or 'none' return r",
+        "local r = {string.find(s, p, -20)} r[1] = r[1] or 'none' return r",
+        "local r = {string.match(s, p, 7)} r[1] = r[1] or 'none' return r",
+        "local n, r = 0, {} for a, b in string.gmatch(s, p) do n = n + 1 r[#r + 1] = a .. '|' .. tostring(b) if n > 50 then break end end return r",
+        "local r, n = string.gsub(s, p, '<%0>', 30) return {r, n}",
+        "local r, n = string.gsub(s, p, '%1%%') return {redis.sha1hex(r), n}",
+        "local r, n = string.gsub(s, p, function(a, b) if b then return a .. b .. '!' end end) return {redis.sha1hex(r), n}",
+        "local r, n = string.gsub(s, p, {key = 'KEY', k2 = false, [''] = '-'}) return {redis.sha1hex(r), n}",
+    ];
+    let mut both = Both::start();
+    for pattern in patterns {
+        for used in uses {
+            let code = format!(
+                "local s, p = {text}, ARGV[2] local function f() {used} end local ok, r = pcall(f) return {{ok and 1 or 0, r}}"
+            );
+            both.call(&["EVAL", &code, "0", "", pattern]);
+        }
+    }
+}
+
+/// A pattern that goes back very often, an endless recursion, and strings without end: the server answers others, and the script ends.
+#[test]
+fn what_never_ends_holds_nobody() {
+    let server = Launch::tessera().shards(1).start();
+    let mut other = server.client();
+    for code in [
+        "return string.find(('a'):rep(40), ('a-'):rep(30) .. 'b')",
+        "return string.gsub(('a'):rep(2000), '(.-)(.-)(.-)(.-)b', '')",
+        "while true do pcall(function() error('x') end) end",
+        "local function f() return pcall(f) end while true do f() end",
+    ] {
+        let mut client = server.client();
+        client.send(&["EVAL", code, "1", "key"]);
+        while other.say("SCRIPT KILL").is_error() {
+            other.say("SET others 1").expect_ok();
+        }
+        assert!(client.read().error().contains("Script killed by user"));
+    }
+    for (code, error) in [
+        ("return ('x'):rep('1e15')", "not enough memory"),
+        (
+            "local s = 'x' while true do s = s .. s end",
+            "not enough memory",
+        ),
+        (
+            "local t = {} while true do t[#t + 1] = 'x' .. #t end",
+            "not enough memory",
+        ),
+        (
+            "local function f() return 1 + f() end return f()",
+            "stack overflow",
+        ),
+    ] {
+        let said = other.call(&["EVAL", code, "0"]).error();
+        assert!(said.contains(error), "{said}");
+        assert_eq!(
+            other
+                .call(&["EVAL", "return #string.rep('', 1e15)", "0"])
+                .int(),
+            0
+        );
+    }
+}
+
+/// SHUTDOWN NOSAVE ends the node although a script holds it.
+#[test]
+fn shutdown_while_a_script_is_busy() {
+    for shards in [1, 2] {
+        let launch = Launch::tessera()
+            .shards(shards)
+            .with("busy-reply-threshold", "50");
+        let mut server = launch.start();
+        let (mut client, mut other) = (server.client(), server.client());
+        client.send(&[
+            "EVAL",
+            "redis.call('set', KEYS[1], 1) while true do end",
+            "1",
+            "key",
+        ]);
+        let is_busy = |said: Reply| said.is_error() && said.error().starts_with("UNKILLABLE");
+        while !is_busy(other.say("SCRIPT KILL")) {}
+        other.send(&["SHUTDOWN", "NOSAVE"]);
+        let status = server.wait_end(PATIENCE).expect("the node ends");
+        assert!(status.success(), "{status}");
+    }
+}
+
+/// What a script reads is read by its client.
+#[test]
+fn reads_are_tracked() {
+    for shards in [1, 2] {
+        let server = Launch::tessera().shards(shards).start();
+        let (mut reader, mut writer) = (server.client3(), server.client());
+        reader.say("CLIENT TRACKING on").expect_ok();
+        let declared = "redis.call('get', KEYS[1]) return redis.call('get', KEYS[2])";
+        let hidden = "redis.call('get', ARGV[1]) return redis.call('get', ARGV[2])";
+        let whole =
+            "redis.call('dbsize') redis.call('get', ARGV[1]) return redis.call('get', ARGV[2])";
+        for (code, keys) in [(declared, "2"), (hidden, "0"), (whole, "0")] {
+            assert_eq!(
+                reader.call(&["EVAL", code, keys, "foo", "bar"]),
+                Reply::Null
+            );
+            for key in ["foo", "bar"] {
+                writer.call(&["INCR", key]);
+                let message = reader.read();
+                let told = message.elements();
+                assert_eq!(told[0].text(), "invalidate");
+                assert_eq!(told[1].elements()[0].text(), key);
+                writer.call(&["DEL", key]);
+            }
+        }
+        assert_eq!(
+            reader.call(&["PING"]).text(),
+            "PONG",
+            "nothing else was told"
+        );
+    }
+}
+
+/// PUBLISH in a script tells how many hear it.
+#[test]
+fn receivers_of_a_script() {
+    for shards in [1, 2] {
+        let server = Launch::tessera().shards(shards).start();
+        let mut listeners = [server.client(), server.client(), server.client()];
+        listeners[0].say("SUBSCRIBE news");
+        listeners[1].say("PSUBSCRIBE n*");
+        listeners[2].say("SSUBSCRIBE news");
+        let mut client = server.client();
+        let code = "return {redis.call('publish', 'news', 'x'), redis.call('spublish', 'news', 'y'), redis.call('publish', 'other', 'z')}";
+        let counts = client.call(&["EVAL", code, "0"]);
+        let counts: Vec<i64> = counts.elements().iter().map(Reply::int).collect();
+        assert_eq!(counts, [2, 1, 0]);
+        let heard = listeners.map(|mut listener| {
+            let message = listener.read();
+            message.elements().last().expect("a message").text()
+        });
+        assert_eq!(heard, ["x", "x", "y"]);
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::front::{Client, Front, Kind, Mode};
 use crate::session::client::tracking::redirect;
 
 /// The client's end of the connection, as `CLIENT LIST` shows it and `CLIENT KILL` compares it.
-pub(super) fn address(peer: &Peer) -> String {
+pub(crate) fn address(peer: &Peer) -> String {
     match peer {
         Peer::Tcp { remote, .. } => tcp(remote),
         Peer::Unix { path } => format!("{path}:0"),

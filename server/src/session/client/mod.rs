@@ -10,6 +10,8 @@ mod unblock;
 use tessera_shards::command::Spec;
 use tessera_shards::command::spec::{category, flag};
 
+pub(crate) use line::address;
+
 use crate::front::{Client, ReplyMode};
 use crate::session::connection::{is_plain, set_name};
 use crate::session::context::{SYNTAX_ERROR, quoting};
