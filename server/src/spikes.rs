@@ -16,6 +16,9 @@ pub const FAST_COMMAND: &str = "fast-command";
 /// A slice of the search for keys whose time has come.
 pub const EXPIRE_CYCLE: &str = "expire-cycle";
 
+/// A slice of eviction.
+pub const EVICTION_CYCLE: &str = "eviction-cycle";
+
 /// The worst of one second.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Sample {

@@ -228,7 +228,8 @@ impl Front {
         }
         let begun = self.engine.meter.begin(true);
         let freed = self.engine.evict(share.max(1) as usize, keys_max);
-        self.engine.meter.other(begun);
+        let ns = self.engine.meter.other(begun);
+        self.has_evicted(ns);
         freed as u64
     }
 

@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::front::Front;
 use crate::session::address;
 use crate::slow_log::Entry;
-use crate::spikes::{COMMAND, EXPIRE_CYCLE, FAST_COMMAND, Sample};
+use crate::spikes::{COMMAND, EVICTION_CYCLE, EXPIRE_CYCLE, FAST_COMMAND, Sample};
 
 /// Directives whose values nobody is shown.
 const SECRETS: &[&[u8]] = &[
@@ -133,6 +133,11 @@ impl Front {
     /// A slice of the search for keys whose time has come has ended.
     pub(super) fn searched_expired(&mut self, ns: u64) {
         self.add_spike(EXPIRE_CYCLE, ns);
+    }
+
+    /// A slice of eviction has ended.
+    pub(super) fn has_evicted(&mut self, ns: u64) {
+        self.add_spike(EVICTION_CYCLE, ns);
     }
 
     fn add_spike(&mut self, event: &'static str, ns: u64) {

@@ -12,7 +12,7 @@ use crate::front::{Histogram, Latencies};
 use crate::session::slowlog::when_all_told;
 use crate::session::{Session, SessionFn, Then, container};
 use crate::shared::Shared;
-use crate::spikes::{COMMAND, EXPIRE_CYCLE, FAST_COMMAND, Series};
+use crate::spikes::{COMMAND, EVICTION_CYCLE, EXPIRE_CYCLE, FAST_COMMAND, Series};
 
 const BASE: Spec = Spec {
     arity: 2,
@@ -115,7 +115,7 @@ const HELP: &[&str] = &[
     "DOCTOR",
     "    Tell in words what took long.",
     "GRAPH <event>",
-    "    Draw the samples of an event: command, fast-command or expire-cycle.",
+    "    Draw the samples of an event: command, fast-command, expire-cycle or eviction-cycle.",
     "HISTOGRAM [<command> ...]",
     "    Tell how many calls of these commands, or of all, took at most how many microseconds.",
     "HISTORY <event>",
@@ -246,6 +246,9 @@ fn advice(event: &str) -> &'static str {
         }
         FAST_COMMAND => {
             "- A command that touches little took long: the machine has too few free cores, or had to fetch memory from swap.\n"
+        }
+        EVICTION_CYCLE => {
+            "- Much is evicted at once, or large keys: raise maxmemory, or keep smaller values.\n"
         }
         EXPIRE_CYCLE => {
             "- Many keys expire at the same moment, or large ones: spread their times, or lower active-expire-effort.\n"
