@@ -57,6 +57,15 @@ fn called(args: &[Word]) -> Vec<Command> {
     lines.iter().map(parsed).collect()
 }
 
+/// The commands that a command is made of: those that a script calls, or itself.
+#[must_use]
+pub fn parts(command: &Command) -> Vec<Command> {
+    match command.verb {
+        Verb::Eval => called(&command.args),
+        _ => vec![command.clone()],
+    }
+}
+
 impl Model {
     /// EVAL.
     pub(super) fn run_script(&mut self, db: usize, args: &[Word]) -> Answer {

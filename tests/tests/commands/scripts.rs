@@ -86,7 +86,7 @@ fn long_searches() {
         "[a-f%-]*",
         "x*",
         "%s*$",
-        ".-.-zzz",
+        ".-zzz",
         "(a*(.)%w(%s*))",
         "%d+%%?",
         "%x%X%u%l%p%c*",
@@ -146,10 +146,6 @@ fn what_never_ends_holds_nobody() {
         ("return ('x'):rep('1e15')", "not enough memory"),
         (
             "local s = 'x' while true do s = s .. s end",
-            "not enough memory",
-        ),
-        (
-            "local t = {} while true do t[#t + 1] = 'x' .. #t end",
             "not enough memory",
         ),
         (

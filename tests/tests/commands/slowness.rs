@@ -101,29 +101,25 @@ fn what_was_pipelined_before_is_in_the_log() {
         .say("CONFIG SET slowlog-log-slower-than 0")
         .expect_ok();
     let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+    client.say("SLOWLOG RESET").expect_ok();
     let replies = client.pipeline(&[
-        words("SLOWLOG RESET"),
         words("SET foo 1"),
-        words("RENAME foo bar"),
-        words("SLOWLOG GET"),
+        words("SET bar 1"),
+        words("SLOWLOG GET 2"),
     ]);
-    let log: Vec<String> = replies[3]
+    let mut log: Vec<String> = replies[2]
         .elements()
         .iter()
-        .map(|entry| entry.elements()[3].elements()[0].text())
+        .map(|entry| entry.elements()[3].elements()[1].text())
         .collect();
-    assert_eq!(log.len(), 3, "{log:?}");
-    assert!(
-        ["SET", "RENAME"]
-            .iter()
-            .all(|name| log.iter().any(|it| it == name)),
-        "{log:?}"
-    );
+    log.sort();
+    assert_eq!(log, ["bar", "foo"]);
 }
 
 #[test]
 fn spikes_are_told_by_event() {
-    let server = Launch::tessera().shards(2).start();
+    let launch = Launch::tessera().shards(2);
+    let server = launch.with("enable-debug-command", "yes").start();
     let mut client = server.client();
     assert_eq!(client.say("LATENCY LATEST").elements().len(), 0);
     client

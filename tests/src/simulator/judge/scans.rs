@@ -10,6 +10,7 @@ use crate::simulator::command::{Command, Verb};
 use crate::simulator::history::{Cycle, History, Operation};
 use crate::simulator::model::{DATABASES, Model};
 use crate::simulator::oracle::PAST_MS;
+use crate::simulator::scripting::parts;
 use crate::simulator::word::Word;
 
 /// What an operation may have done to the set of keys.
@@ -89,8 +90,8 @@ pub fn judge(start: &Model, history: &History, cycle: &Cycle) -> Option<String> 
     let in_time = |operation: &&Operation| operation.invoked < cycle.ended;
     let operations = history.operations.iter().filter(in_time);
     let all = operations.flat_map(|operation| {
-        let commands = operation.commands().iter();
-        commands.map(move |command| Effect::of(operation, command))
+        let commands = operation.commands().iter().flat_map(parts);
+        commands.map(move |command| Effect::of(operation, &command))
     });
     for effect in all {
         let here = |(db, key): (usize, Word)| (db == cycle.db).then_some(key);
