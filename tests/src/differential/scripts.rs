@@ -32,13 +32,13 @@ const CODES: &[&str] = &[
 
 /// A drawn command as a script: its words are arguments, so that its keys are declared by nobody.
 fn wrapped(draw: &mut Draw) -> Option<Command> {
-    let step = if draw.rng.one_in(2) {
+    let steps = if draw.rng.one_in(2) {
         strings::draw(draw)
     } else {
         lists::draw(draw)
-    }
-    .into_iter()
-    .next()?;
+    };
+    // A step that needs another one is not torn from it: a key whose time is over stays until somebody looks.
+    let [step] = <[Step; 1]>::try_from(steps).ok()?;
     let is_known = |name: &&&str| step.name() == **name;
     let is_plain = step.judge == Judge::Exact
         && !matches!(step.name().as_str(), "LPOS" | "OBJECT" | "DEBUG")

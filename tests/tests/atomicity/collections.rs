@@ -96,7 +96,10 @@ fn sinterstore_sees_sets_of_one_moment() {
                 s.spawn(move || {
                     let mut client = h.client();
                     let target = format!("target{reader}");
-                    let store = over("SINTERSTORE", &[&[target.clone()], &sets[..]].concat());
+                    let store = over(
+                        "SINTERSTORE",
+                        &[std::slice::from_ref(&target), &sets[..]].concat(),
+                    );
                     let mut last = [0; 2];
                     while h.another_round() {
                         assert_eq!(client.call(&store).int(), 1, "half a transaction was seen");

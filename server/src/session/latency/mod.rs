@@ -225,7 +225,7 @@ fn doctor(session: &mut Session<'_>, _: &[&[u8]]) {
                 series.worst_ms,
             );
         }
-        for (event, _) in &all {
+        for event in all.keys() {
             text += advice(event);
         }
         if all.contains_key(COMMAND) && logs_less {
