@@ -510,7 +510,10 @@ impl<X> Engine<X> {
             outcome = execute(rows, shard, meter, &reach, head, args, bytes);
             matches!(outcome, Outcome::Done)
         });
-        self.serve_ready();
+        // A script that goes on has not got its locks yet, and what it has pushed may be taken back.
+        if matches!(outcome, Outcome::Done) {
+            self.serve_ready();
+        }
         outcome
     }
 

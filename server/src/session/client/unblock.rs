@@ -60,6 +60,8 @@ impl Round {
         let conn = front.clients.iter().find(is_meant).map(|it| it.conn);
         if let Some(conn) = conn
             && let Some(claim) = front.claim_of(conn)
+            // One that has not looked yet came after this request.
+            && claim.is_waiting()
         {
             let mut meant = self.meant.lock().unwrap_or_else(PoisonError::into_inner);
             *meant = Some((front.id, conn, claim));
