@@ -10,12 +10,13 @@
 //!  kind 0 Int    i64
 //!  kind 1 Str    length u8 (u16 if LONG_VALUE), bytes
 //!  kind 2 BigStr pointer, length, capacity (8 bytes each); the bytes are in a buffer of their own
-//!  kind 3 Object pointer (8 bytes) to a boxed collection
+//!  kind 3 Object up to 7 bytes that bring it to a multiple of 8, the collection's head
 //! ```
 //!
 //! Invariants: a blob is allocated with `layout(used bytes)`, whose size is the size class of the used bytes and
 //! whose alignment is 8; so the access word is aligned and everything behind it is read unaligned. `key` and what
-//! follows is contiguous, which lets a TTL be added or removed by moving one range. Called only by the entry files.
+//! follows is contiguous, which lets a TTL be added or removed by moving one range: by eight bytes, so that a collection stays aligned.
+//! Called only by the entry files.
 #![allow(unsafe_code)]
 
 use std::alloc::{Layout, alloc, dealloc};
@@ -39,8 +40,7 @@ pub(super) const RAW: u32 = 1 << 3;
 pub(super) const LONG_KEY: u32 = 1 << 4;
 pub(super) const LONG_VALUE: u32 = 1 << 5;
 
-/// Bytes of an Object's value section.
-pub(super) const OBJECT_BYTES: usize = 8;
+const _: () = assert!(align_of::<Object>() == 8);
 /// Bytes of a BigStr's value section.
 pub(super) const BIG_BYTES: usize = 24;
 
@@ -93,6 +93,18 @@ pub(super) const fn value_flag(len: usize) -> u32 {
     } else {
         0
     }
+}
+
+/// Where the collection lies in the blob, given the offset of its value section.
+#[inline]
+pub(super) const fn object_at(value_at: usize) -> usize {
+    (value_at + 7) & !7
+}
+
+/// Bytes of the value section of a collection at this offset.
+#[inline]
+pub(super) const fn object_section(value_at: usize) -> usize {
+    object_at(value_at) - value_at + size_of::<Object>()
 }
 
 #[inline]
@@ -247,11 +259,12 @@ impl Blob {
         }
     }
 
-    /// The boxed collection, given the offset of its value section.
+    /// Where the collection lies, given the offset of its value section.
     #[inline]
     pub(super) fn object(self, value_at: usize) -> NonNull<Object> {
-        // SAFETY: callers look at the kind first; an Object's section is this pointer, which came from a box.
-        unsafe { self.read::<NonNull<Object>>(value_at) }
+        let at = self.at(object_at(value_at)).cast();
+        // SAFETY: it lies in a live blob, hence not at null.
+        unsafe { NonNull::new_unchecked(at) }
     }
 
     /// Bytes of the value section.
@@ -259,7 +272,7 @@ impl Blob {
     pub(super) fn value_bytes(self, flags: u32, value_at: usize) -> usize {
         match flags & KIND_MASK {
             INT => 8,
-            OBJECT => OBJECT_BYTES,
+            OBJECT => object_section(value_at),
             STR => {
                 let (at, len) = self.str_span(flags, value_at);
                 at + len - value_at

@@ -10,7 +10,7 @@ use std::fmt;
 use std::mem;
 use std::ptr::NonNull;
 
-use super::blob::{self, BIG, Blob, INT, OBJECT, OBJECT_BYTES, RAW, STR, TTL};
+use super::blob::{self, BIG, Blob, INT, OBJECT, RAW, STR, TTL};
 use super::{OutOfMemory, StrValue, ValueRef, size_class, string};
 use crate::object::Object;
 
@@ -76,7 +76,7 @@ impl Entry {
         Ok(Self(blob.0))
     }
 
-    /// An entry whose value is a collection. As `new`, with an allocation for the collection's box.
+    /// An entry whose value is a collection. As `new`.
     ///
     /// # Panics
     /// If the key is longer than `u32::MAX` bytes.
@@ -88,12 +88,18 @@ impl Entry {
         );
         let ttl = if expire_at.is_some() { TTL } else { 0 };
         let flags = OBJECT | blob::key_flag(key.len()) | ttl;
+        let section = blob::object_section(Self::value_at(key, flags));
         let (blob, value_at) =
-            Self::with_head(key, flags, expire_at, OBJECT_BYTES, 0).unwrap_or_else(string::refused);
-        let pointer = NonNull::from(Box::leak(Box::new(object)));
-        // SAFETY: the section was sized for this pointer.
-        unsafe { blob.write(value_at, pointer) };
+            Self::with_head(key, flags, expire_at, section, 0).unwrap_or_else(string::refused);
+        // SAFETY: the section was sized for the collection and is aligned for it.
+        unsafe { blob.object(value_at).write(object) };
         Self(blob.0)
+    }
+
+    /// Where the value section of a blob with this key and these flags begins.
+    #[inline]
+    const fn value_at(key: &[u8], flags: u32) -> usize {
+        blob::body_at(flags) + blob::key_width(flags) + key.len()
     }
 
     /// Allocates a blob and writes all but its value section, whose offset is returned too.
@@ -107,7 +113,7 @@ impl Entry {
     ) -> Result<(Blob, usize), OutOfMemory> {
         let body_at = blob::body_at(flags);
         let key_at = body_at + blob::key_width(flags);
-        let value_at = key_at + key.len();
+        let value_at = Self::value_at(key, flags);
         let blob = Blob::allocate(value_at + section)?;
         blob.init_word(access, flags);
         // SAFETY: all four fields lie below `value_at`, inside the new allocation; the key is elsewhere.
@@ -247,7 +253,7 @@ impl Entry {
     pub fn object(&self) -> Option<&Object> {
         let blob = self.blob();
         let flags = blob.flags();
-        // SAFETY: the entry owns the box that the section points to, and is borrowed.
+        // SAFETY: by the kind, a collection lies there, aligned; the entry owns it and is borrowed.
         (blob::kind(flags) == OBJECT).then(|| unsafe { blob.object(blob.value_at(flags)).as_ref() })
     }
 
@@ -256,7 +262,7 @@ impl Entry {
     pub fn object_mut(&mut self) -> Option<&mut Object> {
         let blob = self.blob();
         let flags = blob.flags();
-        // SAFETY: the entry owns the box that the section points to, and is borrowed mutably.
+        // SAFETY: by the kind, a collection lies there, aligned; the entry owns it and is borrowed mutably.
         (blob::kind(flags) == OBJECT).then(|| unsafe { blob.object(blob.value_at(flags)).as_mut() })
     }
 
@@ -329,17 +335,28 @@ impl Entry {
         let old = self.blob();
         let old_flags = old.flags();
         let old_value_at = old.value_at(old_flags);
-        let section = old.value_bytes(old_flags, old_value_at);
+        let old_section = old.value_bytes(old_flags, old_value_at);
         let flags = old_flags & !blob::LONG_KEY | blob::key_flag(key.len());
+        let is_object = blob::kind(flags) == OBJECT;
+        let section = if is_object {
+            blob::object_section(Self::value_at(key, flags))
+        } else {
+            old_section
+        };
         let (blob, value_at) = Self::with_head(key, flags, self.expire_at(), section, old.access())
             .unwrap_or_else(string::refused);
-        // SAFETY: both sections have `section` bytes; the old handle is forgotten, so a buffer has one owner, and
-        // the old blob is freed once, with its size.
+        // SAFETY: a collection is aligned in both blobs, any other section has as many bytes in both; the old handle is forgotten, so
+        // what the section owns has one owner, and the old blob is freed once, with its size.
         unsafe {
-            blob.at(value_at)
-                .copy_from_nonoverlapping(old.at(old_value_at), section);
+            if is_object {
+                blob.object(value_at)
+                    .copy_from_nonoverlapping(old.object(old_value_at), 1);
+            } else {
+                blob.at(value_at)
+                    .copy_from_nonoverlapping(old.at(old_value_at), section);
+            }
             mem::forget(self);
-            old.free(old_value_at + section);
+            old.free(old_value_at + old_section);
         }
         Self(blob.0)
     }
@@ -366,7 +383,7 @@ impl Entry {
         let own = size_class(value_at + blob.value_bytes(flags, value_at));
         match blob::kind(flags) {
             BIG => own + blob.big(value_at).cap,
-            // SAFETY: the entry owns the box.
+            // SAFETY: by the kind, a collection lies there.
             OBJECT => own + unsafe { blob.object(value_at).as_ref() }.heap_bytes(),
             _ => own,
         }
@@ -398,7 +415,8 @@ impl Drop for Entry {
         let value_at = blob.value_at(flags);
         match blob::kind(flags) {
             BIG => string::free_buffer(blob.big(value_at)),
-            OBJECT => string::free_object(blob.object(value_at)),
+            // SAFETY: by the kind, a collection lies there, which nobody sees any more.
+            OBJECT => unsafe { blob.object(value_at).drop_in_place() },
             _ => {}
         }
         // SAFETY: the handle owned the blob and ends here.

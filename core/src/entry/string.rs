@@ -9,11 +9,11 @@
 #![allow(unsafe_code)]
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error, realloc};
+use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 
 use super::blob::{self, BIG, BIG_BYTES, Big, Blob, INT, LONG_VALUE, OBJECT, RAW, STR, TTL};
 use super::{Entry, OutOfMemory, StrValue, size_class};
-use crate::object::Object;
 
 /// The longest value, in bytes, that is kept inside the blob.
 ///
@@ -128,12 +128,6 @@ pub(super) fn free_buffer(big: Big) {
     }
 }
 
-/// Frees the collection of an entry that is going away or gets another value.
-pub(super) fn free_object(object: NonNull<Object>) {
-    // SAFETY: the pointer came from a box; the entry that owned it no longer refers to it.
-    drop(unsafe { Box::from_raw(object.as_ptr()) });
-}
-
 impl Entry {
     /// Replaces value and expiry; key and access bits stay. The value is no longer raw. In place when the size class
     /// of the blob stays the same, else one allocation and one free. O(value). Aborts when memory is refused.
@@ -154,11 +148,11 @@ impl Entry {
         let flags = blob.flags();
         let (value_flags, _) = shape(value);
         if blob::kind(flags) != BIG {
-            let object = (blob::kind(flags) == OBJECT).then(|| blob.object(blob.value_at(flags)));
+            // SAFETY: by the kind, a collection lies there. Either it is overwritten and this copy is dropped, or it stays and the copy is not.
+            let object = (blob::kind(flags) == OBJECT)
+                .then(|| unsafe { ManuallyDrop::new(blob.object(blob.value_at(flags)).read()) });
             self.replace(value, expire_at)?;
-            if let Some(object) = object {
-                free_object(object);
-            }
+            drop(object.map(ManuallyDrop::into_inner));
             return Ok(());
         }
         let mut big = blob.big(blob.value_at(flags));

@@ -240,3 +240,42 @@ fn reserved_room_is_filled_without_moving() {
     );
     assert_eq!(entry.reserve(usize::MAX / 2), Err(OutOfMemory));
 }
+
+/// The head of a collection is aligned and stays whole under keys of every length, with and without a lifetime, and under another key.
+#[test]
+fn collections_lie_in_the_entry() {
+    use crate::list::{End, List, ListLimits};
+    use crate::object::Object;
+
+    let limits = ListLimits::of(-2);
+    let list = || {
+        let mut list = List::new();
+        list.push(End::Back, &[b"a", b"bc"], &limits);
+        Object::List(list)
+    };
+    let check = |entry: &Entry| {
+        let object = entry.object().expect("it is a collection");
+        assert_eq!(std::ptr::from_ref(object).addr() % align_of::<Object>(), 0);
+        assert!(matches!(object, Object::List(list) if list.len() == 2));
+        assert!(entry.heap_bytes() > size_of::<Object>());
+    };
+    for length in (0..40).chain([255, 256, 300]) {
+        let key = vec![b'k'; length];
+        let mut entry = Entry::with_object(&key, list(), None);
+        check(&entry);
+        for expire_at in [Some(5), Some(6), None, Some(7)] {
+            entry.set_expire(expire_at);
+            check(&entry);
+            assert_eq!((entry.key(), entry.expire_at()), (&key[..], expire_at));
+        }
+        check(&entry.clone());
+        for other in [0, 1, 7, 8, 254, 257] {
+            let key = vec![b'o'; other];
+            entry = entry.with_key(&key);
+            check(&entry);
+            assert_eq!((entry.key(), entry.expire_at()), (&key[..], Some(7)));
+        }
+        entry.set(StrValue::Bytes(&[b'x'; 100]), None);
+        assert_eq!(entry.string(), Some(ValueRef::Bytes(&[b'x'; 100])));
+    }
+}

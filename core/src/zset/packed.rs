@@ -15,7 +15,6 @@ use crate::number::{parse_double, write_double};
 #[derive(Clone)]
 pub(super) struct Packed {
     pack: Listpack,
-    len: usize,
 }
 
 /// Whole numbers up to this are written as integers.
@@ -73,7 +72,6 @@ impl Packed {
     pub(super) fn new() -> Self {
         Self {
             pack: Listpack::new(),
-            len: 0,
         }
     }
 
@@ -99,7 +97,7 @@ impl Packed {
         if members.len() != len {
             return None;
         }
-        Some(Self { pack, len })
+        Some(Self { pack })
     }
 
     pub(super) fn listpack(&self) -> &Listpack {
@@ -108,7 +106,7 @@ impl Packed {
 
     #[inline]
     pub(super) fn len(&self) -> usize {
-        self.len
+        self.pack.len() / 2
     }
 
     /// Whether a member of this many bytes still fits into a listpack.
@@ -201,7 +199,6 @@ impl Packed {
         let place = self.place_of(&Cut::At(score, member));
         let score = ScoreItem::of(score);
         self.pack.insert(place, &[Item::of(member), score.item()]);
-        self.len += 1;
     }
 
     pub(super) fn remove(&mut self, member: &[u8]) -> Option<f64> {
@@ -213,7 +210,6 @@ impl Packed {
 
     fn remove_at(&mut self, pos: Pos, count: usize) {
         self.pack.remove(pos, 2 * count);
-        self.len -= count;
     }
 
     pub(super) fn remove_ranks(
