@@ -1,5 +1,5 @@
 //! The fuzz bodies over mutated samples, the same ones in every run: what a change breaks grossly shows here, without
-//! libFuzzer. Longer runs: `cargo fuzz run parser` (or `reply`, `glob`, `number`, `stream`).
+//! libFuzzer. Longer runs: `cargo fuzz run parser` (or `reply`, `glob`, `listpack`, `number`, `stream`).
 
 mod fuzz_bodies;
 
@@ -203,4 +203,40 @@ fn stream() {
     for sample in &samples[2..] {
         fuzz_bodies::stream(&[b"\0", *sample].concat());
     }
+}
+
+#[test]
+fn listpack() {
+    let samples: &[&[u8]] = &[
+        b"\x81a\x02\x01\x01\xcf\xff\x02\xd0\0\x02\xf1\xff\x7f\x03\x82xx\x03",
+        b"\xe0\x01a\x03\xf0\x01\0\0\0a\x06",
+        b"\xf2\0\0\x01\x04\xf3\0\0\0\x01\x05\xf4\0\0\0\0\0\0\0\x01\x09",
+        b"\x10\0ab\x08\0c\x12\0de\x1b\x01123\x24\x00wxyz",
+        b"\x10\0ab\x18\0567\x3d\x01abcdefg\x0e\0a\x0f\x01b",
+    ];
+    let tokens: &[&[u8]] = &[
+        b"\0",
+        b"\x01",
+        b"\x7f",
+        b"\x80",
+        b"\xbf",
+        b"\xc0",
+        b"\xdf",
+        b"\xe0",
+        b"\xef",
+        b"\xf0",
+        b"\xf1",
+        b"\xf4",
+        b"\xff",
+        b"-12",
+        b"\x06\0\x01",
+        b"\x11\x03-9",
+        b"\xf0\xff\xff\xff\xff",
+    ];
+    let body = |data: &[u8]| {
+        let mut data = data.to_vec();
+        data.first_mut().into_iter().for_each(|at| *at %= 48);
+        fuzz_bodies::listpack(&data);
+    };
+    smoke(body, samples, tokens);
 }

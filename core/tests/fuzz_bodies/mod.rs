@@ -4,12 +4,14 @@
 //! Each input is judged without an expected answer: a second way to the same result, a round trip, or a simple model.
 
 mod glob;
+mod listpack;
 mod number;
 mod parser;
 mod reply;
 mod stream;
 
 pub(crate) use glob::glob;
+pub(crate) use listpack::listpack;
 pub(crate) use number::number;
 pub(crate) use parser::parser;
 pub(crate) use reply::reply;
