@@ -34,6 +34,12 @@ impl Spec {
         places
     }
 
+    /// Whether the command has keys at all: what its rules find may be something else, such as a shard channel.
+    #[must_use]
+    pub fn has_keys(&self) -> bool {
+        self.keys.iter().any(KeySpec::tells_keys)
+    }
+
     /// Whether the arguments have room for the keys of every rule: COMMAND GETKEYS asks before it answers.
     #[must_use]
     pub fn has_keys_for_all_rules(&self, args: &[&[u8]]) -> bool {
@@ -178,7 +184,8 @@ fn last_value(args: &[&[u8]], word: &str, from: i64) -> Option<i64> {
     found
 }
 
-/// What follows STREAMS in XREAD and XREADGROUP. A group or a consumer may have that name, too, so the options before it are gone through.
+/// What follows STREAMS in XREAD and XREADGROUP. A group or a consumer may have that name, too, so the options before it are gone through;
+/// after a word that is none, the first STREAMS counts, as it does in Redis.
 fn streams_at(args: &[&[u8]]) -> Option<i64> {
     let mut at = 1;
     loop {
@@ -191,7 +198,13 @@ fn streams_at(args: &[&[u8]]) -> Option<i64> {
             () if is("COUNT")? || is("BLOCK")? => 2,
             () if is("GROUP")? => 3,
             () if is("NOACK")? => 1,
-            () => return None,
+            () => {
+                let is_streams = |arg: &&[u8]| arg.eq_ignore_ascii_case(b"STREAMS");
+                return args[at..]
+                    .iter()
+                    .position(is_streams)
+                    .map(|skipped| (at + skipped) as i64 + 1);
+            }
         };
     }
 }
@@ -254,6 +267,7 @@ mod tests {
         let named = "XREADGROUP COUNT 1 GROUP streams STREAMS NOACK STREAMS k >";
         assert_eq!(places(HALF, named), [8]);
         assert_eq!(places(HALF, "XREAD COUNT STREAMS a 0"), [0usize; 0]);
+        assert_eq!(places(HALF, "XREAD x STREAMS a 0"), [3]);
         assert_eq!(places(ALL, "DEL"), [0usize; 0]);
     }
 }

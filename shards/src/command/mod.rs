@@ -1,6 +1,7 @@
 //! Commands as data: what the tables say of them, how they run, how they are found by name.
 
 mod context;
+pub mod docs;
 mod keys;
 mod registry;
 mod run;

@@ -39,3 +39,17 @@ pub const FAMILIES: &[&[KeyspaceRow]] = &[
     geo::ROWS,
     scripting::ROWS,
 ];
+
+/// What the families tell of their commands beyond the rows, see `command::docs`.
+pub const DOCS: &[&str] = &[
+    include_str!("strings/docs.txt"),
+    include_str!("generic/docs.txt"),
+    include_str!("hashes/docs.txt"),
+    include_str!("lists/docs.txt"),
+    include_str!("sets/docs.txt"),
+    include_str!("bitmaps/docs.txt"),
+    include_str!("hyperloglog/docs.txt"),
+    include_str!("streams/docs.txt"),
+    include_str!("zsets/docs.txt"),
+    include_str!("geo/docs.txt"),
+];

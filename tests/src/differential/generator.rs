@@ -5,7 +5,7 @@ use super::draw::Draw;
 use super::step::{Command, Judge, Step};
 use super::{
     bitmaps, connection, database, expiry, generic, geo, hashes, hyperloglog, lists, scripts, sets,
-    streams, strings, zsets,
+    streams, strings, waiting, zsets,
 };
 
 type Family = fn(&mut Draw) -> Vec<Step>;
@@ -24,6 +24,7 @@ const FAMILIES: &[(usize, Family)] = &[
     (15, expiry::draw),
     (5, scripts::draw),
     (18, generic::draw),
+    (1, waiting::draw),
 ];
 
 /// One of the families, by weight.
@@ -132,7 +133,9 @@ fn mutate(draw: &mut Draw, step: &mut Step) {
         && !matches!(
             step.name().as_str(),
             "SHUTDOWN" | "DEBUG" | "QUIT" | "CONFIG" | "CLIENT" | "RESET" | "XADD"
-        );
+        )
+        // With another word for the time they might wait for ever.
+        && !waiting::COMMANDS.contains(&step.name().as_str());
     if !may_change {
         return;
     }

@@ -24,4 +24,5 @@ pub mod side;
 pub mod step;
 pub mod streams;
 pub mod strings;
+pub mod waiting;
 pub mod zsets;

@@ -65,4 +65,21 @@ impl Both {
             tessera_tests::command::show(args)
         );
     }
+
+    /// Asks both the same in several words.
+    pub(crate) fn each<T>(&mut self, mut ask: impl FnMut(&mut Client) -> T) -> [T; 2] {
+        [&mut self.ours, &mut self.theirs].map(|client| ask(client))
+    }
+
+    /// The ACL categories that both know, and the commands with their subcommands.
+    pub(crate) fn names(&mut self) -> (Vec<String>, Vec<String>) {
+        let [mut ours, theirs] = self.each(|client| {
+            ["ACL CAT", "COMMAND LIST"].map(|asked| client.say(asked).sorted_texts())
+        });
+        for (ours, theirs) in ours.iter_mut().zip(&theirs) {
+            ours.retain(|name| theirs.contains(name));
+        }
+        let [categories, commands] = ours;
+        (categories, commands)
+    }
 }

@@ -4,47 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tessera_tests::client::Client;
-use tessera_tests::differential::draw::Draw;
-use tessera_tests::differential::generator;
-use tessera_tests::differential::judge;
 use tessera_tests::differential::scope;
-use tessera_tests::differential::step::{Judge, Step};
 use tessera_tests::launch::{Kind, Launch};
 use tessera_tests::reply::Reply;
 
 use crate::both::Both;
-
-#[test]
-fn getkeys() {
-    Both::start().say(&[
-        "COMMAND GETKEYS GET k",
-        "COMMAND GETKEYS MSET a 1 b 2 c 3",
-        "COMMAND GETKEYS MGET a b a",
-        "COMMAND GETKEYS RENAME a b",
-        "COMMAND GETKEYS COPY a b DB 1",
-        "COMMAND GETKEYS LCS a b LEN",
-        "COMMAND GETKEYS OBJECT ENCODING k",
-        "COMMAND GETKEYS MEMORY USAGE k",
-        "COMMAND GETKEYS SET k v EX 10",
-        "COMMAND GETKEYS PING",
-        "COMMAND GETKEYS GET",
-        "COMMAND GETKEYS NOSUCH k",
-        "COMMAND GETKEYS",
-        "COMMAND GETKEYS MSET a",
-        "COMMAND GETKEYS MSET a 1 b",
-        "COMMAND GETKEYS OBJECT",
-        "COMMAND GETKEYS OBJECT NONSENSE k",
-        "COMMAND GETKEYS CONFIG GET k",
-        "COMMAND NONSENSE",
-        "COMMAND LIST FILTERBY",
-        "COMMAND LIST FILTERBY ACLCAT nosuch",
-        "COMMAND LIST FILTERBY MODULE nosuch",
-        "COMMAND LIST FILTERBY PATTERN nosuch*",
-        "COMMAND COUNT extra",
-        "COMMAND DOCS nosuch",
-        "COMMAND INFO nosuch",
-    ]);
-}
 
 /// The forms of HELP and of COMMAND DOCS are Redis's; the words that explain are our own.
 #[test]
@@ -76,131 +40,6 @@ fn explanations_are_our_own() {
         assert!(ours.is_some(), "{name}");
         assert_ne!(ours, theirs, "{name}");
     }
-}
-
-/// Each command's row is Redis's own: arity, flags, keys, ACL categories.
-#[test]
-fn command_info_of_every_command() {
-    let (tessera, oracle) = (Launch::tessera().start(), Launch::oracle().start());
-    let mut wrong = Vec::new();
-    for protocol in [2, 3] {
-        let open = |server: &tessera_tests::server::Server| {
-            if protocol == 3 {
-                server.client3()
-            } else {
-                server.client()
-            }
-        };
-        let (mut ours, mut theirs) = (open(&tessera), open(&oracle));
-        for name in scope::COMMANDS {
-            let step = Step::new(
-                ["COMMAND", "INFO", name]
-                    .map(|word| word.as_bytes().to_vec())
-                    .to_vec(),
-                Judge::CommandInfo,
-            );
-            let frame = |client: &mut Client| {
-                client.send(&step.command);
-                client
-                    .read_frame()
-                    .expect("a reply")
-                    .expect("an open connection")
-            };
-            if let Err(why) = judge::compare(&step, &frame(&mut ours), &frame(&mut theirs)) {
-                wrong.push(why);
-            }
-        }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-}
-
-/// Since when, of which group, and with which subcommands: facts of COMMAND DOCS that need no words.
-#[test]
-fn command_docs_of_every_command() {
-    let (tessera, oracle) = (Launch::tessera().start(), Launch::oracle().start());
-    let (mut ours, mut theirs) = (tessera.client(), oracle.client());
-    let facts = |client: &mut Client, name: &str| -> Vec<String> {
-        let docs = client.call(&["COMMAND", "DOCS", name]).pairs();
-        let row = docs.first().map(|(_, row)| row.pairs()).unwrap_or_default();
-        let mut facts = Vec::new();
-        for (field, value) in row {
-            match field.as_str() {
-                "since" | "group" => facts.push(format!("{field} {}", value.text())),
-                "subcommands" => facts.extend(value.pairs().into_iter().map(|(sub, _)| sub)),
-                _ => {}
-            }
-        }
-        facts.sort();
-        facts
-    };
-    for name in scope::COMMANDS {
-        let theirs = facts(&mut theirs, name);
-        let ours = facts(&mut ours, name);
-        // A container may not have all subcommands yet, and has those of Redis 7.2.
-        let missing: Vec<_> = theirs
-            .iter()
-            .filter(|fact| !fact.contains('|') && !ours.contains(fact))
-            .collect();
-        assert!(missing.is_empty(), "{name}: {ours:?} lacks {missing:?}");
-    }
-}
-
-/// The keys of whatever the differential stream draws, with what the command does to each.
-#[test]
-fn keys_and_flags_of_drawn_commands() {
-    let mut both = Both::start();
-    let mut draw = Draw::new(11);
-    for _ in 0..3_000 {
-        let mut command = vec![b"COMMAND".to_vec(), b"GETKEYSANDFLAGS".to_vec()];
-        command.extend(generator::any_keyed(&mut draw));
-        let is_newer = command
-            .iter()
-            .any(|word| word.eq_ignore_ascii_case(b"withscore"));
-        if !is_newer {
-            both.call(&command);
-        }
-    }
-}
-
-#[test]
-fn command_lists() {
-    let server = Launch::tessera().start();
-    let mut client = server.client();
-    let all = client.say("COMMAND LIST").sorted_texts();
-    // Subcommands are listed too, but not counted.
-    let counted = all.iter().filter(|name| !name.contains('|')).count();
-    assert_eq!(
-        i64::try_from(counted),
-        Ok(client.say("COMMAND COUNT").int())
-    );
-    assert_eq!(counted, client.say("COMMAND").elements().len());
-    for name in scope::COMMANDS {
-        assert!(
-            all.contains(&name.to_ascii_lowercase()),
-            "{name} is not listed"
-        );
-    }
-    let found = client
-        .say("COMMAND LIST FILTERBY PATTERN mset*")
-        .sorted_texts();
-    assert_eq!(found, ["mset", "msetex", "msetnx"]);
-    let strings = client
-        .say("COMMAND LIST FILTERBY ACLCAT string")
-        .sorted_texts();
-    assert!(
-        strings.contains(&"get".to_owned()) && !strings.contains(&"ping".to_owned()),
-        "{strings:?}"
-    );
-    let docs = client.say("COMMAND DOCS get set");
-    for (name, doc) in docs.pairs() {
-        let fields: BTreeMap<String, Reply> = doc.pairs().into_iter().collect();
-        assert!(fields["summary"].text().len() > 10, "{name}: {doc}");
-        assert_eq!(fields["group"].text(), "string");
-        assert_eq!(fields["since"].text(), "1.0.0");
-        assert!(fields.contains_key("complexity"), "{name}: {doc}");
-    }
-    assert_eq!(docs.pairs().len(), 2);
-    assert_eq!(client.say("COMMAND DOCS").pairs().len(), counted);
 }
 
 /// The sections of INFO with the names of their fields.

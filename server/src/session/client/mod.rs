@@ -48,7 +48,7 @@ const SUBCOMMANDS: [(Spec, SessionFn); 18] = [
             name: "pause",
             arity: -3,
             flags: flag::ADMIN | QUIET,
-            since: "3.0.0",
+            since: "2.9.50",
             summary: "Makes commands, or those that write, wait for a time.",
             ..BASE
         },

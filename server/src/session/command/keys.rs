@@ -34,7 +34,7 @@ fn answer(
         return session.error("ERR Invalid command specified");
     };
     let row = spec.resolve(request);
-    if row.keys.is_empty() {
+    if !row.has_keys() {
         return session.error("ERR The command has no key arguments");
     }
     if !row.accepts(request.len()) {
@@ -118,6 +118,10 @@ mod tests {
         );
         rig.says(
             "COMMAND GETKEYS ping a",
+            "-ERR The command has no key arguments|",
+        );
+        rig.says(
+            "COMMAND GETKEYS ssubscribe a",
             "-ERR The command has no key arguments|",
         );
         rig.says(
