@@ -2,5 +2,7 @@
 
 mod crc;
 mod lzf;
+pub mod native;
+pub mod offline;
 pub mod rdb;
 pub mod snapshot;

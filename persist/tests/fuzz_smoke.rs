@@ -1,4 +1,4 @@
-//! The fuzz body over mutated samples, the same ones in every run. Longer runs: `cargo fuzz run rdb`.
+//! The fuzz bodies over mutated samples, the same ones in every run. Longer runs: `cargo fuzz run rdb`, `cargo fuzz run native`.
 
 mod fuzz_bodies;
 
@@ -45,6 +45,36 @@ fn smoke(body: fn(&[u8]), samples: &[&[u8]], tokens: &[&[u8]]) {
         let outcome = std::panic::catch_unwind(|| body(&data));
         assert!(outcome.is_ok(), "round {round}: {}", data.escape_ascii());
     }
+}
+
+/// Records of chunks: a string, an integer with a time, a set, a key in pieces, a long string.
+#[test]
+fn native() {
+    let samples: &[&[u8]] = &[
+        b"\x40",
+        b"\x00\x0d\0\0\0\x07\0\0\0\x01\0\0\0kvalu",
+        b"\x00\x19\0\0\0\x07\0\x80\x01\x01\0\0\0\x63\0\0\0\0\0\0\0k\x07\0\0\0\0\0\0\0",
+        b"\x00\x0f\0\0\0\x07\0\x02\0\x01\0\0\0k\x02\x01a\x01b",
+        b"\x01\xff\xff\xff\xff\x07\0\x02\0\x01\0\0\0k\x02\x01a",
+        b"\x03\xff\xff\xff\xff\x07\0\x81\x08\x01\0\0\0\x01\0\0\0k\x03\0\0\0\0\0\0\0abc",
+        b"\x0b\x01b",
+        b"TESSERA\x1a\x01\0\0\0\0\0\0\0",
+        b"CHNK",
+        b"TEND",
+    ];
+    let tokens: &[&[u8]] = &[
+        b"\xff\xff\xff\xff",
+        b"\0\0\0\0",
+        b"\x80",
+        b"\x81",
+        b"\x0b",
+        b"\x10",
+        b"\x02",
+        b"\x04",
+        b"\x13",
+        b"\x18",
+    ];
+    smoke(fuzz_bodies::native, samples, tokens);
 }
 
 #[test]

@@ -2,9 +2,12 @@
 //!
 //! Options are followed after the files, so that they have the last word.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use tessera_core::resp::split_args;
+use tessera_persist::snapshot::Format;
 
 use crate::config::{Line, Place};
 use crate::session::{REDIS_VERSION, VERSION};
@@ -16,6 +19,22 @@ pub enum Request {
     Print(String),
     /// Serve.
     Serve(Arguments),
+    /// Verify a snapshot, and perhaps cut off what is damaged.
+    Check {
+        /// The file.
+        path: PathBuf,
+        /// Whether to repair it.
+        fixes: bool,
+    },
+    /// Write a snapshot in another format.
+    Convert {
+        /// The file.
+        from: PathBuf,
+        /// The one that is made.
+        to: PathBuf,
+        /// In which format: the other one without this.
+        format: Option<Format>,
+    },
 }
 
 /// Where the configuration comes from.
@@ -37,6 +56,8 @@ pub fn parse(args: &[Vec<u8>]) -> Result<Request, String> {
     match args.first().map(Vec::as_slice) {
         Some(b"-v" | b"--version") => return Ok(Request::Print(version())),
         Some(b"-h" | b"--help") => return Ok(Request::Print(help())),
+        Some(b"check") => return check(&args[1..]),
+        Some(b"convert") => return convert(&args[1..]),
         _ => {}
     }
     let mut arguments = Arguments::default();
@@ -68,6 +89,45 @@ pub fn parse(args: &[Vec<u8>]) -> Result<Request, String> {
     }
     close(&mut arguments.lines, open);
     Ok(Request::Serve(arguments))
+}
+
+fn path_of(arg: &[u8]) -> PathBuf {
+    PathBuf::from(OsStr::from_bytes(arg))
+}
+
+/// `check FILE [--fix]`.
+fn check(args: &[Vec<u8>]) -> Result<Request, String> {
+    let (path, fixes) = match args {
+        [path] => (path, false),
+        [path, fix] | [fix, path] if fix == b"--fix" => (path, true),
+        _ => return Err("usage: tessera-server check FILE [--fix]".to_owned()),
+    };
+    Ok(Request::Check {
+        path: path_of(path),
+        fixes,
+    })
+}
+
+/// `convert IN OUT [--to native|rdb]`.
+fn convert(args: &[Vec<u8>]) -> Result<Request, String> {
+    const USAGE: &str = "usage: tessera-server convert IN OUT [--to native|rdb]";
+    let (from, to, format) = match args {
+        [from, to] => (from, to, None),
+        [from, to, option, format] if option == b"--to" => {
+            let format = match format.as_slice() {
+                b"native" => Format::Native,
+                b"rdb" => Format::Rdb,
+                _ => return Err(USAGE.to_owned()),
+            };
+            (from, to, Some(format))
+        }
+        _ => return Err(USAGE.to_owned()),
+    };
+    Ok(Request::Convert {
+        from: path_of(from),
+        to: path_of(to),
+        format,
+    })
 }
 
 fn is_save(line: &Line) -> bool {
@@ -112,10 +172,15 @@ fn help() -> String {
     "\
 Usage: tessera-server [/path/to/redis.conf] [options] [-]
        tessera-server - (read config from stdin)
+       tessera-server check FILE [--fix]
+       tessera-server convert IN OUT [--to native|rdb]
        tessera-server -v or --version
        tessera-server -h or --help
 
 Every directive of the configuration file is an option as well, and overrides the file.
+
+check verifies a snapshot of either format; --fix cuts off what is damaged and keeps it in a file beside it.
+convert writes a snapshot in the other format. A configuration file with one of these names is given as ./check or ./convert.
 
 Examples:
        tessera-server                        (the defaults: port 6379, one shard per core)
@@ -141,6 +206,7 @@ mod tests {
         match parse(&args)? {
             Request::Serve(arguments) => Ok(arguments),
             Request::Print(text) => Err(text),
+            other => Err(format!("{other:?}")),
         }
     }
 
@@ -187,6 +253,26 @@ mod tests {
             lines(&["--logfile", "-", "--hz", "1"]),
             ["logfile|-", "hz|1"]
         );
+    }
+
+    #[test]
+    fn files_are_checked_and_converted() {
+        assert_eq!(
+            of(&["check", "--fix", "a b"]).unwrap_err(),
+            "Check { path: \"a b\", fixes: true }"
+        );
+        assert_eq!(
+            of(&["convert", "a", "b", "--to", "rdb"]).unwrap_err(),
+            "Convert { from: \"a\", to: \"b\", format: Some(Rdb) }"
+        );
+        for wrong in [
+            &["check"][..],
+            &["check", "a", "--force"],
+            &["convert", "a"],
+            &["convert", "a", "b", "--to", "text"],
+        ] {
+            assert!(of(wrong).unwrap_err().starts_with("usage: "), "{wrong:?}");
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub mod limits;
 pub mod listen;
 pub mod loading;
 pub mod logging;
+mod offline;
 pub mod session;
 pub mod shared;
 pub mod signals;

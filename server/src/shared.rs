@@ -5,7 +5,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tessera_persist::snapshot::Saver;
+use tessera_persist::snapshot::{Saver, Testimony};
 use tessera_shards::command::Registry;
 use tessera_shards::mesh::Mesh;
 use tessera_shards::script::Commands;
@@ -18,7 +18,7 @@ use crate::ending::Ending;
 use crate::fragmentation::Fragmentation;
 use crate::front::{Front, Latencies, Tally};
 use crate::huge_pages::HugePages;
-use crate::info::{Rates, allocated};
+use crate::info::{Memory, Rates, allocated};
 use crate::loading::Loading;
 use crate::logging::Verbosity;
 use crate::session::SessionFn;
@@ -174,9 +174,19 @@ impl Shared {
         let registry = Registry::new(tessera_shards::commands::FAMILIES, crate::session::FAMILIES);
         let saver = Arc::new(Saver::new(shards, crate::start::wall_clock_s));
         saver.set_target(config.snapshot_target());
+        let scripts = Arc::<tessera_shards::script::Node>::default();
+        let node = Arc::clone(&scripts);
+        saver.ask(Box::new(move || {
+            let libraries = node.libraries();
+            let sources = libraries.iter().map(|library| library.source.to_vec());
+            Testimony {
+                functions: sources.collect(),
+                used_bytes: Memory::now().allocated,
+            }
+        }));
         Shared {
             commands: Arc::new(Commands::of(&registry)),
-            scripts: Arc::default(),
+            scripts,
             ending: Ending::default(),
             saver,
             slow_log: SlowLog::default(),

@@ -24,7 +24,7 @@ use crate::loading::{Cargo, Loader};
 use crate::session::{REDIS_VERSION, VERSION};
 use crate::shared::Shared;
 use crate::supervisor::Supervisor;
-use crate::{limits, logging, signals};
+use crate::{limits, logging, offline, signals};
 
 /// Why there is no start: a line for standard error.
 type Obstacle = String;
@@ -41,6 +41,8 @@ pub fn run(args: &[Vec<u8>]) -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Ok(Request::Serve(arguments)) => serve(&arguments),
+        Ok(Request::Check { path, fixes }) => offline::check(&path, fixes),
+        Ok(Request::Convert { from, to, format }) => offline::convert(&from, &to, format),
         Err(error) => Err(error),
     };
     match outcome {
@@ -334,7 +336,7 @@ fn spawn(
             }
         };
         let mut front = Front::new(id, Arc::clone(&shared), hash_seed, env.random());
-        front.cargo = cargo;
+        front.cargo = cargo.map(Cargo::unload);
         let _ = ready.send(Ok(()));
         drop(ready);
         let outcome = Driver::new(front, env).run();

@@ -44,7 +44,10 @@ impl Table {
         let table = self;
         for _ in 0..segments {
             if let Some((hash, mut segment)) = table.directory.pop() {
-                table.walks.before_drop(&mut segment, &table.overflow, hash);
+                let keys = table.key_hash();
+                table
+                    .walks
+                    .before_drop(&mut segment, &table.overflow, keys, hash);
                 for place in segment.as_ref().places() {
                     if let Some(entry) = segment.as_ref().slot(place).entry() {
                         table.counts.subtract(entry);

@@ -112,6 +112,7 @@ impl Table {
         stats: &mut ExpireStats,
         on_gone: &mut dyn FnMut(Gone<'_>),
     ) {
+        let keys = self.key_hash();
         let Some(segment) = self.directory.segment_mut(hash) else {
             return;
         };
@@ -128,8 +129,11 @@ impl Table {
                 continue;
             }
             let home = segment.home_at(place);
-            self.walks
-                .before_change(segment, &self.overflow, hash, home);
+            if self.walks.any() {
+                let hash = keys.of(entry.key());
+                self.walks
+                    .before_change(segment, &self.overflow, keys, hash, home);
+            }
             if due == Due::Fields {
                 let entry = EntryMut::in_segment(segment, place, &mut self.counts);
                 if !expire_fields(entry, now_ms, stats, on_gone) {
@@ -162,12 +166,13 @@ impl Table {
             if due == Due::No {
                 continue;
             }
-            let home = super::hash::home_of(self.overflow.hash(index));
+            let (keys, hash) = (self.key_hash(), self.overflow.hash(index));
+            let home = super::hash::home_of(hash);
             let Some(segment) = self.directory.segment_mut(hash) else {
                 return;
             };
             self.walks
-                .before_change(segment, &self.overflow, hash, home);
+                .before_change(segment, &self.overflow, keys, hash, home);
             if due == Due::Fields {
                 let entry = EntryMut::in_overflow(self.overflow.slot_mut(index), &mut self.counts);
                 if !expire_fields(entry, now_ms, stats, on_gone) {

@@ -26,9 +26,10 @@ impl Table {
         loop {
             let Some(segment) = self.directory.segment_mut(hash) else {
                 self.directory.start();
+                let keys = self.key_hash();
                 if let Some(segment) = self.directory.segment_mut(hash) {
                     self.walks
-                        .before_change(segment, &self.overflow, hash, home);
+                        .before_change(segment, &self.overflow, keys, hash, home);
                 }
                 continue;
             };

@@ -28,6 +28,25 @@ pub fn hash_key(seed: u64, key: &[u8]) -> u64 {
     xxh3_64_with_seed(key, seed)
 }
 
+/// How a table hashes its keys.
+#[derive(Clone, Copy)]
+pub(super) struct KeyHash {
+    pub(super) seed: u64,
+    #[cfg(test)]
+    pub(super) mask: u64,
+}
+
+impl KeyHash {
+    /// The hash of a key.
+    #[inline]
+    pub(super) fn of(self, key: &[u8]) -> u64 {
+        let hash = hash_key(self.seed, key);
+        #[cfg(test)]
+        let hash = hash & self.mask;
+        hash
+    }
+}
+
 /// The home bucket, below [`HOME_COUNT`].
 #[inline]
 pub(super) const fn home_of(hash: u64) -> usize {

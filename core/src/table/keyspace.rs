@@ -8,7 +8,7 @@
 use super::bucket::Slot;
 use super::directory::Directory;
 use super::entry_mut::EntryMut;
-use super::hash::{hash_key, home_of, tag_of};
+use super::hash::{KeyHash, home_of, tag_of};
 use super::overflow::Overflow;
 use super::segment::{Place, Segment};
 use super::walk::Walks;
@@ -127,10 +127,17 @@ impl Table {
     #[inline]
     #[must_use]
     pub fn hash(&self, key: &[u8]) -> u64 {
-        let hash = hash_key(self.seed, key);
-        #[cfg(test)]
-        let hash = hash & self.hash_mask;
-        hash
+        self.key_hash().of(key)
+    }
+
+    /// How keys are hashed, for those who hash while parts of the table are borrowed.
+    #[inline]
+    pub(super) fn key_hash(&self) -> KeyHash {
+        KeyHash {
+            seed: self.seed,
+            #[cfg(test)]
+            mask: self.hash_mask,
+        }
     }
 
     /// The seed that keys are hashed with.
@@ -213,9 +220,10 @@ impl Table {
     /// The entry that `locate` found under this hash, to be changed. As `get_mut`.
     #[inline]
     pub fn entry_at_mut(&mut self, hash: u64, spot: Spot) -> Option<EntryMut<'_>> {
+        let keys = self.key_hash();
         let segment = self.directory.segment_mut(hash)?;
         self.walks
-            .before_change(segment, &self.overflow, hash, home_of(hash));
+            .before_change(segment, &self.overflow, keys, hash, home_of(hash));
         Some(match spot.0 {
             Found::Segment(place) => EntryMut::in_segment(segment, place, &mut self.counts),
             Found::Overflow(index) => {
@@ -282,10 +290,11 @@ impl Table {
     }
 
     fn take_entry(&mut self, hash: u64, key: &[u8]) -> Option<Entry> {
+        let keys = self.key_hash();
         let segment = self.directory.segment_mut(hash)?;
         let found = find(segment, &self.overflow, hash, key)?;
         self.walks
-            .before_change(segment, &self.overflow, hash, home_of(hash));
+            .before_change(segment, &self.overflow, keys, hash, home_of(hash));
         match found {
             Found::Segment(place) => {
                 let entry = segment.take(place).take()?;
@@ -315,9 +324,10 @@ impl Table {
         self.counts.add(&entry);
         let (home, tag) = (home_of(hash), tag_of(hash));
         let slot = Slot::new(entry, tag);
+        let keys = self.key_hash();
         if let Some(segment) = self.directory.segment_mut(hash) {
             self.walks
-                .before_change(segment, &self.overflow, hash, home);
+                .before_change(segment, &self.overflow, keys, hash, home);
             if segment.put(slot.with_window(segment.window(hash, home)), home) {
                 return;
             }
@@ -348,7 +358,7 @@ impl Clone for Table {
 
 /// Looks for a key: home bucket, and only where its filter allows, the next bucket, the stash and the overflow.
 #[inline(always)]
-fn find(segment: &Segment, overflow: &Overflow, hash: u64, key: &[u8]) -> Option<Found> {
+pub(super) fn find(segment: &Segment, overflow: &Overflow, hash: u64, key: &[u8]) -> Option<Found> {
     let (home, tag) = (home_of(hash), tag_of(hash));
     if let Some(place) = segment.find_home(home, tag, key) {
         return Some(Found::Segment(place));

@@ -2,20 +2,21 @@
 //!
 //! Owns the active walks and the write-before-change hook. A walk begins at a version v, one more than any before it.
 //!
-//! Invariant: for every active walk w and every home bucket b, w has been given b's entries exactly if
-//! `version(b) >= w.version`; and b has not changed between w's begin and that moment.
+//! Invariant: for every active walk w and every home bucket b, w has been given b's entries, but for those that it owes, exactly if
+//! `version(b) >= w.version`; and b has not changed between w's begin and that moment. An owed entry is as it was at w's begin.
 //!
 //! It holds because (1) at the begin no bucket has so high a version; (2) whoever is about to change a home bucket's
 //! set of entries, or one of them, calls `before_change`, which gives the bucket to every walk that is newer than the
 //! bucket and then sets its version to the newest version of all, so that several walks need one version per bucket;
 //! (3) a step does the same for the bucket it stands at; (4) a split gives both children the parent's version, and
 //! they partition its entries; (5) moves between buckets change no home bucket's set; (6) nothing is merged while a
-//! walk is active. A step goes segment by segment and skips what has the walk's version already. Called by the
+//! walk is active. An entry that is large for its sink becomes owed when its bucket is given, unless it is the very one that is about to
+//! change; steps give it in pieces, and `before_change` with its hash gives the rest at once. A step goes segment by segment and skips what has the walk's version already. Called by the
 //! table's mutations and by KEYS and snapshots.
 
 use super::drop_slices::DropSlices;
-use super::hash::{DEPTH_MAX, prefix_after};
-use super::keyspace::Table;
+use super::hash::{DEPTH_MAX, KeyHash, home_of, prefix_after};
+use super::keyspace::{Found, Table, find};
 use super::overflow::Overflow;
 use super::scan::each_of_home;
 use super::segment::{HOME_COUNT, OwnedSegment, Segment};
@@ -26,6 +27,18 @@ pub trait WalkSink {
     /// An entry as it was when the walk began, in no particular order, once each. Called from within changes of the
     /// table, so it has to be quick, and it cannot reach the table.
     fn entry(&mut self, entry: &Entry);
+
+    /// Whether giving this entry at once would take too long: then it is owed, and `large` is called for it until it says that the
+    /// entry has been given. Whoever is about to change an owed entry gives it first, at once.
+    fn is_large(&self, _: &Entry) -> bool {
+        false
+    }
+
+    /// A piece of a large entry, which is as it was when the walk began. Says whether it was the last one.
+    fn large(&mut self, entry: &Entry) -> bool {
+        self.entry(entry);
+        true
+    }
 
     /// Everything has been given. Called once, unless the walk is abandoned.
     fn finish(&mut self) {}
@@ -46,7 +59,37 @@ struct Walk {
     /// Where the next step goes on: hash prefix and home bucket.
     prefix: u64,
     home: usize,
+    /// Large entries of buckets that have been given but for these.
+    owed: Vec<Owed>,
     sink: Sink,
+}
+
+/// An entry that a walk has still to give.
+struct Owed {
+    hash: u64,
+    key: Box<[u8]>,
+    has_begun: bool,
+}
+
+/// What is about to change in a bucket.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Change {
+    /// Nothing: a walk has come there.
+    Nothing,
+    /// The key with this hash, or one that is not there yet.
+    Key(u64),
+    /// All of it goes.
+    All,
+}
+
+impl Change {
+    fn concerns(self, hash: u64) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Key(changed) => changed == hash,
+            Self::All => true,
+        }
+    }
 }
 
 /// Whose thread a sink needs.
@@ -65,6 +108,20 @@ impl Sink {
         }
     }
 
+    fn is_large(&self, entry: &Entry) -> bool {
+        match self {
+            Self::Bound(sink) => sink.is_large(entry),
+            Self::Free(sink) => sink.is_large(entry),
+        }
+    }
+
+    fn large(&mut self, entry: &Entry) -> bool {
+        match self {
+            Self::Bound(sink) => sink.large(entry),
+            Self::Free(sink) => sink.large(entry),
+        }
+    }
+
     fn finish(&mut self) {
         match self {
             Self::Bound(sink) => sink.finish(),
@@ -79,6 +136,8 @@ pub(super) struct Walks {
     newest: u32,
     /// The version of the newest walk ever.
     version: u32,
+    /// Whether any walk owes an entry.
+    owes: bool,
     active: Vec<Walk>,
 }
 
@@ -87,6 +146,7 @@ impl Walks {
         Self {
             newest: 0,
             version: 0,
+            owes: false,
             active: Vec::new(),
         }
     }
@@ -105,30 +165,50 @@ impl Walks {
         self.newest != 0
     }
 
-    /// Must be called before the entries of a home bucket, or one of them, change. One compare if no walk is active.
+    /// Must be called before the entries of a home bucket, or one of them, change; `hash` is that of the key. Two compares if no walk is
+    /// active.
     #[inline]
     pub(super) fn before_change(
         &mut self,
         segment: &mut Segment,
         overflow: &Overflow,
+        keys: KeyHash,
         hash: u64,
         home: usize,
     ) {
-        if segment.version(home) < self.newest {
-            self.emit(segment, overflow, hash, home);
+        if segment.version(home) < self.newest || self.owes {
+            self.before(segment, overflow, keys, hash, home, Change::Key(hash));
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn emit(&mut self, segment: &mut Segment, overflow: &Overflow, hash: u64, home: usize) {
+    fn before(
+        &mut self,
+        segment: &mut Segment,
+        overflow: &Overflow,
+        keys: KeyHash,
+        hash: u64,
+        home: usize,
+        change: Change,
+    ) {
         let version = segment.version(home);
-        for walk in self.active.iter_mut().filter(|walk| walk.version > version) {
+        if version < self.newest {
+            for walk in self.active.iter_mut().filter(|walk| walk.version > version) {
+                each_of_home(segment, overflow, hash, home, &mut |entry| {
+                    walk.give_or_owe(entry, keys, change)
+                });
+            }
+            segment.set_version(home, self.version);
+        }
+        if self.owes && change != Change::Nothing {
             each_of_home(segment, overflow, hash, home, &mut |entry| {
-                walk.sink.entry(entry)
+                if change.concerns(keys.of(entry.key())) {
+                    self.active.iter_mut().for_each(|walk| walk.settle(entry));
+                }
             });
         }
-        segment.set_version(home, self.version);
+        self.owes = self.active.iter().any(|walk| !walk.owed.is_empty());
     }
 
     /// Shows all home buckets of a segment that is about to be dropped.
@@ -136,11 +216,12 @@ impl Walks {
         &mut self,
         segment: &mut OwnedSegment,
         overflow: &Overflow,
+        keys: KeyHash,
         hash: u64,
     ) {
         if self.any() {
             for home in 0..HOME_COUNT {
-                self.before_change(segment.as_mut(), overflow, hash, home);
+                self.before(segment.as_mut(), overflow, keys, hash, home, Change::All);
             }
         }
     }
@@ -148,6 +229,7 @@ impl Walks {
     /// Ends all walks of a table that has been dropped to the last entry.
     pub(super) fn finish_all(&mut self) {
         self.newest = 0;
+        self.owes = false;
         self.active
             .drain(..)
             .for_each(|mut walk| walk.sink.finish());
@@ -160,8 +242,40 @@ impl Walks {
 
     fn remove(&mut self, index: usize) -> Walk {
         let walk = self.active.remove(index);
+        self.owes = self.active.iter().any(|walk| !walk.owed.is_empty());
         self.newest = self.active.last().map_or(0, |walk| walk.version);
         walk
+    }
+}
+
+impl Walk {
+    /// Gives an entry of a bucket at which the walk is, or in which this is about to change.
+    fn give_or_owe(&mut self, entry: &Entry, keys: KeyHash, change: Change) {
+        if !self.sink.is_large(entry) {
+            return self.sink.entry(entry);
+        }
+        let hash = keys.of(entry.key());
+        if change.concerns(hash) {
+            return self.sink.entry(entry);
+        }
+        self.owed.push(Owed {
+            hash,
+            key: entry.key().into(),
+            has_begun: false,
+        });
+    }
+
+    /// Gives at once what it owes of an entry that is about to change.
+    fn settle(&mut self, entry: &Entry) {
+        let is_it = |owed: &Owed| *owed.key == *entry.key();
+        let Some(at) = self.owed.iter().position(is_it) else {
+            return;
+        };
+        if self.owed.remove(at).has_begun {
+            while !self.sink.large(entry) {}
+        } else {
+            self.sink.entry(entry);
+        }
     }
 }
 
@@ -188,13 +302,14 @@ impl Table {
             version,
             prefix: 0,
             home: 0,
+            owed: Vec::new(),
             sink,
         });
         WalkId(version)
     }
 
-    /// Goes on with a walk for at most `budget` home buckets and says whether it is done. A walk that is done is
-    /// forgotten; an unknown one counts as done.
+    /// Goes on with a walk for at most `budget` home buckets, or by a piece of a large entry, and says whether it is done. A walk that is
+    /// done is forgotten; an unknown one counts as done.
     pub fn step_walk(&mut self, id: WalkId, budget: usize) -> bool {
         let Some(index) = self
             .walks
@@ -204,6 +319,10 @@ impl Table {
         else {
             return true;
         };
+        if self.step_owed(index) {
+            return false;
+        }
+        let keys = self.key_hash();
         let Walk {
             mut prefix,
             mut home,
@@ -216,11 +335,16 @@ impl Table {
                 .segment_mut(hash)
                 .filter(|_| prefix >> DEPTH_MAX == 0)
             else {
-                self.walks.remove(index).sink.finish();
-                return true;
+                if self.walks.active[index].owed.is_empty() {
+                    self.walks.remove(index).sink.finish();
+                    return true;
+                }
+                break;
             };
             if segment.version(home) < id.0 {
-                self.walks.emit(segment, &self.overflow, hash, home);
+                let overflow = &self.overflow;
+                self.walks
+                    .before(segment, overflow, keys, hash, home, Change::Nothing);
             }
             home += 1;
             if home == HOME_COUNT {
@@ -231,6 +355,70 @@ impl Table {
         let walk = &mut self.walks.active[index];
         (walk.prefix, walk.home) = (prefix, home);
         false
+    }
+
+    /// Gives a piece of the first entry that a walk owes. Says whether there was one.
+    fn step_owed(&mut self, index: usize) -> bool {
+        let Some(owed) = self.walks.active[index].owed.first() else {
+            return false;
+        };
+        let (hash, key) = (owed.hash, owed.key.clone());
+        let segment = self.directory.segment(hash);
+        let entry = segment.and_then(|segment| match find(segment, &self.overflow, hash, &key)? {
+            Found::Segment(place) => segment.slot(place).entry(),
+            Found::Overflow(index) => self.overflow.slot(index).entry(),
+        });
+        let walk = &mut self.walks.active[index];
+        walk.owed[0].has_begun = true;
+        // One that is gone has been given before.
+        if entry.is_none_or(|entry| walk.sink.large(entry)) {
+            walk.owed.remove(0);
+            self.walks.owes = self.walks.active.iter().any(|walk| !walk.owed.is_empty());
+        }
+        true
+    }
+
+    /// Whether a walk has still to give this key, which is there, and would do so in pieces.
+    #[must_use]
+    pub fn is_owed(&self, id: WalkId, hash: u64, key: &[u8]) -> bool {
+        let Some(walk) = self.walks.active.iter().find(|walk| walk.version == id.0) else {
+            return false;
+        };
+        let Some(segment) = self.directory.segment(hash) else {
+            return false;
+        };
+        if segment.version(home_of(hash)) < id.0 {
+            self.get(hash, key)
+                .is_some_and(|entry| walk.sink.is_large(entry))
+        } else {
+            walk.owed.iter().any(|owed| *owed.key == *key)
+        }
+    }
+
+    /// Makes a walk give this key next, as soon as the one that it has begun is given.
+    pub fn hasten(&mut self, id: WalkId, hash: u64, key: &[u8]) {
+        let (keys, home) = (self.key_hash(), home_of(hash));
+        let Some(segment) = self.directory.segment_mut(hash) else {
+            return;
+        };
+        if segment.version(home) < self.walks.newest {
+            let overflow = &self.overflow;
+            self.walks
+                .before(segment, overflow, keys, hash, home, Change::Nothing);
+        }
+        let Some(walk) = self
+            .walks
+            .active
+            .iter_mut()
+            .find(|walk| walk.version == id.0)
+        else {
+            return;
+        };
+        if let Some(at) = walk.owed.iter().position(|owed| *owed.key == *key) {
+            let to = usize::from(walk.owed[0].has_begun && at > 0);
+            let owed = walk.owed.remove(at);
+            walk.owed.insert(to, owed);
+        }
     }
 
     /// Abandons a walk; its sink is dropped without `finish`.

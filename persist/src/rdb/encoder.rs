@@ -53,6 +53,11 @@ impl Encoder {
         out.extend_from_slice(bytes);
     }
 
+    /// Writes the length of a string whose bytes follow as they are.
+    pub(crate) fn plain_length(bytes: usize, out: &mut Vec<u8>) {
+        put_length(bytes as u64, out);
+    }
+
     /// Writes a string that is an integer.
     pub(super) fn integer(&mut self, number: i64, out: &mut Vec<u8>) {
         if !put_integer(number, out) {

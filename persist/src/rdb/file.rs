@@ -33,6 +33,18 @@ pub struct Key {
     pub value: Option<Value>,
 }
 
+/// How a key has been used, as far as a policy asks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Usage {
+    /// Nobody asks.
+    #[default]
+    Unknown,
+    /// Seconds since it was last used.
+    Idle(u32),
+    /// How often it has been used, as OBJECT FREQ tells it.
+    Frequency(u8),
+}
+
 /// What a file holds.
 #[derive(Debug)]
 pub enum Record {
@@ -82,6 +94,15 @@ impl<R: BufRead> FileReader<R> {
             now_ms,
             version,
         })
+    }
+
+    /// The file has so many bytes.
+    #[must_use]
+    pub fn with_total(self, total: u64) -> Self {
+        Self {
+            input: self.input.with_total(total),
+            ..self
+        }
     }
 
     /// Bytes read so far.
@@ -206,14 +227,27 @@ pub fn select_database(db: usize, out: &mut Vec<u8>) {
 }
 
 /// Writes a key with its value.
-pub fn write_key(entry: &Entry, encoder: &mut Encoder, out: &mut Vec<u8>) {
+pub fn write_key(entry: &Entry, usage: Usage, encoder: &mut Encoder, out: &mut Vec<u8>) {
+    write_key_head(entry, usage, encoder, out);
+    ValueWriter::write(entry, encoder, out);
+}
+
+/// Writes what stands before a key's value.
+pub fn write_key_head(entry: &Entry, usage: Usage, encoder: &mut Encoder, out: &mut Vec<u8>) {
     if let Some(at_ms) = entry.expire_at() {
         out.push(kind::EXPIRE_MS);
         out.extend_from_slice(&at_ms.to_le_bytes());
     }
+    match usage {
+        Usage::Unknown => {}
+        Usage::Idle(idle_s) => {
+            out.push(kind::IDLE);
+            put_length(idle_s.into(), out);
+        }
+        Usage::Frequency(frequency) => out.extend_from_slice(&[kind::FREQ, frequency]),
+    }
     out.push(ValueWriter::kind(entry));
     encoder.string(entry.key(), out);
-    ValueWriter::write(entry, encoder, out);
 }
 
 /// Writes the mark of the end. The checksum of all bytes up to here follows it, eight bytes, little-endian; 0 is none.

@@ -5,6 +5,8 @@
 
 use std::io::BufRead;
 
+use tessera_core::entry::{Entry, StrValue};
+
 use super::error::RdbError;
 use super::kind;
 use super::value::Value;
@@ -28,6 +30,8 @@ pub struct Input<R> {
     from: R,
     offset: u64,
     checksum: Option<Checksum>,
+    /// Bytes that there are; 0 if nobody knows.
+    total: u64,
 }
 
 impl<R: BufRead> Input<R> {
@@ -37,6 +41,7 @@ impl<R: BufRead> Input<R> {
             from,
             offset: 0,
             checksum: None,
+            total: 0,
         }
     }
 
@@ -46,6 +51,32 @@ impl<R: BufRead> Input<R> {
             checksum: Some(checksum()),
             ..Self::new(from)
         }
+    }
+
+    /// There are so many bytes: what is announced and must be there gets its memory at once.
+    #[must_use]
+    pub fn with_total(self, total: u64) -> Self {
+        Self { total, ..self }
+    }
+
+    fn has(&self, more: u64) -> bool {
+        self.offset.saturating_add(more) <= self.total
+    }
+
+    /// A string that is read into its place.
+    fn long(&mut self, length: u64) -> Result<Value, RdbError> {
+        let refused = |_| RdbError::OutOfMemory;
+        let mut entry = Entry::try_new(b"", StrValue::Bytes(b""), None).map_err(refused)?;
+        entry.reserve(length as usize).map_err(refused)?;
+        let mut left = length;
+        let mut step = vec![0; STEP_BYTES];
+        while left > 0 {
+            let bytes = &mut step[..left.min(STEP_BYTES as u64) as usize];
+            self.fill(bytes)?;
+            entry.append(bytes).map_err(refused)?;
+            left -= bytes.len() as u64;
+        }
+        Ok(Value::Long(entry))
     }
 
     /// Bytes taken so far.
@@ -150,6 +181,11 @@ impl<R: BufRead> Input<R> {
     /// A string in the form in which it is kept.
     pub(super) fn value(&mut self) -> Result<Value, RdbError> {
         match self.length()? {
+            Length::Count(length)
+                if length > STEP_BYTES as u64 && length <= STRING_BYTES_MAX && self.has(length) =>
+            {
+                self.long(length)
+            }
             Length::Count(length) => Ok(Value::of(self.bytes(length)?)),
             Length::Form(form) => match self.form(form)? {
                 Value::Bytes(bytes) => Ok(Value::of(bytes)),
@@ -165,7 +201,7 @@ impl<R: BufRead> Input<R> {
             Length::Form(form) => Ok(match self.form(form)? {
                 Value::Int(number) => number.to_string().into_bytes(),
                 Value::Bytes(bytes) => bytes,
-                Value::Object(_) => Vec::new(),
+                Value::Object(_) | Value::Long(_) => Vec::new(),
             }),
         }
     }

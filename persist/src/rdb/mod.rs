@@ -23,7 +23,8 @@ pub use dump::{PayloadCheck, dump_footer, payload_of};
 pub use encoder::Encoder;
 pub use error::RdbError;
 pub use file::{
-    FileReader, Key, Record, file_footer, file_header, select_database, write_function, write_key,
+    FileReader, Key, Record, Usage, file_footer, file_header, select_database, write_function,
+    write_key, write_key_head,
 };
 pub use input::Input;
 pub use limits::Limits;

@@ -214,7 +214,7 @@ proptest! {
         select_database(3, &mut bytes);
         for (key, value, expire_at) in &keys {
             let entry = Entry::new(key, StrValue::Bytes(value), *expire_at);
-            write_key(&entry, &mut encoder, &mut bytes);
+            write_key(&entry, Usage::Unknown, &mut encoder, &mut bytes);
         }
         file_footer(&mut bytes);
         bytes.extend_from_slice(&crate::crc::crc64(&bytes).to_le_bytes());

@@ -11,6 +11,8 @@ pub enum Value {
     Int(i64),
     /// A string.
     Bytes(Vec<u8>),
+    /// A long string, under no key yet: it is where it will stay, so that there is no second copy of it.
+    Long(Entry),
     /// A collection, not empty unless it is a stream.
     Object(Object),
 }
@@ -33,6 +35,11 @@ impl Value {
         match self {
             Self::Int(number) => Entry::try_new(key, StrValue::Int(number), expire_at),
             Self::Bytes(bytes) => Entry::try_new(key, StrValue::Bytes(&bytes), expire_at),
+            Self::Long(entry) => {
+                let mut entry = entry.with_key(key);
+                entry.set_expire(expire_at);
+                Ok(entry)
+            }
             Self::Object(object) => Ok(Entry::with_object(key, object, expire_at)),
         }
     }

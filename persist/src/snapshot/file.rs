@@ -2,16 +2,16 @@
 //!
 //! Invariant: the file under the final name is at all times a whole one, the old or the new. What fails leaves the old one and removes the temporary one.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
 
+use super::form::Form;
+use super::packer::{Block, Format};
 use super::part::Queue;
-use crate::crc::checksum;
-use crate::rdb::{file_footer, file_header, write_function};
 
 /// Written bytes after which they are sent to the disk, so that the end has not to wait for all of them.
 const SYNC_BYTES: u64 = 32 << 20;
@@ -23,13 +23,15 @@ pub struct Target {
     pub dir: PathBuf,
     /// The file's name there.
     pub name: PathBuf,
+    /// In which format.
+    pub format: Format,
     /// `rdbcompression`.
     pub compresses: bool,
     /// `rdbchecksum`.
     pub sums: bool,
     /// What the header says about who writes.
     pub about: Vec<(&'static str, String)>,
-    /// The functions' sources, to be written, too.
+    /// The libraries of functions: their sources, as they are when the save begins.
     pub functions: Vec<Vec<u8>>,
 }
 
@@ -55,8 +57,24 @@ impl std::error::Error for SaveError {}
 
 /// What the parts send to the file.
 pub(super) enum Piece {
-    /// Bytes: whole keys, after a mark of their database.
-    Chunk(Vec<u8>),
+    /// Whole keys.
+    Chunk {
+        /// Whose they are.
+        part: usize,
+        /// The keys.
+        block: Block,
+    },
+    /// Of a key with a large value.
+    Large {
+        /// Whose it is.
+        part: usize,
+        /// Which value it is of.
+        number: u64,
+        /// The piece.
+        block: Block,
+        /// Whether the key ends with it.
+        is_last: bool,
+    },
     /// A part is complete.
     PartDone,
     /// It cannot be had.
@@ -119,58 +137,108 @@ fn write_to(
             cause,
         }
     };
-    let mut file = File::create(path).map_err(failed("create"))?;
-    let (mut sum, mut length, mut unsynced) = (checksum(), 0u64, 0u64);
-    let mut put = |file: &mut File, bytes: &[u8], is_sum: bool| {
-        file.write_all(bytes).map_err(failed("write"))?;
-        if target.sums && !is_sum {
-            sum.update(bytes);
-        }
-        length += bytes.len() as u64;
-        unsynced += bytes.len() as u64;
-        if unsynced >= SYNC_BYTES {
-            unsynced = 0;
-            file.sync_data().map_err(failed("sync"))?;
-        }
-        Ok::<(), SaveError>(())
+    let file = File::create(path).map_err(failed("create"))?;
+    let mut output = Output {
+        form: Form::begin(file, target).map_err(failed("write"))?,
+        queue,
+        synced: 0,
+        large: None,
+        joins: target.format == Format::Rdb,
+        later: VecDeque::new(),
+        left: parts,
     };
-    put(&mut file, &header(target), false)?;
-    let mut left = parts;
-    while left > 0 {
-        match pieces.recv() {
-            Ok(Piece::Chunk(bytes)) => {
-                let done = put(&mut file, &bytes, false);
-                queue.bytes.fetch_sub(bytes.len(), Ordering::Relaxed);
-                done?;
-            }
-            Ok(Piece::PartDone) => left -= 1,
-            Ok(Piece::GivenUp) | Err(_) => {
-                return Err(failed("complete")(io::Error::other(
-                    "the save was given up",
-                )));
-            }
+    while output.left > 0 {
+        let piece = pieces.recv().unwrap_or(Piece::GivenUp);
+        if matches!(piece, Piece::GivenUp) {
+            let cause = io::Error::other("the save was given up");
+            return Err(failed("complete")(cause));
         }
+        output.take(piece).map_err(failed("write"))?;
     }
-    let mut end = Vec::new();
-    file_footer(&mut end);
-    put(&mut file, &end, false)?;
-    let sum = if target.sums { sum.finalize() } else { 0 };
-    let sum = sum.to_le_bytes();
-    file.write_all(&sum).map_err(failed("write"))?;
+    let (file, length) = output.form.end().map_err(failed("write"))?;
     file.sync_all().map_err(failed("sync"))?;
-    Ok(length + sum.len() as u64)
+    Ok(length)
 }
 
-fn header(target: &Target) -> Vec<u8> {
-    let about: Vec<(&str, &str)> = target
-        .about
-        .iter()
-        .map(|(name, value)| (*name, value.as_str()))
-        .collect();
-    let mut bytes = Vec::new();
-    file_header(&about, &mut bytes);
-    for code in &target.functions {
-        write_function(code, &mut bytes);
+/// The file under way.
+struct Output<'a> {
+    form: Form<File>,
+    queue: &'a Queue,
+    /// Bytes that are on the disk.
+    synced: u64,
+    /// The large value that is being written, if its pieces must lie together.
+    large: Option<u64>,
+    joins: bool,
+    /// What came while another large value was being written.
+    later: VecDeque<Piece>,
+    /// Parts that are not complete.
+    left: usize,
+}
+
+impl Output<'_> {
+    /// Writes a piece, or puts it aside while a large value is being written.
+    fn take(&mut self, piece: Piece) -> io::Result<()> {
+        let waits = match (&piece, self.large) {
+            (_, None) => false,
+            (Piece::Large { number, .. }, Some(writing)) => *number != writing,
+            (_, Some(_)) => true,
+        };
+        if waits {
+            self.later.push_back(piece);
+            return Ok(());
+        }
+        self.put(piece)?;
+        while self.large.is_none()
+            && let Some(piece) = self.later.pop_front()
+        {
+            self.put(piece)?;
+            self.put_aside_pieces()?;
+        }
+        Ok(())
     }
-    bytes
+
+    /// Writes those pieces of a value, begun among what had been put aside, that have come already.
+    fn put_aside_pieces(&mut self) -> io::Result<()> {
+        let mut at = 0;
+        while let Some(writing) = self.large {
+            let is_next =
+                |piece: &Piece| matches!(piece, Piece::Large { number, .. } if *number == writing);
+            let Some(next) = self.later.iter().skip(at).position(is_next) else {
+                return Ok(());
+            };
+            at += next;
+            if let Some(piece) = self.later.remove(at) {
+                self.put(piece)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, piece: Piece) -> io::Result<()> {
+        let (part, block, is_large) = match piece {
+            Piece::Chunk { part, block } => (part, block, false),
+            Piece::Large {
+                part,
+                number,
+                block,
+                is_last,
+            } => {
+                self.large = (self.joins && !is_last).then_some(number);
+                (part, block, true)
+            }
+            Piece::PartDone => {
+                self.left -= 1;
+                return Ok(());
+            }
+            Piece::GivenUp => return Ok(()),
+        };
+        let written = self.form.block(&block);
+        self.queue.take(part, is_large, block.len());
+        written?;
+        if self.form.length - self.synced >= SYNC_BYTES {
+            self.synced = self.form.length;
+            self.form.to().sync_data()?;
+        }
+        Ok(())
+    }
 }

@@ -4,11 +4,15 @@
 //! the keys into chunks, which a thread of its own puts into the file. No shard touches a file. [`Saver`] is what the shards of a node share of all this.
 
 mod file;
+mod form;
+mod packer;
 mod part;
 mod saver;
 #[cfg(test)]
 mod tests;
 
 pub use file::{SaveError, Target};
-pub use part::{Part, PartSink};
-pub use saver::{Begun, Outcome, SaveStatus, Saver};
+pub use form::FileWriter;
+pub use packer::{Block, Format, Large, Packer};
+pub use part::{Part, PartSink, UsageOf};
+pub use saver::{Begun, Outcome, SaveStatus, Saver, Testimony, Witness};

@@ -3,7 +3,7 @@
 //! A sink may travel: a table whose walk it belongs to may be at another shard for a while, or be freed there. So the part is shared, and it is complete when the last
 //! walk has said that it is, wherever that happens.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,68 +11,102 @@ use tessera_core::entry::Entry;
 use tessera_core::table::WalkSink;
 
 use super::file::Piece;
-use crate::rdb::{Encoder, select_database, write_key};
+use super::packer::{Block, Large, Packer};
+use crate::rdb::Usage;
 
-/// A chunk is handed over when it has this many bytes.
-const CHUNK_BYTES: usize = 1 << 20;
-/// A shard stops walking while more than this waits for the disk. What is about to be changed is taken nevertheless.
+/// The shards stop walking while more than this waits for the disk. What is about to be changed is taken nevertheless.
 const QUEUED_BYTES_MAX: usize = 16 << 20;
+/// The least that each of many shards may have waiting.
+const QUEUED_BYTES_MIN: usize = 2 << 20;
+
+/// How a key has been used, told from its access bits: the part does not know the policy.
+pub type UsageOf = Box<dyn Fn(&Entry) -> Usage + Send>;
 
 /// See the head of this file.
 #[derive(Clone)]
 pub struct Part {
     inner: Arc<Mutex<Inner>>,
     queue: Arc<Queue>,
+    number: usize,
 }
 
 /// What is on its way to the file.
-#[derive(Default)]
 pub(super) struct Queue {
-    /// Bytes that the file's thread has not written.
-    pub(super) bytes: AtomicUsize,
+    /// Per part, bytes that the file's thread has not written: of chunks, and of the large value in hand.
+    waiting: Box<[[AtomicUsize; 2]]>,
+    /// Large values that have been begun.
+    larges: AtomicU64,
     /// The thread has ended.
     pub(super) is_over: AtomicBool,
 }
 
+impl Queue {
+    pub(super) fn new(parts: usize) -> Self {
+        Self {
+            waiting: (0..parts).map(|_| Default::default()).collect(),
+            larges: AtomicU64::new(0),
+            is_over: AtomicBool::new(false),
+        }
+    }
+
+    fn is_full(&self, part: usize, is_large: bool) -> bool {
+        let share = (QUEUED_BYTES_MAX / self.waiting.len()).max(QUEUED_BYTES_MIN);
+        self.waiting[part][usize::from(is_large)].load(Ordering::Relaxed) > share
+    }
+
+    fn put(&self, part: usize, is_large: bool, bytes: usize) {
+        self.waiting[part][usize::from(is_large)].fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes have been written.
+    pub(super) fn take(&self, part: usize, is_large: bool, bytes: usize) {
+        self.waiting[part][usize::from(is_large)].fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
 struct Inner {
-    chunk: Vec<u8>,
-    /// The database of the keys that come next in the file.
-    db: Option<usize>,
-    encoder: Encoder,
+    packer: Packer,
     /// Walks that have not finished.
     walks: usize,
     keys: u64,
+    /// The database of the key that is being written in pieces.
+    in_hand: Option<usize>,
     to_file: Sender<Piece>,
     queue: Arc<Queue>,
+    part: usize,
 }
 
 impl Inner {
-    fn hand_over(&mut self) {
-        if self.chunk.is_empty() {
-            return;
+    fn send(&self, blocks: Vec<Block>) {
+        for block in blocks {
+            self.queue.put(self.part, false, block.len());
+            let part = self.part;
+            // Nobody takes it any more only if writing has failed.
+            let _ = self.to_file.send(Piece::Chunk { part, block });
         }
-        let chunk = std::mem::take(&mut self.chunk);
-        self.db = None;
-        self.queue.bytes.fetch_add(chunk.len(), Ordering::Relaxed);
-        // Nobody takes it any more only if writing has failed.
-        let _ = self.to_file.send(Piece::Chunk(chunk));
     }
 }
 
 impl Part {
-    pub(super) fn new(to_file: Sender<Piece>, queue: Arc<Queue>, compresses: bool) -> Self {
+    pub(super) fn new(
+        to_file: Sender<Piece>,
+        queue: Arc<Queue>,
+        packer: Packer,
+        number: usize,
+    ) -> Self {
         let inner = Inner {
-            chunk: Vec::new(),
-            db: None,
-            encoder: Encoder::new(compresses),
+            packer,
             walks: 1,
             keys: 0,
+            in_hand: None,
             to_file,
             queue: Arc::clone(&queue),
+            part: number,
         };
         Self {
             inner: Arc::new(Mutex::new(inner)),
             queue,
+            number,
         }
     }
 
@@ -82,11 +116,13 @@ impl Part {
 
     /// The sink of a walk over this database's table.
     #[must_use]
-    pub fn sink(&self, db: usize) -> PartSink {
+    pub fn sink(&self, db: usize, usage_of: UsageOf) -> PartSink {
         self.with(|inner| inner.walks += 1);
         PartSink {
             part: self.clone(),
             db,
+            usage_of,
+            in_hand: None,
             is_finished: false,
         }
     }
@@ -100,7 +136,9 @@ impl Part {
         self.with(|inner| {
             inner.walks -= 1;
             if inner.walks == 0 {
-                inner.hand_over();
+                let mut blocks = Vec::new();
+                inner.packer.finish(&mut blocks);
+                inner.send(blocks);
                 // As above.
                 let _ = inner.to_file.send(Piece::PartDone);
             }
@@ -113,10 +151,23 @@ impl Part {
         self.with(|inner| inner.walks == 0)
     }
 
+    /// The database of the key that is being written in pieces, if there is one: until it is whole no other may be begun, as its pieces could have to wait
+    /// for those of this one.
+    #[must_use]
+    pub fn in_hand(&self) -> Option<usize> {
+        self.with(|inner| inner.in_hand)
+    }
+
     /// Whether so much waits for the disk that walking on makes no sense.
     #[must_use]
     pub fn is_ahead(&self) -> bool {
-        self.queue.bytes.load(Ordering::Relaxed) > QUEUED_BYTES_MAX
+        self.queue.is_full(self.number, false)
+    }
+
+    /// The same for going on with the large value in hand.
+    #[must_use]
+    pub fn is_large_ahead(&self) -> bool {
+        self.queue.is_full(self.number, true)
     }
 
     /// Whether the file is done with, one way or the other: what is not written yet never will be.
@@ -136,23 +187,54 @@ impl Part {
 pub struct PartSink {
     part: Part,
     db: usize,
+    usage_of: UsageOf,
+    /// The key that is being written in pieces, and its number.
+    in_hand: Option<(u64, Large)>,
     is_finished: bool,
 }
 
 impl WalkSink for PartSink {
     fn entry(&mut self, entry: &Entry) {
-        let db = self.db;
+        let (db, usage) = (self.db, (self.usage_of)(entry));
         self.part.with(|inner| {
-            if inner.db != Some(db) {
-                inner.db = Some(db);
-                select_database(db, &mut inner.chunk);
-            }
-            write_key(entry, &mut inner.encoder, &mut inner.chunk);
+            let mut blocks = Vec::new();
+            inner.packer.key(db, entry, usage, &mut blocks);
             inner.keys += 1;
-            if inner.chunk.len() >= CHUNK_BYTES {
-                inner.hand_over();
-            }
+            inner.send(blocks);
         });
+    }
+
+    fn is_large(&self, entry: &Entry) -> bool {
+        Packer::is_large(entry)
+    }
+
+    fn large(&mut self, entry: &Entry) -> bool {
+        let (db, usage) = (self.db, (self.usage_of)(entry));
+        let in_hand = self.in_hand.take();
+        self.in_hand = self.part.with(|inner| {
+            let (number, mut large) = in_hand.unwrap_or_else(|| {
+                let number = inner.queue.larges.fetch_add(1, Ordering::Relaxed);
+                (number, inner.packer.begin_large(db, entry, usage))
+            });
+            let mut blocks = Vec::new();
+            let is_last = inner.packer.step_large(&mut large, entry, &mut blocks);
+            let count = blocks.len();
+            for (at, block) in blocks.into_iter().enumerate() {
+                inner.queue.put(inner.part, true, block.len());
+                let piece = Piece::Large {
+                    part: inner.part,
+                    number,
+                    block,
+                    is_last: is_last && at + 1 == count,
+                };
+                // As above.
+                let _ = inner.to_file.send(piece);
+            }
+            inner.keys += u64::from(is_last);
+            inner.in_hand = (!is_last).then_some(db);
+            (!is_last).then_some((number, large))
+        });
+        self.in_hand.is_none()
     }
 
     fn finish(&mut self) {

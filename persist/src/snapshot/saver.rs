@@ -9,6 +9,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::file::{Piece, Target, write};
+use super::packer::{Format, Packer};
 use super::part::{Part, Queue};
 
 /// How a save ended.
@@ -35,6 +36,7 @@ struct Job {
     number: u64,
     to_file: Sender<Piece>,
     queue: Arc<Queue>,
+    format: Format,
     compresses: bool,
     /// Seconds since the Unix epoch.
     began_s: u64,
@@ -85,7 +87,20 @@ struct State {
     last_try_s: u64,
     saves: u64,
     target: Target,
+    witness: Option<Witness>,
 }
+
+/// What a save says of the node, as it is when the save begins.
+#[derive(Debug, Default)]
+pub struct Testimony {
+    /// The sources of all libraries of functions.
+    pub functions: Vec<Vec<u8>>,
+    /// Bytes of memory in use.
+    pub used_bytes: u64,
+}
+
+/// Tells it.
+pub type Witness = Box<dyn Fn() -> Testimony + Send>;
 
 /// See the head of this file.
 pub struct Saver {
@@ -124,18 +139,12 @@ impl Saver {
 
     /// Where the next save goes.
     pub fn set_target(&self, target: Target) {
-        self.with(|state| {
-            let functions = std::mem::take(&mut state.target.functions);
-            state.target = Target {
-                functions,
-                ..target
-            };
-        });
+        self.with(|state| state.target = target);
     }
 
-    /// Functions that a file held, to be written again.
-    pub fn keep_functions(&self, functions: Vec<Vec<u8>>) {
-        self.with(|state| state.target.functions = functions);
+    /// Who knows what a save has to say of the node besides its keys.
+    pub fn ask(&self, witness: Witness) {
+        self.with(|state| state.witness = Some(witness));
     }
 
     /// Notes how many changes a shard has counted.
@@ -177,7 +186,9 @@ impl Saver {
             match &mut state.job {
                 Some(job) => {
                     let queue = Arc::clone(&job.queue);
-                    let part = Part::new(job.to_file.clone(), queue, job.compresses);
+                    let number = job.parts.len();
+                    let packer = Packer::new(job.format, job.compresses, number, shards);
+                    let part = Part::new(job.to_file.clone(), queue, packer, number);
                     job.parts.push(part.clone());
                     job.changes += changes;
                     Begun::Part(part, job.number)
@@ -193,8 +204,15 @@ impl Saver {
         state.last_try_s = (self.wall_clock)();
         let number = state.last_number;
         let (to_file, pieces) = channel();
-        let queue = Arc::<Queue>::default();
-        let target = state.target.clone();
+        let queue = Arc::new(Queue::new(self.changes.len()));
+        let mut target = state.target.clone();
+        let said = state.witness.as_ref().map(|tell| tell());
+        let said = said.unwrap_or_default();
+        target.functions = said.functions;
+        let ctime = state.last_try_s.to_string();
+        target.about.push(("ctime", ctime));
+        let used = said.used_bytes.to_string();
+        target.about.push(("used-mem", used));
         state.outcomes.insert(number, Outcome::UnderWay);
         while state.outcomes.len() > OUTCOMES_KEPT {
             state.outcomes.pop_first();
@@ -203,6 +221,7 @@ impl Saver {
             number,
             to_file,
             queue: Arc::clone(&queue),
+            format: target.format,
             compresses: target.compresses,
             began_s: (self.wall_clock)(),
             parts: Vec::new(),

@@ -9,7 +9,7 @@ use tessera_core::set::SetLimits;
 use tessera_core::table::Table;
 
 use super::*;
-use crate::rdb::{FileReader, Limits, Record, Value};
+use crate::rdb::{FileReader, Limits, Record, Usage, Value};
 
 fn folder(name: &str) -> std::path::PathBuf {
     let dir = std::env::temp_dir().join(format!("tessera-{name}-{}", std::process::id()));
@@ -28,6 +28,7 @@ fn saver(shards: usize, dir: &std::path::Path) -> Arc<Saver> {
     saver.set_target(Target {
         dir: dir.to_owned(),
         name: "dump.rdb".into(),
+        format: Format::Rdb,
         compresses: true,
         sums: true,
         about: vec![("redis-ver", "7.0.15".to_owned())],
@@ -97,7 +98,10 @@ fn one_moment_of_several_tables() {
         };
         for db in 0..2 {
             let at = 2 * shard + db;
-            walks.push((at, tables[at].begin_walk(Box::new(part.sink(db)))));
+            walks.push((
+                at,
+                tables[at].begin_walk(Box::new(part.sink(db, Box::new(|_| Usage::Unknown)))),
+            ));
         }
         part.seal();
     }
@@ -144,7 +148,7 @@ fn what_fails_keeps_the_old_file() {
     let Begun::Part(part, 1) = saver.begin(0, 0) else {
         panic!("it begins")
     };
-    drop(part.sink(0));
+    drop(part.sink(0, Box::new(|_| Usage::Unknown)));
     part.seal();
     assert_eq!(outcome(&saver, 1), Outcome::Failed);
     assert!(saver.status().last_failed);

@@ -55,6 +55,7 @@ fn weight(value: &Value) -> usize {
     match value {
         Value::Int(number) => number.to_string().len(),
         Value::Bytes(bytes) => bytes.len(),
+        Value::Long(entry) => entry.string().map_or(0, |value| value.len()),
         Value::Object(object) => object.weight(),
     }
 }

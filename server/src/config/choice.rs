@@ -53,6 +53,16 @@ choice! {
 }
 
 choice! {
+    /// `snapshot-format`.
+    SnapshotFormat {
+        /// Redis's own.
+        Rdb = "rdb",
+        /// Ours.
+        Native = "native",
+    }
+}
+
+choice! {
     /// `maxmemory-policy`.
     Policy {
         /// Keys with a TTL, longest unused first.

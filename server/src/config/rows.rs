@@ -6,7 +6,8 @@
 
 use crate::config::directive::Setting;
 use crate::config::{
-    Allowed, Config, Directive, Home, IoBackend, Kind, LogLevel, Policy, Supervised, words,
+    Allowed, Config, Directive, Home, IoBackend, Kind, LogLevel, Policy, SnapshotFormat,
+    Supervised, words,
 };
 
 use Kind::{Bool, Bytes, BytesOrPercent, Choice, Flags, Int, Near, Octal, Text, Words};
@@ -185,6 +186,7 @@ pub const ROWS: &[Directive] = &[
     row("dir", Text, "").to(field!(dir)).protected(),
     row("save", Words(words::save), "").to(field!(save_rules)),
     row("dbfilename", Text, "dump.rdb").to(field!(snapshot_name)).protected(),
+    row("snapshot-format", Choice(SnapshotFormat::WORDS), "rdb").to(field!(snapshot_format)),
     row("rdbcompression", Bool, "yes").to(field!(snapshot_compresses)),
     row("rdbchecksum", Bool, "yes").to(field!(snapshot_sums)).at_start(),
     row("rdb-save-incremental-fsync", Bool, "yes"),

@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use tessera_core::number::parse_u64;
-use tessera_persist::snapshot::Target;
+use tessera_persist::snapshot::{Format, Target};
 use tessera_shards::shard::{Settings, Thresholds};
 
 use crate::config::{
     Allowed, CLIENT_CLASSES, Events, IoBackend, LogLevel, OutputLimit, Place, Policy, ROWS,
-    Supervised, Value,
+    SnapshotFormat, Supervised, Value,
 };
 
 /// `rename-command`.
@@ -66,6 +66,8 @@ pub struct Config {
     pub snapshot_name: PathBuf,
     /// `save`: pairs of seconds and changes.
     pub save_rules: Vec<Vec<u8>>,
+    /// `snapshot-format`.
+    pub snapshot_format: SnapshotFormat,
     /// `rdbcompression`.
     pub snapshot_compresses: bool,
     /// `rdbchecksum`.
@@ -187,6 +189,7 @@ impl Config {
             dir: PathBuf::new(),
             snapshot_name: PathBuf::new(),
             save_rules: Vec::new(),
+            snapshot_format: SnapshotFormat::Rdb,
             snapshot_compresses: true,
             snapshot_sums: true,
             stops_writes_on_error: true,
@@ -232,12 +235,18 @@ impl Config {
         Target {
             dir: self.dir.clone(),
             name: self.snapshot_name.clone(),
+            format: match self.snapshot_format {
+                SnapshotFormat::Rdb => Format::Rdb,
+                SnapshotFormat::Native => Format::Native,
+            },
             compresses: self.snapshot_compresses,
             sums: self.snapshot_sums,
             about: vec![
                 ("redis-ver", crate::session::REDIS_VERSION.to_owned()),
                 ("redis-bits", "64".to_owned()),
                 ("tessera-ver", crate::session::VERSION.to_owned()),
+                ("databases", self.databases.to_string()),
+                ("maxmemory", self.memory_bytes_max.to_string()),
             ],
             functions: Vec::new(),
         }

@@ -254,7 +254,8 @@ impl Front {
         let standing = self.shared.budget.standing();
         let over = (standing.used + standing.wanted).saturating_sub(standing.leaving + limit);
         self.ledger.is_pressed = false;
-        if over == 0 || standing.evictable == 0 {
+        // What is loaded is loaded whole, and evicted afterwards.
+        if over == 0 || standing.evictable == 0 || self.shared.loading.is_on() {
             return;
         }
         let freed = self.evict_share(over, KEYS_PER_TURN);

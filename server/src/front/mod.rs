@@ -56,7 +56,7 @@ use crate::front::cork::Cork;
 use crate::front::defrag::Defrag;
 use crate::front::ledger::Ledger;
 use crate::info::Sampler;
-use crate::loading::Cargo;
+use crate::loading::Unloading;
 use crate::shared::{Counters, Shared};
 
 /// Everything of one shard's thread except the reactor.
@@ -110,7 +110,9 @@ pub struct Front {
     /// Whether it is time to ask what the clients take (`maxmemory-clients`).
     pub(crate) looks_at_crowd: bool,
     /// The keys of a snapshot on their way to this shard.
-    pub cargo: Option<Cargo>,
+    pub cargo: Option<Unloading>,
+    /// Whether more of them can be taken at once.
+    cargo_goes_on: bool,
     /// Whether this shard's part of a save can go on at once.
     save_goes_on: bool,
     /// When the rules for saves are looked at again, on the clock of `now_ns`.
@@ -189,6 +191,7 @@ impl Front {
             next_aging_ns: u64::MAX,
             looks_at_crowd: false,
             cargo: None,
+            cargo_goes_on: false,
             save_goes_on: false,
             next_save_look_ns: 0,
             is_quiet: false,

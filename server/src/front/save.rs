@@ -1,8 +1,5 @@
 //! What a front does about persistence between commands: keys that are loaded, saves that the rules ask for, and the save before the end.
 
-use std::sync::atomic::Ordering;
-use std::sync::mpsc::TryRecvError;
-
 use tessera_core::resp::Proto;
 use tessera_io::ConnId;
 use tessera_persist::snapshot::Outcome;
@@ -12,10 +9,9 @@ use tessera_shards::commands::FAMILIES;
 use tessera_shards::coordinator::Asker;
 
 use crate::front::Front;
+use crate::loading::Took;
 use crate::shared::Shared;
 
-/// Batches of loaded keys taken per turn.
-const BATCHES_PER_TURN: usize = 2;
 /// The rules are looked at this often.
 const LOOK_NS: u64 = 1_000_000_000;
 /// After a save that failed, the rules wait.
@@ -61,40 +57,27 @@ impl Front {
 
     /// Puts loaded keys in their places.
     pub(super) fn take_cargo(&mut self) {
-        for _ in 0..BATCHES_PER_TURN {
-            let Some(cargo) = &self.cargo else { return };
-            let loading = &self.shared.loading;
-            match cargo.try_recv() {
-                Ok(batch) => {
-                    loading
-                        .keys
-                        .fetch_add(batch.len() as u64, Ordering::Relaxed);
-                    for loaded in batch {
-                        if !loaded.put(&mut self.engine.shard) {
-                            loading.found_twice();
-                        }
-                    }
-                }
-                Err(TryRecvError::Empty) => return,
-                Err(TryRecvError::Disconnected) => {
-                    self.cargo = None;
-                    loading.shard_done();
-                }
-            }
+        let Some(cargo) = &mut self.cargo else {
+            return;
+        };
+        let took = cargo.take_some(&mut self.engine.shard, &self.shared.loading);
+        self.cargo_goes_on = took == Took::Some;
+        if took == Took::All {
+            self.cargo = None;
         }
     }
 
     /// Whether something is under way that tells nobody when it goes on.
     pub(super) fn polls(&self) -> bool {
-        self.cargo.is_some() || self.engine.shard.is_saving() || self.shared.ending.is_on()
+        self.cargo.is_some() || self.engine.is_saving() || self.shared.ending.is_on()
     }
 
     /// Goes on with this shard's part of a save.
     pub(super) fn go_on_saving(&mut self) {
         self.engine.shard.publish_changes();
-        if self.engine.shard.is_saving() {
+        if self.engine.is_saving() {
             let begun = self.engine.meter.begin(true);
-            self.save_goes_on = self.engine.shard.step_save();
+            self.save_goes_on = self.engine.step_save();
             self.engine.meter.other(begun);
         } else {
             self.save_goes_on = false;

@@ -196,6 +196,7 @@ impl Front {
             || self.engine.has_work()
             || shard.scripts.has_news()
             || self.save_goes_on
+            || self.cargo_goes_on
             || shard.has_garbage()
             || shard.expiry_is_busy()
             || self.ledger.is_pressed

@@ -3,7 +3,7 @@
 
 use std::fmt::{Display, Write};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tessera_core::number::human_bytes;
 
@@ -11,8 +11,10 @@ use crate::config::Config;
 use crate::front::{CommandTally, Latencies, Tally};
 use crate::info::process::{cpu_times, executable, main_thread_times, system_name};
 use crate::info::{Memory, Section};
+use crate::loading::Loading;
 use crate::session::{REDIS_VERSION, VERSION};
 use crate::shared::{Figures, Shared};
+use crate::start::wall_clock_s;
 
 /// What the report is made of besides the shards' figures.
 pub struct Node {
@@ -292,11 +294,27 @@ fn memory(text: &mut Text, node: &Node, shards: &[Figures]) {
     ]);
 }
 
+/// How far loading is, while it goes on.
+fn loading_figures(text: &mut Text, loading: &Loading) {
+    let load = |figure: &AtomicU64| figure.load(Ordering::Relaxed);
+    let (read, all) = (load(&loading.bytes_read), load(&loading.bytes));
+    text.line("loading_start_time", load(&loading.began_s));
+    text.line("loading_total_bytes", all);
+    text.line("loading_rdb_used_mem", load(&loading.used_bytes));
+    text.line("loading_loaded_bytes", read);
+    let percent = read as f64 * 100.0 / all.max(1) as f64;
+    text.line("loading_loaded_perc", format_args!("{percent:.2}"));
+    text.line("loading_eta_seconds", loading.left_s(wall_clock_s()));
+}
+
 fn persistence(text: &mut Text, node: &Node, shards: &[Figures]) {
     let saves = node.shared.saver.status();
     let loading = &node.shared.loading;
     let seconds = |time: Option<u64>| time.map_or(-1, |time| time as i64);
     text.line("loading", u8::from(loading.is_on()));
+    if loading.is_on() {
+        loading_figures(text, loading);
+    }
     text.zeros(&[
         "async_loading",
         "current_cow_peak",

@@ -79,7 +79,7 @@ impl<X> Engine<X> {
             return Submitted::Batched(target);
         }
         let job = Job::Command(parked.clone());
-        if !self.locks.is_quiet() && self.is_job_blocked(&job) {
+        if self.is_job_held_up(&job) {
             self.park(job);
             return Submitted::Waiting;
         }

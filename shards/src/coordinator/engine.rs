@@ -17,6 +17,7 @@ use crate::coordinator::locks::Locks;
 use crate::coordinator::meter::{Meter, Spent, measured_from};
 use crate::coordinator::reads::{note_reads, note_script_reads};
 use crate::coordinator::route::{KeyPlan, Places, owner};
+use crate::coordinator::saving::SavedFirst;
 use crate::coordinator::whole::{Whole, WholeRun};
 use crate::coordinator::work::{Job, Parked};
 use crate::mesh::{Batch, Origin, RequestHead, Route};
@@ -137,6 +138,8 @@ pub struct Engine<X> {
     pub(super) running: Vec<Running>,
     /// Commands that waited and have something to look at, to be run over all their keys.
     pub(super) woken: Vec<Job>,
+    /// Keys that the save writes before others.
+    pub(super) saved_first: Vec<SavedFirst>,
     /// Jobs that found keys missing, to be submitted again with these.
     pub(super) again: Vec<(Job, Further)>,
     /// All keys of the borrow that runs, in order, if it has had keys missing.
@@ -175,6 +178,7 @@ impl<X> Engine<X> {
             watched_before: Vec::new(),
             running: Vec::new(),
             woken: Vec::new(),
+            saved_first: Vec::new(),
             again: Vec::new(),
             lent: Vec::new(),
             #[cfg(feature = "sabotage")]
@@ -337,7 +341,7 @@ impl<X> Engine<X> {
     /// `head` names, later.
     #[inline]
     pub fn run_now(&mut self, head: &RequestHead, args: &[&[u8]], out: &mut Vec<u8>) -> Submitted {
-        if !self.locks.is_quiet() && self.is_blocked(head, args) {
+        if self.is_held_up(head, args) {
             if let Some(text) = self.busy_refusal(head, args) {
                 Reply::new(out, head.proto).error(text);
                 return Submitted::Done;
@@ -371,7 +375,7 @@ impl<X> Engine<X> {
     /// Carries out a request of another shard, or one of this shard that was put into its own batch.
     #[inline]
     pub fn request(&mut self, head: &RequestHead, args: &[&[u8]]) {
-        if !self.locks.is_quiet() && self.is_blocked(head, args) {
+        if self.is_held_up(head, args) {
             if let Some(text) = self.busy_refusal(head, args) {
                 return self.answer(head.origin, format!("-{text}\r\n").as_bytes());
             }
@@ -475,7 +479,7 @@ impl<X> Engine<X> {
 
     /// A job for keys of this shard, from wherever.
     pub(super) fn take_up(&mut self, job: Job) {
-        if !self.locks.is_quiet() && self.is_job_blocked(&job) {
+        if self.is_job_held_up(&job) {
             self.park(job);
         } else {
             let outcome = self.run_job(&job);

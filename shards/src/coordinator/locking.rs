@@ -97,6 +97,13 @@ impl<X> Engine<X> {
         if self.locks.is_shut() {
             self.locks.gate.push_back(Work::Take(parcel));
         } else {
+            if self.shard.is_saving()
+                && let Parcel::Take { keys, .. } = &parcel
+            {
+                let is_free = |key: &&[u8]| !self.locks.is_locked(std::iter::once(*key));
+                let free: Vec<&[u8]> = keys.iter().map(|key| &**key).filter(is_free).collect();
+                self.save_first(free.into_iter());
+            }
             self.enter(Work::Take(parcel));
         }
     }

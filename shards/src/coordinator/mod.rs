@@ -3,7 +3,7 @@
 //! `engine` takes commands up and carries them out; `route` decides where; `locks` keeps first come, first served per key; `gather` puts
 //! the parts of split commands together; `borrow` brings keys to one place, `further` those that no argument names; `scan` leads SCAN through the shards;
 //! `program` runs several commands as one, and `whole` those that look at whole shards; `blocking` keeps those
-//! who wait for a key; `evict` makes room; `meter` knows what it all cost.
+//! who wait for a key; `evict` makes room; `saving` lets a save go before who changes a large value; `meter` knows what it all cost.
 
 mod blocking;
 mod borrow;
@@ -18,6 +18,7 @@ mod meter;
 mod program;
 mod reads;
 mod route;
+mod saving;
 mod scan;
 mod whole;
 mod work;

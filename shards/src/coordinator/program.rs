@@ -326,7 +326,7 @@ impl<X> Engine<X> {
     }
 
     fn run_program_here(&mut self, job: Job, out: &mut Vec<u8>) -> Submitted {
-        if !self.locks.is_quiet() && self.is_job_blocked(&job) {
+        if self.is_job_held_up(&job) {
             self.park(job);
             return Submitted::Waiting;
         }

@@ -211,6 +211,20 @@ impl Shard {
         is_here
     }
 
+    /// Whether a walk has still to give this key, and would do so in pieces.
+    pub(super) fn is_walk_owed(&self, walk: &Walk, hash: u64, key: &[u8]) -> bool {
+        let mut dbs = self.dbs.iter();
+        let database = dbs.find(|database| database.identity == walk.identity);
+        database.is_some_and(|database| database.table.is_owed(walk.id, hash, key))
+    }
+
+    /// Makes a walk give this key before others.
+    pub(super) fn hasten_walk(&mut self, walk: &Walk, hash: u64, key: &[u8]) {
+        if let Some(table) = self.table_of(walk.identity) {
+            table.hasten(walk.id, hash, key);
+        }
+    }
+
     fn table_of(&mut self, identity: u64) -> Option<&mut Table> {
         self.dbs
             .iter_mut()

@@ -4,9 +4,11 @@
 
 use std::sync::Arc;
 
-use tessera_persist::snapshot::{Begun, Outcome, Part, Saver};
+use tessera_persist::rdb::Usage;
+use tessera_persist::snapshot::{Begun, Outcome, Part, Saver, UsageOf};
 
-use super::{Shard, Walk};
+use super::eviction::Rank;
+use super::{Shard, Walk, access};
 
 /// Home buckets per slice: about 650 keys.
 const BUCKETS_PER_SLICE: usize = 128;
@@ -22,7 +24,8 @@ pub(crate) struct Saving {
 
 struct Running {
     part: Part,
-    walks: Vec<Walk>,
+    /// Each with the database that it began in.
+    walks: Vec<(usize, Walk)>,
 }
 
 /// No save has begun: one is under way, or there is nowhere to save to.
@@ -50,11 +53,30 @@ impl Shard {
             .filter(|db| !self.table(*db).is_empty())
             .collect::<Vec<_>>()
             .into_iter()
-            .map(|db| self.begin_free_walk(db, Box::new(part.sink(db))))
+            .map(|db| {
+                let sink = part.sink(db, self.usage_of());
+                (db, self.begin_free_walk(db, Box::new(sink)))
+            })
             .collect();
         part.seal();
         self.saving.running = Some(Running { part, walks });
         Ok(number)
+    }
+
+    /// What the file says about the use of a key: what the policy goes by, as in Redis.
+    fn usage_of(&self) -> UsageOf {
+        let (settings, now_ms) = (self.settings, self.now_ms);
+        match settings.eviction.map(|eviction| eviction.rank) {
+            Some(Rank::Idle) => Box::new(move |entry| {
+                let idle_s = access::idle_ms(entry.access(), now_ms) / 1000;
+                Usage::Idle(u32::try_from(idle_s).unwrap_or(u32::MAX))
+            }),
+            Some(Rank::Rare) => Box::new(move |entry| {
+                let frequency = access::frequency(entry.access(), &settings, now_ms);
+                Usage::Frequency(frequency as u8)
+            }),
+            _ => Box::new(|_| Usage::Unknown),
+        }
     }
 
     /// How a save ended.
@@ -80,13 +102,43 @@ impl Shard {
         if running.part.is_over() || running.part.is_complete() {
             return false;
         }
-        let mut goes_on = false;
-        if !running.part.is_ahead() {
-            let mut walks = running.walks.iter();
-            goes_on = walks.any(|walk| self.step_free_walk(walk, BUCKETS_PER_SLICE));
-        }
+        let goes_on = match running.part.in_hand() {
+            Some(_) if running.part.is_large_ahead() => false,
+            Some(db) => {
+                let mut walks = running.walks.iter();
+                walks.any(|(of, walk)| *of == db && self.step_free_walk(walk, 1))
+            }
+            None if running.part.is_ahead() => false,
+            None => {
+                let mut walks = running.walks.iter();
+                walks.any(|(_, walk)| self.step_free_walk(walk, BUCKETS_PER_SLICE))
+            }
+        };
         self.saving.running = Some(running);
         goes_on
+    }
+
+    /// Whether the save has still to write a large value under this key, in any database.
+    #[must_use]
+    pub(crate) fn is_owed(&self, key: &[u8]) -> bool {
+        let Some(running) = &self.saving.running else {
+            return false;
+        };
+        let hash = self.hash(key);
+        let mut walks = running.walks.iter();
+        walks.any(|(_, walk)| self.is_walk_owed(walk, hash, key))
+    }
+
+    /// Writes this key before all others, as soon as the one in hand is whole.
+    pub(crate) fn hasten_save(&mut self, key: &[u8]) {
+        let Some(running) = self.saving.running.take() else {
+            return;
+        };
+        let hash = self.hash(key);
+        for (_, walk) in &running.walks {
+            self.hasten_walk(walk, hash, key);
+        }
+        self.saving.running = Some(running);
     }
 
     /// Publishes how much has changed.

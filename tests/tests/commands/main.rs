@@ -17,6 +17,7 @@ mod expiry;
 mod introspection;
 mod large;
 mod memory;
+mod native;
 mod notifications;
 mod observation;
 mod protocol;

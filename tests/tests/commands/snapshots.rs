@@ -236,3 +236,62 @@ fn a_damaged_file_is_no_empty_node() {
         );
     }
 }
+
+const LIBRARY: &str = "#!lua name=lib\nredis.register_function{function_name='answer', callback=function(keys, args) return 42 end, flags={'no-writes'}}";
+
+#[test]
+fn libraries_of_functions_go_both_ways() {
+    for shards in [1, 2] {
+        let server = Launch::tessera().shards(shards).start();
+        let mut client = server.client();
+        client.call(&["FUNCTION", "LOAD", LIBRARY]);
+        client.say("SET a 1").expect_ok();
+        client.say("SAVE").expect_ok();
+        let file = server.folder().join("dump.rdb");
+        let oracle = oracle_on(&file);
+        let mut other = oracle.client();
+        assert_eq!(other.say("FCALL answer 0").int(), 42);
+        other.say("SET a 2").expect_ok();
+        other.say("SAVE").expect_ok();
+        client.say("FUNCTION FLUSH").expect_ok();
+        std::fs::copy(oracle.folder().join("dump.rdb"), &file).expect("a file");
+        let server = server.restart();
+        let mut client = server.client();
+        assert_eq!(client.say("FCALL answer 0").int(), 42);
+        assert_eq!(client.say("GET a").text(), "2");
+    }
+}
+
+#[test]
+fn how_a_key_was_used_goes_both_ways() {
+    let policy = |launch: Launch, policy: &str| launch.with("maxmemory-policy", policy).start();
+    let server = policy(Launch::tessera().shards(2), "allkeys-lfu");
+    let mut client = server.client();
+    client.say("SET a 1").expect_ok();
+    (0..50).for_each(|_| drop(client.say("GET a")));
+    let frequency = client.say("OBJECT FREQ a").int();
+    client.say("SAVE").expect_ok();
+    let oracle = policy(Launch::oracle(), "allkeys-lfu");
+    let file = oracle.folder().join("dump.rdb");
+    std::fs::copy(server.folder().join("dump.rdb"), &file).expect("a file");
+    let oracle = oracle.restart();
+    assert_eq!(oracle.client().say("OBJECT FREQ a").int(), frequency);
+
+    let server = policy(Launch::tessera().shards(2), "allkeys-lru");
+    let mut client = server.client();
+    // Not an integer: Redis shares those among keys, with their time.
+    client.say("SET a text").expect_ok();
+    let payload = client.call(&["DUMP", "a"]).bytes().to_vec();
+    let restore: Vec<&[u8]> = vec![b"RESTORE", b"b", b"0", &payload, b"IDLETIME", b"5000"];
+    client.call(&restore).expect_ok();
+    client.say("SAVE").expect_ok();
+    let oracle = policy(Launch::oracle(), "allkeys-lru");
+    let file = oracle.folder().join("dump.rdb");
+    std::fs::copy(server.folder().join("dump.rdb"), &file).expect("a file");
+    let oracle = oracle.restart();
+    let idle = oracle.client().say("OBJECT IDLETIME b").int();
+    assert!((5000..5100).contains(&idle), "{idle}");
+    let server = server.restart();
+    let idle = server.client().say("OBJECT IDLETIME b").int();
+    assert!((5000..5100).contains(&idle), "{idle}");
+}

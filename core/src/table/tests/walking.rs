@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::model::{Model, Rng, change, check, seen};
-use crate::entry::Entry;
+use crate::entry::{Entry, StrValue};
 use crate::table::{DropSlices, ExpireChange, Gone, Table, WalkId, WalkSink};
 
 #[derive(Default)]
@@ -234,4 +234,126 @@ fn nothing_is_merged_under_a_walk() {
         table.remove(table.hash(&key), &key);
     }
     assert!(table.directory.segments() < segments / 8);
+}
+
+/// Gives entries of more than ten bytes in pieces of ten, and notes how.
+#[derive(Default)]
+struct Pieces {
+    seen: Rc<RefCell<Vec<(String, usize)>>>,
+    in_hand: Vec<u8>,
+    at: usize,
+}
+
+impl WalkSink for Pieces {
+    fn entry(&mut self, entry: &Entry) {
+        assert!(
+            self.at == 0 || self.in_hand != entry.key(),
+            "one that has begun goes on"
+        );
+        let bytes = entry.string().map_or(0, |value| value.len());
+        self.note(entry, bytes);
+    }
+
+    fn is_large(&self, entry: &Entry) -> bool {
+        entry.string().is_some_and(|value| value.len() > 10)
+    }
+
+    fn large(&mut self, entry: &Entry) -> bool {
+        let bytes = entry.string().map_or(0, |value| value.len());
+        assert!(self.at == 0 || self.in_hand == entry.key());
+        self.in_hand = entry.key().to_vec();
+        self.at = bytes.min(self.at + 10);
+        let is_done = self.at == bytes;
+        if is_done {
+            self.at = 0;
+            self.note(entry, bytes);
+        }
+        is_done
+    }
+}
+
+impl Pieces {
+    fn note(&self, entry: &Entry, bytes: usize) {
+        let key = String::from_utf8(entry.key().to_vec()).unwrap();
+        self.seen.borrow_mut().push((key, bytes));
+    }
+}
+
+fn put_long(table: &mut Table, key: &str, bytes: usize) {
+    let hash = table.hash(key.as_bytes());
+    let value = vec![b'x'; bytes];
+    let set = table.set(
+        hash,
+        key.as_bytes(),
+        StrValue::Bytes(&value),
+        ExpireChange::Clear,
+    );
+    set.unwrap();
+}
+
+#[test]
+fn large_entries_come_in_pieces_and_as_they_were() {
+    for masked in [u64::MAX, 0xffff_0000_0000_0000] {
+        let mut table = Table::new(3);
+        table.hash_mask = masked;
+        for number in 0..100 {
+            put_long(&mut table, &format!("small:{number}"), 5);
+            put_long(&mut table, &format!("large:{number}"), 95);
+        }
+        let sink = Pieces::default();
+        let seen = sink.seen.clone();
+        let walk = table.begin_walk(Box::new(sink));
+        let mut step = 0;
+        while !table.step_walk(walk, 1) {
+            step += 1;
+            // Neighbours of what is in hand change, and now and then what is owed itself.
+            put_long(&mut table, &format!("small:{}", step % 100), 6);
+            if step % 7 == 0 {
+                let key = format!("large:{}", step / 7 % 100);
+                let hash = table.hash(key.as_bytes());
+                if step % 2 == 0 {
+                    put_long(&mut table, &key, 33);
+                } else {
+                    table.remove(hash, key.as_bytes());
+                }
+                assert!(!table.is_owed(walk, hash, key.as_bytes()));
+            }
+            if step == 30 {
+                let hash = table.hash(b"large:99");
+                if table.is_owed(walk, hash, b"large:99") {
+                    table.hasten(walk, hash, b"large:99");
+                }
+            }
+        }
+        let mut seen = seen.borrow().clone();
+        seen.sort();
+        let mut wanted: Vec<(String, usize)> = (0..100)
+            .flat_map(|number| {
+                [
+                    (format!("small:{number}"), 5),
+                    (format!("large:{number}"), 95),
+                ]
+            })
+            .collect();
+        wanted.sort();
+        assert_eq!(seen, wanted);
+    }
+}
+
+#[test]
+fn what_is_owed_of_a_dropped_table_is_given() {
+    let mut table = Table::new(3);
+    for number in 0..50 {
+        put_long(&mut table, &format!("large:{number}"), 95);
+    }
+    let sink = Pieces::default();
+    let seen = sink.seen.clone();
+    let walk = table.begin_walk(Box::new(sink));
+    for _ in 0..20 {
+        assert!(!table.step_walk(walk, 1));
+    }
+    let mut rest = table.take();
+    while !rest.free_some(1) {}
+    assert_eq!(seen.borrow().len(), 50);
+    assert!(seen.borrow().iter().all(|(_, bytes)| *bytes == 95));
 }
