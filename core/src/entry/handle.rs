@@ -361,16 +361,14 @@ impl Entry {
         Self(blob.0)
     }
 
-    /// Whether the address of any part fulfils the condition: of the blob, of a large value's buffer, of a collection's box.
+    /// Whether the address of any part fulfils the condition: of the blob, of a large value's buffer. The parts of a collection are not asked
+    /// for; they come along.
     pub fn any_address(&self, is: &mut dyn FnMut(*const u8) -> bool) -> bool {
         let blob = self.blob();
         let flags = blob.flags();
-        let other = match blob::kind(flags) {
-            BIG => Some(blob.big(blob.value_at(flags)).ptr),
-            OBJECT => Some(blob.object(blob.value_at(flags)).cast()),
-            _ => None,
-        };
-        is(blob.at(0)) || other.is_some_and(|part| is(part.as_ptr()))
+        let buffer =
+            (blob::kind(flags) == BIG).then(|| blob.big(blob.value_at(flags)).ptr.as_ptr());
+        is(blob.at(0)) || buffer.is_some_and(|buffer| is(buffer))
     }
 
     /// Bytes this entry takes from the allocator: the size class of its blob and of its buffer. O(1).
