@@ -89,14 +89,21 @@ impl Spec {
     }
 }
 
-/// The number that the text begins with; 0 if it begins with none.
+/// The number that the text begins with, 0 if it begins with none: as C's `atoi` reads it, which keeps the low 32 bits of a long one.
 fn leading_number(text: &[u8]) -> i64 {
-    let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let zeros = text[..digits]
-        .iter()
-        .take_while(|&&byte| byte == b'0')
-        .count();
-    parse_i64(&text[zeros..digits]).unwrap_or(0)
+    let text = text.trim_ascii_start();
+    let (is_negative, digits) = match text {
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] => (false, rest),
+        _ => (false, text),
+    };
+    let digits = digits.iter().take_while(|byte| byte.is_ascii_digit());
+    let number = digits.fold(0i64, |number, digit| {
+        let digit = i64::from(digit - b'0');
+        let signed = if is_negative { -digit } else { digit };
+        number.saturating_mul(10).saturating_add(signed)
+    });
+    i64::from(number as i32)
 }
 
 impl KeySpec {
@@ -152,7 +159,7 @@ impl KeySpec {
         let argc = args.len() as i64;
         match self.begin {
             Begin::Index(index) => Some(i64::from(index)),
-            Begin::Keyword("STREAMS", _) => streams_at(args),
+            Begin::Keyword("STREAMS", from) => streams_at(args, from.unsigned_abs() as usize),
             Begin::Keyword(word, from) => {
                 let is_word = |at: &i64| args[*at as usize].eq_ignore_ascii_case(word.as_bytes());
                 if let Find::Range { last: 0, .. } = self.find {
@@ -185,8 +192,8 @@ fn last_value(args: &[&[u8]], word: &str, from: i64) -> Option<i64> {
 }
 
 /// What follows STREAMS in XREAD and XREADGROUP. A group or a consumer may have that name, too, so the options before it are gone through;
-/// after a word that is none, the first STREAMS counts, as it does in Redis.
-fn streams_at(args: &[&[u8]]) -> Option<i64> {
+/// after a word that is none, the first STREAMS from the rule's place on counts, as it does in Redis.
+fn streams_at(args: &[&[u8]], from: usize) -> Option<i64> {
     let mut at = 1;
     loop {
         let is = |word: &str| {
@@ -199,11 +206,10 @@ fn streams_at(args: &[&[u8]]) -> Option<i64> {
             () if is("GROUP")? => 3,
             () if is("NOACK")? => 1,
             () => {
+                let from = from.max(at);
                 let is_streams = |arg: &&[u8]| arg.eq_ignore_ascii_case(b"STREAMS");
-                return args[at..]
-                    .iter()
-                    .position(is_streams)
-                    .map(|skipped| (at + skipped) as i64 + 1);
+                let skipped = args.get(from..)?.iter().position(is_streams)?;
+                return Some((from + skipped) as i64 + 1);
             }
         };
     }
