@@ -65,7 +65,9 @@ pub(super) fn begin(
         Usage::Idle(_) => HAS_IDLE,
         Usage::Frequency(_) => HAS_FREQUENCY,
     };
-    let flags = u8::from(expire_at.is_some()) * EXPIRES | used | u8::from(db.is_some()) * HAS_DB;
+    let expires = if expire_at.is_some() { EXPIRES } else { 0 };
+    let names_db = if db.is_some() { HAS_DB } else { 0 };
+    let flags = expires | used | names_db;
     out.extend_from_slice(&[kind, flags]);
     out.extend_from_slice(&(key.len() as u32).to_le_bytes());
     if let Some(db) = db {
