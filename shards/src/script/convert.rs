@@ -105,7 +105,7 @@ pub(super) fn write(reply: &mut Reply<'_>, value: &Value, proto: resp::Proto, de
     match value {
         Value::String(text) => reply.bulk(&text.as_bytes()),
         Value::Integer(number) => reply.integer(*number),
-        Value::Number(number) => reply.integer(*number as i64),
+        Value::Number(number) => reply.integer(whole(*number)),
         Value::Boolean(truth) if proto == resp::Proto::Resp3 => reply.boolean(*truth),
         Value::Boolean(true) => reply.integer(1),
         Value::Table(table) if depth < DEPTH_MAX => write_table(reply, table, proto, depth),
@@ -165,4 +165,13 @@ fn write_table(reply: &mut Reply<'_>, table: &Table, proto: resp::Proto, depth: 
         count += 1;
     }
     reply.set_len(length, count);
+}
+/// The whole part of a number; the smallest integer for what is no number or does not fit, as processors of PCs convert it for Redis.
+pub(super) fn whole(number: f64) -> i64 {
+    const LIMIT: f64 = 9_223_372_036_854_775_808.0;
+    if (-LIMIT..LIMIT).contains(&number) {
+        number as i64
+    } else {
+        i64::MIN
+    }
 }

@@ -137,20 +137,34 @@ local function captures_of(s, from, to, ...)
     if select("#", ...) == 0 then return sub(s, from, to) end
     return ...
 end
+-- What the library itself says of its arguments is told at the place of the caller; whatever else was thrown, by a function that takes the place
+-- of matches, goes on as it is.
+local MISTAKES = {
+    "bad argument", "malformed pattern", "missing '['", "unbalanced pattern", "unfinished capture", "too many captures",
+    "invalid capture index", "invalid pattern capture", "invalid replacement value",
+}
+local function told(name, ok, ...)
+    if ok then return ... end
+    local text = caught((...))
+    for at = 1, type(text) == "string" and #MISTAKES or 0 do
+        if find(text, MISTAKES[at], 1, true) == 1 then error((gsub(text, "'%?'", "'" .. name .. "'", 1)), 3) end
+    end
+    error((...), 0)
+end
 function string.find(s, pattern, init, plain)
     if not plain and is_long(s, pattern) then
-        local found = { first(s, pattern, init) }
+        local found = { told("find", pcall(first, s, pattern, init)) }
         if found[1] == nil then return nil end
         return unpack(found)
     end
-    return find(s, pattern, init, plain)
+    return told("find", pcall(find, s, pattern, init, plain))
 end
 function string.match(s, pattern, init)
-    if is_long(s, pattern) then return captures_of(s, first(s, pattern, init)) end
-    return match(s, pattern, init)
+    if is_long(s, pattern) then return captures_of(s, told("match", pcall(first, s, pattern, init))) end
+    return told("match", pcall(match, s, pattern, init))
 end
 function string.gmatch(s, pattern)
-    if not is_long(s, pattern) then return gmatch(s, pattern) end
+    if not is_long(s, pattern) then return told("gmatch", pcall(gmatch, s, pattern)) end
     pattern = tostring(pattern)
     local at = 0
     local function go_on(from, to, ...)
@@ -160,7 +174,7 @@ function string.gmatch(s, pattern)
     end
     return function()
         if at > #s then return nil end
-        return go_on(search(s, pattern, at, false))
+        return go_on(told("gmatch", pcall(search, s, pattern, at, false)))
     end
 end
 -- What takes the place of a match.
@@ -198,14 +212,16 @@ end
 function string.gsub(s, pattern, by, most)
     local kind = type(by)
     local fits = kind == "string" or kind == "number" or kind == "table" or kind == "function"
-    if not fits or not is_long(s, pattern) then return gsub(s, pattern, by, most) end
+    if not fits or not is_long(s, pattern) then
+        return told("gsub", pcall(gsub, s, pattern, by, most))
+    end
     pattern, most = tostring(pattern), tonumber(most) or #s + 1
     if kind == "number" then by = tostring(by) end
     local once = byte(pattern) == 94
     if once then pattern = sub(pattern, 2) end
     local pieces, at, count = {}, 0, 0
     while count < most do
-        local found = { search(s, pattern, at, once) }
+        local found = { told("gsub", pcall(search, s, pattern, at, once)) }
         local from, to = found[1], found[2]
         if from == nil then break end
         count = count + 1
