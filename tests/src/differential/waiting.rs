@@ -16,8 +16,8 @@ pub const COMMANDS: &[&str] = &[
     "BZPOPMIN",
 ];
 
-/// What is no time. None of these means for ever; one that does not fit has another error since Redis 7.2.
-const NO_TIMES: &[&str] = &["-1", "", "abc", "nan", "inf", "-inf", "1 ", "-0.1"];
+/// What is no time. None of these means for ever, and none is too large: that has another error since Redis 7.2.
+const NO_TIMES: &[&str] = &["-1", "", "abc", "nan", "-inf", "1 ", "-0.1"];
 
 /// One command of this family. Half of them meet a list or a sorted set that was filled just before.
 pub fn draw(draw: &mut Draw) -> Vec<Step> {

@@ -86,10 +86,7 @@ pub(super) const BLMPOP: KeyspaceRow = KeyspaceRow {
 };
 
 fn op_blmpop(cx: &mut Cx<'_>, args: &[&[u8]]) {
-    if !is_timeout(cx, args[1]) {
-        return;
-    }
-    if let Some(keys) = mpop(cx, &args[1..]) {
+    if let Some(keys) = mpop(cx, &args[1..], Some(args[1])) {
         wait_for(cx, keys, |cx| cx.reply.null_array());
     }
 }

@@ -9,6 +9,7 @@ use super::{ROW, end, popped, reply_item};
 use crate::command::spec::{Begin, Find, KeySpec, access, flag};
 use crate::command::{Cx, KeyspaceRow, Spec, Spread, Task};
 use crate::commands::args::{SYNTAX, is, wrong_arity};
+use crate::commands::waiting::is_timeout;
 use crate::shard::{Shard, WrongType};
 
 pub(super) const LPOP: KeyspaceRow = KeyspaceRow {
@@ -178,13 +179,18 @@ impl Task for PopTask {
 }
 
 fn op_lmpop(cx: &mut Cx<'_>, args: &[&[u8]]) {
-    if mpop(cx, args).is_some() {
+    if mpop(cx, args, None).is_some() {
         cx.reply.null_array();
     }
 }
 
 /// Pops from the first of several lists that is there, or writes an error. Returns the keys if none is there, and has written nothing then.
-pub(super) fn mpop<'a, 'b>(cx: &mut Cx<'_>, args: &'a [&'b [u8]]) -> Option<&'a [&'b [u8]]> {
+/// The timeout, if it may wait, is looked at last.
+pub(super) fn mpop<'a, 'b>(
+    cx: &mut Cx<'_>,
+    args: &'a [&'b [u8]],
+    timeout: Option<&[u8]>,
+) -> Option<&'a [&'b [u8]]> {
     let Some(numkeys) = positive(args[1]) else {
         cx.error("ERR numkeys should be greater than 0");
         return None;
@@ -217,6 +223,9 @@ pub(super) fn mpop<'a, 'b>(cx: &mut Cx<'_>, args: &'a [&'b [u8]]) -> Option<&'a 
             return None;
         }
     };
+    if timeout.is_some_and(|timeout| !is_timeout(cx, timeout)) {
+        return None;
+    }
     for key in &keys[2..] {
         match cx.shard.check_object::<List>(cx.db, key) {
             Err(WrongType) => {

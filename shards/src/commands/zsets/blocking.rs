@@ -77,10 +77,7 @@ pub(super) const BZMPOP: KeyspaceRow = KeyspaceRow {
 };
 
 fn op_bzmpop(cx: &mut Cx<'_>, args: &[&[u8]]) {
-    if !is_timeout(cx, args[1]) {
-        return;
-    }
-    if let Some(keys) = mpop(cx, &args[1..]) {
+    if let Some(keys) = mpop(cx, &args[1..], Some(args[1])) {
         wait_for(cx, keys, |cx| cx.reply.null_array());
     }
 }
@@ -111,6 +108,8 @@ mod tests {
             ("BZPOPMIN s z 0", wrong),
             ("BZMPOP 0 2 s z MIN", wrong),
             ("BZPOPMIN z -1", "ERR timeout is negative"),
+            ("BZMPOP -1 2 z y UP", "ERR syntax error"),
+            ("BZMPOP -1 1 z MIN", "ERR timeout is negative"),
             ("BZPOPMIN z x", "ERR timeout is not a float or out of range"),
             ("BZMPOP 0 0 z MIN", "ERR numkeys should be greater than 0"),
             (

@@ -10,6 +10,7 @@ use super::{ELEMENTS_AT_ONCE, POPS, ROW, counted, held};
 use crate::command::spec::{KeySpec, flag};
 use crate::command::{Cx, KeyspaceRow, Spec, Spread, Task};
 use crate::commands::args::{SYNTAX, is};
+use crate::commands::waiting::is_timeout;
 use crate::shard::event;
 use crate::shard::{Shard, WrongType};
 
@@ -50,7 +51,7 @@ pub(super) const ZMPOP: KeyspaceRow = KeyspaceRow {
         ..ROW
     },
     op: |cx, args| {
-        if mpop(cx, args).is_some() {
+        if mpop(cx, args, None).is_some() {
             cx.reply.null_array();
         }
     },
@@ -95,7 +96,11 @@ fn pop(cx: &mut Cx<'_>, args: &[&[u8]], end: End) {
 }
 
 /// Pops from the first of the keys that is there. Otherwise, without an error, returns the keys.
-pub(super) fn mpop<'a, 'b>(cx: &mut Cx<'_>, args: &'a [&'b [u8]]) -> Option<&'a [&'b [u8]]> {
+pub(super) fn mpop<'a, 'b>(
+    cx: &mut Cx<'_>,
+    args: &'a [&'b [u8]],
+    timeout: Option<&[u8]>,
+) -> Option<&'a [&'b [u8]]> {
     let error = "ERR numkeys should be greater than 0";
     let keys = at_least(cx, args[1], 1, error)?;
     let Some((end, options)) =
@@ -127,6 +132,9 @@ pub(super) fn mpop<'a, 'b>(cx: &mut Cx<'_>, args: &'a [&'b [u8]]) -> Option<&'a 
             return None;
         }
     };
+    if timeout.is_some_and(|timeout| !is_timeout(cx, timeout)) {
+        return None;
+    }
     let keys = &args[2..2 + keys];
     for key in keys {
         match length(cx, key) {
