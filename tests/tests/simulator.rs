@@ -48,7 +48,7 @@ fn a_seed_is_the_same_world_twice() {
 }
 
 /// Every broken rule must be noticed within this many seeds.
-const SABOTAGED_SEEDS: u64 = 2000;
+const SABOTAGED_SEEDS: u64 = 4000;
 
 /// Runs seeds until one fails and says which, and who noticed.
 fn noticed(name: &str, tampering: Tampering) {

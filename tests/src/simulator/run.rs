@@ -315,9 +315,8 @@ impl Run {
             if history.events() != heard {
                 (heard, heard_at) = (history.events(), world.now());
             }
-            // Keys that expire make the node tick for ever.
-            if plan.has_times()
-                && world.now() > heard_at + CALM_NS
+            // Keys make the node tick for ever: those that expire, and old access times.
+            if world.now() > heard_at + CALM_NS
                 && clients.iter().all(Client::is_done)
                 && node.is_at_rest(world)
             {
