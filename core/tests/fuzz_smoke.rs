@@ -212,7 +212,7 @@ fn listpack() {
         b"\xe0\x01a\x03\xf0\x01\0\0\0a\x06",
         b"\xf2\0\0\x01\x04\xf3\0\0\0\x01\x05\xf4\0\0\0\0\0\0\0\x01\x09",
         b"\x10\0ab\x08\0c\x12\0de\x1b\x01123\x24\x00wxyz",
-        b"\x10\0ab\x18\0567\x3d\x01abcdefg\x0e\0a\x0f\x01b",
+        b"\x10\0ab\x18\x00567\x3d\x01abcdefg\x0e\0a\x0f\x01b",
     ];
     let tokens: &[&[u8]] = &[
         b"\0",

@@ -22,7 +22,7 @@ impl Shard {
         match keys {
             _ if self.settings.tracks != Tracks::Times => None,
             0 => None,
-            ..MANY_KEYS => Some(10_000),
+            1..MANY_KEYS => Some(10_000),
             _ => Some(1_000),
         }
     }

@@ -25,7 +25,7 @@ impl Shard {
         let mut stats = table.defrag_step(&mut pass.cursor, BUCKETS, is_sparse);
         if stats.wrapped {
             pass.db = (pass.db + 1) % self.dbs.len();
-            while pass.db != 0 && self.dbs[pass.db].table.len() == 0 {
+            while pass.db != 0 && self.dbs[pass.db].table.is_empty() {
                 pass.db = (pass.db + 1) % self.dbs.len();
             }
             stats.wrapped = pass.db == 0;

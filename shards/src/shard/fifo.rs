@@ -268,7 +268,7 @@ impl Shard {
     }
 
     fn sample_main(&mut self, db: usize) {
-        if self.dbs[db].table.len() == 0 {
+        if self.dbs[db].table.is_empty() {
             return;
         }
         let mut cursor = *self.pool.cursor(db);

@@ -67,8 +67,8 @@ impl Both {
     }
 
     /// Asks both the same in several words.
-    pub(crate) fn each<T>(&mut self, mut ask: impl FnMut(&mut Client) -> T) -> [T; 2] {
-        [&mut self.ours, &mut self.theirs].map(|client| ask(client))
+    pub(crate) fn each<T>(&mut self, ask: impl FnMut(&mut Client) -> T) -> [T; 2] {
+        [&mut self.ours, &mut self.theirs].map(ask)
     }
 
     /// The ACL categories that both know, and the commands with their subcommands.
