@@ -112,10 +112,7 @@ mod tests {
             ("BZMPOP -1 1 z MIN", "ERR timeout is negative"),
             ("BZPOPMIN z x", "ERR timeout is not a float or out of range"),
             ("BZMPOP 0 0 z MIN", "ERR numkeys should be greater than 0"),
-            (
-                "BZMPOP x 0 z MIN",
-                "ERR timeout is not a float or out of range",
-            ),
+            ("BZMPOP x 0 z MIN", "ERR numkeys should be greater than 0"),
             ("BZMPOP 0 1 z MID", "ERR syntax error"),
         ]);
         rig.proto = Proto::Resp3;
