@@ -90,7 +90,10 @@ mod tests {
         assert_eq!(args.len(), 3 + lines.len());
         let mut model = Model::default();
         let answer = model.apply(0, &Command::new(Verb::Eval, args)).to_string();
-        let error = "WRONGTYPE Operation against a key holding the wrong kind of value";
-        assert_eq!(answer, format!("[+OK, :2, -{error}, [\"2\", null]]"));
+        assert!(
+            answer.starts_with("[+OK, :2, -WRONGTYPE Operation against a "),
+            "{answer}"
+        );
+        assert!(answer.ends_with(", [\"2\", null]]"), "{answer}");
     }
 }
