@@ -1,0 +1,100 @@
+//! Commands in RESP, as the log has them: arrays of bulks.
+
+use std::io::{self, BufRead, Read};
+
+/// Arguments of a command, and bytes of one, above which the number cannot be right.
+const ARGS_MAX: u64 = 1 << 30;
+const ARG_BYTES_MAX: u64 = 1 << 40;
+/// Digits of a length and what is around them.
+const LINE_BYTES_MAX: u64 = 32;
+/// Memory taken for an argument before its bytes have come.
+const ROOM_BYTES_MAX: u64 = 1 << 20;
+
+/// Appends a command.
+pub fn put_command(args: &[&[u8]], out: &mut Vec<u8>) {
+    let mut digits = itoa::Buffer::new();
+    let mut number = |sign: u8, count: usize, out: &mut Vec<u8>| {
+        out.push(sign);
+        out.extend_from_slice(digits.format(count).as_bytes());
+        out.extend_from_slice(b"\r\n");
+    };
+    number(b'*', args.len(), out);
+    for arg in args {
+        number(b'$', arg.len(), out);
+        out.extend_from_slice(arg);
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+/// Why no command could be read.
+#[derive(Debug)]
+pub(super) enum CommandFault {
+    /// The bytes end within it.
+    Cut,
+    /// It is none.
+    Malformed(&'static str),
+    /// The system's words.
+    Io(io::Error),
+}
+
+impl From<io::Error> for CommandFault {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof => CommandFault::Cut,
+            _ => CommandFault::Io(error),
+        }
+    }
+}
+
+/// Reads a length behind its sign.
+fn length(source: &mut impl BufRead, sign: u8, max: u64) -> Result<u64, CommandFault> {
+    let mut line = Vec::new();
+    source
+        .by_ref()
+        .take(LINE_BYTES_MAX)
+        .read_until(b'\n', &mut line)?;
+    let Some(rest) = line.strip_prefix(&[sign]) else {
+        return Err(match line.is_empty() {
+            true => CommandFault::Cut,
+            false => CommandFault::Malformed("a length does not begin with its sign"),
+        });
+    };
+    let Some(text) = rest.strip_suffix(b"\r\n") else {
+        let is_cut = rest.len() < LINE_BYTES_MAX as usize - 1 && !rest.ends_with(b"\n");
+        return Err(match is_cut {
+            true => CommandFault::Cut,
+            false => CommandFault::Malformed("a length does not end its line"),
+        });
+    };
+    let number = std::str::from_utf8(text)
+        .ok()
+        .and_then(|text| text.parse::<u64>().ok());
+    number
+        .filter(|number| *number <= max)
+        .ok_or(CommandFault::Malformed("a length is no number that can be"))
+}
+
+/// Reads a command.
+pub(super) fn read_command(source: &mut impl BufRead) -> Result<Vec<Box<[u8]>>, CommandFault> {
+    let count = length(source, b'*', ARGS_MAX)?;
+    if count == 0 {
+        return Err(CommandFault::Malformed("a command has no name"));
+    }
+    let mut args = Vec::new();
+    for _ in 0..count {
+        let length = length(source, b'$', ARG_BYTES_MAX)?;
+        let mut arg = Vec::with_capacity(length.min(ROOM_BYTES_MAX) as usize);
+        if source.by_ref().take(length).read_to_end(&mut arg)? < length as usize {
+            return Err(CommandFault::Cut);
+        }
+        let mut end = [0; 2];
+        source.read_exact(&mut end)?;
+        if end != *b"\r\n" {
+            return Err(CommandFault::Malformed(
+                "an argument is longer than it says",
+            ));
+        }
+        args.push(arg.into_boxed_slice());
+    }
+    Ok(args)
+}
