@@ -27,6 +27,8 @@ pub struct ExpireStats {
     pub expired: usize,
     /// The fields among them.
     pub expired_fields: usize,
+    /// Due fields stay.
+    leaves_fields: bool,
     /// The pass has reached the end of the table; the cursor is back at the start.
     pub wrapped: bool,
     /// The soonest time of those that were looked at and stay.
@@ -48,6 +50,8 @@ pub enum Gone<'a> {
     Emptied(Entry),
     /// Some fields of this key.
     Fields(&'a [u8]),
+    /// Nothing yet: this key has fields whose time has come, and whoever asked wanted to take them out himself.
+    Due(&'a [u8]),
 }
 
 /// Buckets of a large hash that are looked at for due fields at a time.
@@ -66,7 +70,32 @@ impl Table {
         budget_buckets: usize,
         on_gone: &mut dyn FnMut(Gone<'_>),
     ) -> ExpireStats {
-        let mut stats = ExpireStats::default();
+        self.expire_some(cursor, now_ms, budget_buckets, false, on_gone)
+    }
+
+    /// The same, but due fields stay, and their keys are named ([`Gone::Due`]).
+    pub fn expire_keys(
+        &mut self,
+        cursor: &mut u64,
+        now_ms: u64,
+        budget_buckets: usize,
+        on_gone: &mut dyn FnMut(Gone<'_>),
+    ) -> ExpireStats {
+        self.expire_some(cursor, now_ms, budget_buckets, true, on_gone)
+    }
+
+    fn expire_some(
+        &mut self,
+        cursor: &mut u64,
+        now_ms: u64,
+        budget_buckets: usize,
+        leaves_fields: bool,
+        on_gone: &mut dyn FnMut(Gone<'_>),
+    ) -> ExpireStats {
+        let mut stats = ExpireStats {
+            leaves_fields,
+            ..ExpireStats::default()
+        };
         let before = self.counts.len;
         let mut prefix = (*cursor >> BUCKET_BITS) & u64::from(u32::MAX);
         let mut bucket = (*cursor as usize & ((1 << BUCKET_BITS) - 1)).min(BUCKET_COUNT);
@@ -225,6 +254,10 @@ fn expire_fields(
     stats: &mut ExpireStats,
     on_gone: &mut dyn FnMut(Gone<'_>),
 ) -> bool {
+    if stats.leaves_fields {
+        on_gone(Gone::Due(entry.key()));
+        return false;
+    }
     let step = entry.change_object(|object| match object {
         Object::Hash(hash) => {
             let step = hash.expire_some(now_ms.saturating_add(1), FIELD_BUCKETS);

@@ -277,6 +277,8 @@ impl Config {
             // DEBUG SET-ACTIVE-EXPIRE is no directive: it stays.
             active_expire: before.active_expire,
             busy_reply_ms: self.busy_reply_ms,
+            // The directive comes with the log itself.
+            logs: false,
         }
     }
 }

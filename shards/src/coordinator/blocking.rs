@@ -110,6 +110,8 @@ impl<X> Engine<X> {
         self.shard.no_touch = parked.head.no_touch;
         self.shard.run_for(parked.head.tracker);
         let mut reply = Vec::new();
+        self.shard.begin_unit();
+        let mark = self.shard.begin_command();
         let mut cx = Cx {
             shard: &mut self.shard,
             db: parked.head.db,
@@ -134,6 +136,12 @@ impl<X> Engine<X> {
         if let Some(mut task) = task {
             while !task.step(&mut self.shard, &mut reply) {}
             check_whole(&mut reply);
+        }
+        if self.shard.records() {
+            let spec = &self.rows[usize::from(parked.head.command)].row.spec;
+            let (db, args) = (parked.head.db, parked.args());
+            self.shard.end_command(mark, spec, db, &args);
+            self.shard.commit_unit();
         }
         if let Some(tracker) = parked.head.tracker {
             let row = &self.rows[usize::from(parked.head.command)];

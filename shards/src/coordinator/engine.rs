@@ -8,6 +8,7 @@ use slab::Slab;
 use tessera_core::resp::{OUT_OF_MEMORY, Proto, Reply, try_append};
 use tessera_io::ConnId;
 
+use crate::command::spec::flag;
 use crate::command::{Cx, Further, KeyspaceRow, Merge, Spread, Task};
 use crate::coordinator::blocking::{Found, Waiters};
 use crate::coordinator::borrow::{Borrow, Loan};
@@ -21,6 +22,7 @@ use crate::coordinator::saving::SavedFirst;
 use crate::coordinator::whole::{Whole, WholeRun};
 use crate::coordinator::work::{Job, Parked};
 use crate::mesh::{Batch, Origin, RequestHead, Route};
+use crate::shard::effects::Unit;
 use crate::shard::tracking::Tracker;
 use crate::shard::{Shard, Slow};
 
@@ -77,6 +79,10 @@ pub(super) struct Running {
     spent: Spent,
     /// Whose command it is, if the client tracks keys.
     tracker: Option<Tracker>,
+    /// What it has told the log so far.
+    unit: Option<Box<Unit>>,
+    /// The command, if it tells its record at the end.
+    record: Option<Parked>,
 }
 
 /// Ways to break the protocol, so that a test can show that the simulator's judges would notice.
@@ -215,6 +221,15 @@ impl<X> Engine<X> {
             }
             KeyPlan::Rules => self.submit_by_rules(command, asker, args, out),
             KeyPlan::None => match spread {
+                Spread::Everywhere { .. }
+                    if self.keeps_until_recorded(command) && self.shards > 1 =>
+                {
+                    let head = self.head(command, asker);
+                    match Parked::new(&head, args) {
+                        Some(parked) => self.submit_whole(Box::new(parked.into_program())),
+                        None => refused(out),
+                    }
+                }
                 Spread::Everywhere { merge } => {
                     self.submit_everywhere(command, asker, args, merge, out)
                 }
@@ -275,11 +290,20 @@ impl<X> Engine<X> {
                 if !(args.len() - 1).is_multiple_of(stride) {
                     return self.run_here(command, asker, args, out);
                 }
+                if self.keeps_until_recorded(command) {
+                    return self.submit_borrow(command, asker, args, &places, out);
+                }
                 self.submit_split(command, asker, args, &places, stride, merge)
                     .unwrap_or_else(|| refused(out))
             }
             _ => self.submit_borrow(command, asker, args, &places, out),
         }
+    }
+
+    /// Whether a command's parts would be records of several shards: it is run in one place, and its keys are kept until its record has been handed over.
+    #[inline]
+    fn keeps_until_recorded(&self, command: u16) -> bool {
+        self.shard.settings.logs && self.rows[usize::from(command)].row.spec.has(flag::WRITE)
     }
 
     /// A command whose keys all belong to `target`.
@@ -436,6 +460,11 @@ impl<X> Engine<X> {
         borrowed: Vec<Loan>,
     ) {
         let again = self.is_open(job).then(|| job.clone());
+        let unit = self.shard.take_unit_aside();
+        let record = match job {
+            Job::Command(parked) if unit.is_some() => Some(parked.clone()),
+            _ => None,
+        };
         let spent = self.meter.resume();
         self.running.push(Running {
             origin: job.origin(),
@@ -446,6 +475,8 @@ impl<X> Engine<X> {
             lock,
             borrowed,
             spent,
+            unit,
+            record,
         });
     }
 
@@ -557,6 +588,7 @@ impl<X> Engine<X> {
             let running = &mut self.running[index];
             let begun = self.meter.begin(true);
             self.shard.run_for(running.tracker);
+            self.shard.resume_unit(running.unit.take());
             let is_done = running.task.step(&mut self.shard, &mut running.reply);
             self.meter.slice(&mut running.spent, begun);
             note_script_reads(&mut self.shard, self.shards);
@@ -569,6 +601,7 @@ impl<X> Engine<X> {
                     self.shard.slow.note_slices(slow);
                 }
                 let further = done.task.needs();
+                self.record_task(done.record.as_ref(), further.is_missing());
                 match done.again {
                     Some(job) if further.is_missing() => self.put_off(job, further),
                     _ => self.answer(done.origin, &done.reply),
@@ -587,9 +620,24 @@ impl<X> Engine<X> {
                 self.serve_ready();
             } else {
                 self.running[index].borrowed = loans;
+                if self.running[index].task.holds_keys() {
+                    self.running[index].unit = self.shard.pause_unit();
+                }
                 index += 1;
             }
         }
+    }
+
+    /// The record of a command that has gone on in slices, while its keys are still locked.
+    fn record_task(&mut self, record: Option<&Parked>, is_undone: bool) {
+        if is_undone {
+            self.shard.undo_unit();
+        } else if let (Some(parked), Some(mark)) = (record, self.shard.take_mark()) {
+            let spec = &self.rows[usize::from(parked.head.command)].row.spec;
+            self.shard
+                .end_command(mark, spec, parked.head.db, &parked.args());
+        }
+        self.shard.commit_unit();
     }
 
     /// The batch of replies for this shard's own clients and gathers, emptied.
@@ -676,6 +724,12 @@ fn execute<X>(
     shard.no_touch = head.no_touch;
     shard.run_for(head.tracker);
     let start = out.len();
+    let records = shard.records();
+    if records {
+        shard.begin_unit();
+        shard.prepare_record(&row.row.spec, head.db, args);
+    }
+    let mark = shard.begin_command();
     let mut cx = Cx {
         shard,
         db: head.db,
@@ -695,10 +749,20 @@ fn execute<X>(
     if further.is_missing() {
         meter.part(head.command, begun);
         out.truncate(start);
+        shard.undo_unit();
         return Outcome::Missing(further);
     }
     if let Some(tracker) = head.tracker {
         note_reads(shard, row, reach.shards, tracker, args);
+    }
+    let is_script = row.row.spread == Spread::Script;
+    if records && task.as_ref().is_none_or(|task| !task.holds_keys()) {
+        if !is_script {
+            shard.end_command(mark, &row.row.spec, head.db, args);
+        }
+        shard.commit_unit();
+    } else if records {
+        shard.set_unit_aside((!is_script).then_some(mark));
     }
     let Some(task) = task else {
         let ns = meter.end(head.command, begun);

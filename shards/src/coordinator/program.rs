@@ -10,12 +10,13 @@ use std::rc::Rc;
 use tessera_core::resp::{OUT_OF_MEMORY, Proto, Reply, make_room, try_append};
 
 use crate::command::spec::flag;
-use crate::command::{Cx, Further, Merge, Op, Spread, Task};
+use crate::command::{Cx, Further, KeyspaceRow, Merge, Spread, Task};
 use crate::coordinator::engine::{Asker, Engine, Submitted, check_whole};
 use crate::coordinator::gather::merge_parts;
 use crate::coordinator::route::owner;
 use crate::coordinator::work::Job;
 use crate::mesh::{Origin, Parcel, Route};
+use crate::shard::effects::Mark;
 use crate::shard::tracking::{Track, Tracker};
 use crate::shard::{Shard, Slow};
 
@@ -59,7 +60,7 @@ pub struct Program {
 
 /// A program that runs.
 struct Running {
-    steps: VecDeque<(Op, Spread, Step)>,
+    steps: VecDeque<(KeyspaceRow, Step)>,
     proto: Proto,
     no_touch: bool,
     tracker: Option<Tracker>,
@@ -67,10 +68,28 @@ struct Running {
     reads: VecDeque<Vec<usize>>,
     /// The payload so far.
     payload: Vec<u8>,
-    /// The command that goes on in slices itself: its task, and its reply so far.
-    inner: Option<(Box<dyn Task>, Vec<u8>)>,
+    /// The command that goes on in slices itself.
+    inner: Option<Inner>,
     /// Tells how long each command takes, if that is of interest.
     watch: Option<StepWatch>,
+}
+
+/// A command of a program that goes on in slices.
+struct Inner {
+    task: Box<dyn Task>,
+    /// Its reply so far.
+    reply: Vec<u8>,
+    mark: Mark,
+    row: KeyspaceRow,
+    step: Step,
+}
+
+/// Tells the log of a command that has run.
+fn record(shard: &mut Shard, mark: Mark, row: &KeyspaceRow, step: &Step) {
+    if shard.records() && row.spread != Spread::Script {
+        let args: Vec<&[u8]> = step.args.iter().map(|arg| &**arg).collect();
+        shard.end_command(mark, &row.spec, step.db, &args);
+    }
 }
 
 /// Measures the commands of a program one by one.
@@ -109,25 +128,30 @@ impl Running {
     /// Runs the next command or a slice of the current one.
     fn run_one(&mut self, shard: &mut Shard) {
         let begun = self.watch.as_ref().map(|watch| (watch.clock)());
-        if let Some((task, reply)) = &mut self.inner {
-            let is_done = task.step(shard, reply);
+        if let Some(inner) = &mut self.inner {
+            let is_done = inner.task.step(shard, &mut inner.reply);
             if is_done {
-                let (_, mut reply) = self.inner.take().expect("it was just there");
-                check_whole(&mut reply);
-                put_reply(&mut self.payload, &reply);
+                let mut inner = self.inner.take().expect("it was just there");
+                record(shard, inner.mark, &inner.row, &inner.step);
+                check_whole(&mut inner.reply);
+                put_reply(&mut self.payload, &inner.reply);
             }
             if let (Some(watch), Some(begun)) = (&mut self.watch, begun) {
                 watch.sliced(shard, begun, is_done);
             }
             return;
         }
-        let Some((op, spread, step)) = self.steps.pop_front() else {
+        let Some((row, step)) = self.steps.pop_front() else {
             return;
         };
         shard.no_touch = self.no_touch;
         shard.run_for(self.tracker);
         let args: Vec<&[u8]> = step.args.iter().map(|arg| &**arg).collect();
         let mut reply = Vec::new();
+        if shard.records() {
+            shard.prepare_record(&row.spec, step.db, &args);
+        }
+        let mark = shard.begin_command();
         let mut cx = Cx {
             shard,
             db: step.db,
@@ -141,7 +165,7 @@ impl Running {
             waits_for: None,
             waits_as: None,
         };
-        op(&mut cx, &args);
+        (row.op)(&mut cx, &args);
         cx.reply.finish();
         let task = cx.task;
         if let (Some(watch), Some(begun)) = (&mut self.watch, begun) {
@@ -150,10 +174,21 @@ impl Running {
         if let (Some(tracker), Some(reads)) = (self.tracker, self.reads.pop_front()) {
             shard.note_reads(tracker, reads.iter().map(|at| args[*at]));
         }
+        if task.is_none() {
+            record(shard, mark, &row, &step);
+        }
         match task {
-            Some(task) => self.inner = Some((task, Vec::new())),
+            Some(task) => {
+                self.inner = Some(Inner {
+                    task,
+                    reply: Vec::new(),
+                    mark,
+                    row,
+                    step,
+                });
+            }
             // With one shard nobody merges; the weight beside the value is for the merge only.
-            None if is_weighted(spread) => {
+            None if is_weighted(row.spread) => {
                 let (rng, mut merged) = (&mut shard.rng, Vec::new());
                 merge_parts(Merge::Weighted, &[], &[reply], self.proto, rng, &mut merged);
                 put_reply(&mut self.payload, &merged);
@@ -358,12 +393,9 @@ impl<X> Engine<X> {
             out.push(TOUCHED);
             return None;
         }
-        let op = |step: &Step| {
-            let row = &self.rows[usize::from(step.command)].row;
-            (row.op, row.spread, step.clone())
-        };
+        let with_row = |step: &Step| (self.rows[usize::from(step.command)].row, step.clone());
         let mut running = Running {
-            steps: program.steps.iter().map(op).collect(),
+            steps: program.steps.iter().map(with_row).collect(),
             proto: program.proto,
             no_touch: program.no_touch,
             tracker: program.tracker,
@@ -374,10 +406,13 @@ impl<X> Engine<X> {
         };
         let commands = program.steps.iter().map(|step| step.command);
         let begun = self.meter.begin(true);
+        self.shard.begin_unit();
         if running.step(&mut self.shard, out) {
+            self.shard.commit_unit();
             self.meter.end_all(commands, begun);
             return None;
         }
+        self.shard.set_unit_aside(None);
         self.meter.suspend(commands, None, begun);
         Some(Box::new(running))
     }

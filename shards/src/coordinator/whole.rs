@@ -18,6 +18,7 @@ use crate::coordinator::scan::count_of;
 use crate::coordinator::work::Work;
 use crate::mesh::{KeyPlace, Origin, Parcel, Watch};
 use crate::script::{CallFailed, Host, Progress, Request, Run, Wanted, first_mistake};
+use crate::shard::effects::Unit;
 use crate::shard::event::Happened;
 use crate::shard::tracking::{Track, Tracker};
 use crate::shard::{Databases, Tables};
@@ -51,6 +52,8 @@ pub(super) struct WholeRun {
     script: Option<Run>,
     /// How long the current command's slices took so far.
     step_ns: u64,
+    /// What it has told the log so far.
+    unit: Option<Box<Unit>>,
 }
 
 /// Whether a command empties or exchanges whole databases.
@@ -278,6 +281,7 @@ impl<X> Engine<X> {
             flushes: 0,
             script: None,
             step_ns: 0,
+            unit: None,
         });
     }
 
@@ -287,7 +291,13 @@ impl<X> Engine<X> {
         let earlier = self.shard.take_happened();
         self.shard.run_for(run.program.tracker);
         let begun = self.meter.begin(true);
+        self.shard.resume_unit(run.unit.take());
         let is_done = self.step_whole(&mut run);
+        if is_done {
+            self.shard.commit_unit();
+        } else {
+            run.unit = self.shard.pause_unit();
+        }
         run.flushes += self.shard.take_all_stale() / self.shards;
         run.changed = self.shard.borrowed_changes.take().unwrap_or_default();
         run.happened.extend(self.shard.take_happened());
@@ -417,6 +427,22 @@ impl<X> Engine<X> {
     fn run_step(&mut self, program: &Program, step: &Step, tables: &mut [Tables]) -> Vec<u8> {
         let args: Vec<&[u8]> = step.args.iter().map(|arg| &**arg).collect();
         let row = self.rows[usize::from(step.command)].row;
+        let mark = self.shard.begin_command();
+        let reply = self.run_spread(&row, program, step, tables);
+        if is_reshuffling(&row) {
+            self.shard.end_command(mark, &row.spec, step.db, &args);
+        }
+        reply
+    }
+
+    fn run_spread(
+        &mut self,
+        row: &KeyspaceRow,
+        program: &Program,
+        step: &Step,
+        tables: &mut [Tables],
+    ) -> Vec<u8> {
+        let args: Vec<&[u8]> = step.args.iter().map(|arg| &**arg).collect();
         match row.spread {
             Spread::Everywhere { merge } => {
                 let parts: Vec<Vec<u8>> = tables
@@ -473,6 +499,11 @@ impl<X> Engine<X> {
         self.shard.exchange(tables);
         self.shard.no_touch = program.no_touch;
         let mut reply = Vec::new();
+        let row = &self.rows[usize::from(step.command)].row;
+        if self.shard.records() {
+            self.shard.prepare_record(&row.spec, step.db, args);
+        }
+        let mark = self.shard.begin_command();
         let mut cx = Cx {
             shard: &mut self.shard,
             db: step.db,
@@ -486,7 +517,7 @@ impl<X> Engine<X> {
             waits_for: None,
             waits_as: None,
         };
-        (self.rows[usize::from(step.command)].row.op)(&mut cx, args);
+        (row.op)(&mut cx, args);
         cx.reply.finish();
         let Cx { task, further, .. } = cx;
         let missing = if further.is_missing() {
@@ -497,6 +528,10 @@ impl<X> Engine<X> {
         if let Some(mut task) = task {
             while !task.step(&mut self.shard, &mut reply) {}
             check_whole(&mut reply);
+        }
+        // One over whole shards is recorded once for all.
+        if missing.is_empty() && !is_reshuffling(row) {
+            self.shard.end_command(mark, &row.spec, step.db, args);
         }
         self.shard.exchange(tables);
         if missing.is_empty() {

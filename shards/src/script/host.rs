@@ -134,6 +134,11 @@ impl Host for ShardHost<'_> {
             has_all || held.binary_search_by(|it| (**it).cmp(key)).is_ok() || reach(key)
         };
         let mut reply = Vec::new();
+        if self.shard.records() {
+            let spec = &wanted.known.spec;
+            self.shard.prepare_record(spec, wanted.db, wanted.args);
+        }
+        let mark = self.shard.begin_command();
         let mut cx = Cx {
             shard: self.shard,
             db: wanted.db,
@@ -160,6 +165,8 @@ impl Host for ShardHost<'_> {
         if let Some(mut task) = task {
             while !task.step(self.shard, &mut reply) {}
         }
+        let spec = &wanted.known.spec;
+        self.shard.end_command(mark, spec, wanted.db, wanted.args);
         if spread
             == (Spread::Everywhere {
                 merge: Merge::Weighted,

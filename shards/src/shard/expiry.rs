@@ -32,7 +32,9 @@ impl Shard {
     #[must_use]
     pub fn wants_expiry(&self) -> bool {
         let is_timed = |table: &Table| table.ttl_len() > 0 || table.field_ttl_len() > 0;
-        self.settings.active_expire && (0..self.databases()).any(|db| is_timed(self.table(db)))
+        self.settings.active_expire
+            && !self.has_paused_unit()
+            && (0..self.databases()).any(|db| is_timed(self.table(db)))
     }
 
     /// Whether the cycle should go on in the next turn instead of waiting for its tick.
@@ -50,16 +52,22 @@ impl Shard {
         let mut cycle = self.expiry;
         let (mut examined, mut expired, mut wrapped) = (0, 0, 0);
         let (mut gone, mut fewer): (Vec<Entry>, Vec<Box<[u8]>>) = Default::default();
+        let (records, mut due) = (self.records(), Vec::<Box<[u8]>>::new());
         for _ in 0..CHUNKS_PER_EFFORT * self.settings.expire_effort as usize {
             let table = self.table_mut(cycle.db);
             if table.ttl_len() > 0 || table.field_ttl_len() > 0 {
                 let cursor = &mut cycle.cursor;
-                let seen =
-                    table.expire_step(cursor, due_ms, CHUNK_BUCKETS, &mut |what| match what {
-                        Gone::Key(entry) => gone.push(entry),
-                        Gone::Emptied(entry) => fewer.push(entry.key().into()),
-                        Gone::Fields(key) => fewer.push(key.into()),
-                    });
+                let mut on_gone = |what: Gone<'_>| match what {
+                    Gone::Key(entry) => gone.push(entry),
+                    Gone::Emptied(entry) => fewer.push(entry.key().into()),
+                    Gone::Fields(key) => fewer.push(key.into()),
+                    Gone::Due(key) => due.push(key.into()),
+                };
+                // The log is told which fields go.
+                let seen = match records {
+                    false => table.expire_step(cursor, due_ms, CHUNK_BUCKETS, &mut on_gone),
+                    true => table.expire_keys(cursor, due_ms, CHUNK_BUCKETS, &mut on_gone),
+                };
                 examined += seen.examined;
                 expired += seen.expired;
                 self.stats.expired_fields += seen.expired_fields as u64;
@@ -67,7 +75,11 @@ impl Shard {
                     self.expired(cycle.db, entry.key());
                     self.discard(entry);
                 }
+                for key in due.drain(..) {
+                    self.drop_due_fields(cycle.db, &key);
+                }
                 for key in fewer.drain(..) {
+                    self.tell_expired(cycle.db, None);
                     self.for_nobody(|shard| shard.changed_by(cycle.db, &key, event::HEXPIRED));
                 }
                 if !seen.wrapped {

@@ -9,6 +9,7 @@ use tessera_core::table::{EntryMut, ExpireChange, Spot, Table, hash_key};
 use super::aging::Aging;
 use super::databases::{Database, Detached};
 use super::defrag::DefragPass;
+use super::effects::Effects;
 use super::event::{self, Event, Happened};
 use super::eviction::Pool;
 use super::fifo::Fifo;
@@ -53,6 +54,10 @@ pub struct Shard {
     pub(super) happened: Vec<Happened>,
     /// What the node's shards share about saving, and this shard's part of it.
     pub(super) saving: Saving,
+    /// What the log hears of.
+    pub(crate) effects: Effects,
+    /// While the log is read: the wall clock. For the rest of the shard no time passes then, so that nothing ends that had not ended.
+    pub replay_ms: u64,
     /// While keys of other shards are here: what has changed, for their owners to hear of.
     pub(crate) borrowed_changes: Option<Vec<(usize, Box<[u8]>)>>,
 }
@@ -92,6 +97,8 @@ impl Shard {
             tracking: Tracking::default(),
             happened: Vec::new(),
             saving: Saving::default(),
+            effects: Effects::default(),
+            replay_ms: 0,
             borrowed_changes: None,
         }
     }
@@ -100,6 +107,13 @@ impl Shard {
     #[must_use]
     pub fn hash_seed(&self) -> u64 {
         self.hash_seed
+    }
+
+    /// The wall clock, milliseconds since the Unix epoch, for what is noted and not decided.
+    #[inline]
+    #[must_use]
+    pub fn wall_ms(&self) -> u64 {
+        self.now_ms.max(self.replay_ms)
     }
 
     /// The hash under which a key is stored.
@@ -198,7 +212,12 @@ impl Shard {
         let spot = self.look_up(db, hash, key)?;
         let entry = self.dbs[db].table.entry_at(hash, spot)?;
         if !self.no_touch {
-            access::touch(entry, &self.settings, self.now_ms, &mut self.rng);
+            access::touch(
+                entry,
+                &self.settings,
+                self.now_ms.max(self.replay_ms),
+                &mut self.rng,
+            );
         }
         Some(entry)
     }
@@ -223,7 +242,12 @@ impl Shard {
         let spot = self.locate(db, hash, key)?;
         let entry = self.dbs[db].table.entry_at_mut(hash, spot)?;
         if !self.no_touch {
-            access::touch(&entry, &self.settings, self.now_ms, &mut self.rng);
+            access::touch(
+                &entry,
+                &self.settings,
+                self.now_ms.max(self.replay_ms),
+                &mut self.rng,
+            );
         }
         Some(entry)
     }
@@ -267,10 +291,18 @@ impl Shard {
             existed = !due;
             let kept = if existed { entry.expire_at() } else { None };
             entry.set(value, expire_at(expire, kept))?;
-            access::touch(&entry, &self.settings, self.now_ms, &mut self.rng);
+            access::touch(
+                &entry,
+                &self.settings,
+                self.now_ms.max(self.replay_ms),
+                &mut self.rng,
+            );
         } else {
             let entry = Entry::try_new(key, value, expire_at(expire, None))?;
-            entry.set_access(access::fresh(&self.settings, self.now_ms));
+            entry.set_access(access::fresh(
+                &self.settings,
+                self.now_ms.max(self.replay_ms),
+            ));
             table.insert(hash, entry);
             if self.settings.tracks == Tracks::Queues {
                 self.queue_up(db, hash);
@@ -319,13 +351,16 @@ impl Shard {
 
     /// The access bits of a key made now.
     pub(super) fn fresh_access(&self) -> u32 {
-        access::fresh(&self.settings, self.now_ms)
+        access::fresh(&self.settings, self.now_ms.max(self.replay_ms))
     }
 
     /// Puts a newly made entry in place of whatever was under its key. Counts one change.
     pub fn add(&mut self, db: usize, entry: Entry, event: Event) {
         let hash = self.hash(entry.key());
-        entry.set_access(access::fresh(&self.settings, self.now_ms));
+        entry.set_access(access::fresh(
+            &self.settings,
+            self.now_ms.max(self.replay_ms),
+        ));
         let existed = self.is_alert() && {
             let old = self.dbs[db].table.get(hash, entry.key());
             old.is_some_and(|old| !is_due(old, self.now_ms))
@@ -348,7 +383,7 @@ impl Shard {
     pub fn restore(&mut self, db: usize, entry: Entry, idle_s: Option<u64>, frequency: Option<u8>) {
         entry.set_access(access::restored(
             &self.settings,
-            self.now_ms,
+            self.wall_ms(),
             idle_s,
             frequency,
         ));
@@ -402,6 +437,7 @@ impl Shard {
     #[inline]
     pub(super) fn expired(&mut self, db: usize, key: &[u8]) {
         self.stats.expired_keys += 1;
+        self.tell_expired(db, Some(&[b"DEL", key]));
         self.for_nobody(|shard| shard.changed_by(db, key, event::EXPIRED));
     }
 
@@ -409,6 +445,7 @@ impl Shard {
     #[inline]
     pub(super) fn evicted(&mut self, db: usize, key: &[u8]) {
         self.stats.evicted_keys += 1;
+        self.tell_evicted(db, key);
         self.for_nobody(|shard| {
             shard.changed_elsewhere(db, key);
             shard.note(db, key, event::EVICTED);

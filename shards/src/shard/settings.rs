@@ -38,6 +38,8 @@ pub struct Settings {
     pub expire_effort: u32,
     /// Whether the active expiry cycle runs (DEBUG SET-ACTIVE-EXPIRE).
     pub active_expire: bool,
+    /// `appendonly`: commands that write on several shards keep their keys until their record has been handed over.
+    pub logs: bool,
     /// `busy-reply-threshold`: how long a script runs before others are told, ms.
     pub busy_reply_ms: u64,
 }
@@ -56,6 +58,7 @@ impl Default for Settings {
             notify: 0,
             expire_effort: 1,
             active_expire: true,
+            logs: false,
             busy_reply_ms: 5000,
         }
     }

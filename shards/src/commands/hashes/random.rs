@@ -71,7 +71,9 @@ fn purge(cx: &mut Cx<'_>, key: &[u8]) -> bool {
         return false;
     }
     let now_ms = cx.shard.now_ms;
-    if held::<Hash>(cx, key).is_some_and(|hash| hash.has_due(now_ms)) {
+    if cx.shard.records() {
+        cx.shard.drop_due_fields(cx.db, key);
+    } else if held::<Hash>(cx, key).is_some_and(|hash| hash.has_due(now_ms)) {
         let expired = cx
             .shard
             .change_object(cx.db, key, |hash: &mut Hash| hash.expire(now_ms));

@@ -50,6 +50,7 @@ fn one(cx: &mut Cx<'_>, key: &[u8]) {
         .change_object(cx.db, key, |set: &mut Set| set.pop(random))
     {
         Ok(Some(Some(member))) => {
+            cx.shard.tell(cx.db, &[b"SREM", key, &member]);
             cx.shard.changed_by(cx.db, key, event::SPOP);
             cx.reply.bulk(&member);
         }
@@ -65,6 +66,7 @@ fn many(cx: &mut Cx<'_>, key: &[u8], count: usize) {
         Err(WrongType) => return cx.wrong_type(),
     };
     if count >= size {
+        cx.shard.tell(cx.db, &[b"DEL", key]);
         if let Some(all) = Operation::new(cx, Kind::Intersection, Output::Take, &[key]) {
             all.run(cx);
         }
@@ -106,6 +108,7 @@ impl PopTask {
     fn pop_some(&mut self, shard: &mut Shard) -> bool {
         let mut rng = crate::shard::Rng::new(shard.rng.next_u64());
         let (mut reply, limits) = (Reply::new(&mut self.bulks, self.proto), self.limits);
+        let (records, mut members) = (shard.records(), Vec::new());
         let (wanted, already) = (self.wanted, self.found);
         let most = (wanted - already).min(MEMBERS_PER_SLICE);
         let popped = shard.change_object(self.db, &self.key, |set: &mut Set| {
@@ -115,6 +118,9 @@ impl PopTask {
             {
                 reply.bulk(&member);
                 popped += 1;
+                if records {
+                    members.push(member);
+                }
             }
             if already + popped == wanted && set.len() * LOST_TIMES <= wanted {
                 set.repack(&limits);
@@ -122,6 +128,11 @@ impl PopTask {
             popped
         });
         let popped = popped.ok().flatten().unwrap_or(0);
+        if !members.is_empty() {
+            let names = members.iter().map(|member| &**member);
+            let args: Vec<&[u8]> = [&b"SREM"[..], &self.key].into_iter().chain(names).collect();
+            shard.tell(self.db, &args);
+        }
         self.found += popped;
         popped < most || self.found == self.wanted
     }

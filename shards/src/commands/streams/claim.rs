@@ -65,10 +65,11 @@ impl Claim {
     }
 
     fn parse(cx: &mut Cx<'_>, mut rest: &[&[u8]], idle_ms_min: i64) -> Option<Self> {
-        let now_ms = cx.shard.now_ms;
+        let now_ms = cx.shard.wall_ms();
         let mut claim = Claim::new(idle_ms_min, now_ms);
         // A time that cannot be is the present one: clients compute it, and their clocks differ.
-        let sane = |ms: i64| u64::try_from(ms).map_or(now_ms, |ms| ms.min(now_ms));
+        let wall_ms = cx.shard.wall_ms();
+        let sane = |ms: i64| u64::try_from(ms).map_or(wall_ms, |ms| ms.min(wall_ms));
         while let [word, more @ ..] = rest {
             rest = match more {
                 _ if is(word, "FORCE") => {
@@ -162,7 +163,7 @@ fn note_consumer(cx: &mut Cx<'_>, key: &[u8], is_new: bool) {
 }
 
 fn op_xclaim(cx: &mut Cx<'_>, args: &[&[u8]]) {
-    let (key, group, now_ms) = (args[1], args[2], cx.shard.now_ms);
+    let (key, group, now_ms) = (args[1], args[2], cx.shard.wall_ms());
     match cx.shard.read_object::<Stream>(cx.db, key) {
         Ok(Some(stream)) if stream.groups.get(group).is_some() => {}
         Ok(_) => return no_group(cx, key, group),
@@ -269,7 +270,7 @@ struct Found {
 }
 
 fn op_xautoclaim(cx: &mut Cx<'_>, args: &[&[u8]]) {
-    let (key, group, now_ms) = (args[1], args[2], cx.shard.now_ms);
+    let (key, group, now_ms) = (args[1], args[2], cx.shard.wall_ms());
     let error = "ERR Invalid min-idle-time argument for XAUTOCLAIM";
     let Some(idle_ms_min) = number(cx, args[4], error) else {
         return;
@@ -294,6 +295,16 @@ fn op_xautoclaim(cx: &mut Cx<'_>, args: &[&[u8]]) {
     });
     let Some(found) = found else { return };
     note_consumer(cx, key, is_new);
+    if !found.gone.is_empty() {
+        let gone: Vec<Vec<u8>> = found
+            .gone
+            .iter()
+            .map(|id| id.to_string().into_bytes())
+            .collect();
+        let mut record: Vec<&[u8]> = vec![b"XACK", key, group];
+        record.extend(gone.iter().map(|id| &**id));
+        cx.shard.tell_besides(cx.db, &record);
+    }
     cx.shard.changed(cx.db, key);
     cx.reply.array(3);
     reply_id(&mut cx.reply, found.cursor);

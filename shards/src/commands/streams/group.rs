@@ -209,7 +209,7 @@ fn destroy(cx: &mut Cx<'_>, args: &[&[u8]]) {
 
 /// What changes a group that must be there: its reply, and whether it changed something.
 fn change(cx: &mut Cx<'_>, args: &[&[u8]], name: &str, options: &Options) {
-    let (key, group, now_ms) = (args[2], args[3], cx.shard.now_ms);
+    let (key, group, now_ms) = (args[2], args[3], cx.shard.wall_ms());
     let found = cx.shard.change_object(cx.db, key, |stream: &mut Stream| {
         let found = stream.groups.get(group).is_some();
         found.then(|| stream.entries.last_id())

@@ -109,6 +109,14 @@ impl ReadTask {
                         done
                     });
                     if is_new {
+                        let words: [&[u8]; 5] = [
+                            b"XGROUP",
+                            b"CREATECONSUMER",
+                            key,
+                            &reader.group,
+                            &reader.consumer,
+                        ];
+                        shard.tell_besides(self.db, &words);
                         shard.note(self.db, key, event::XGROUP_CREATECONSUMER);
                     }
                     // One that finds nothing must not wake those who wait, itself among them.
