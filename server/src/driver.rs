@@ -203,6 +203,8 @@ impl<E: Env> Driver<E> {
 
     fn send_replies(&mut self) {
         self.front.uncork();
+        let position = self.front.must_wait();
+        self.release();
         let mut dirty = std::mem::replace(
             &mut self.front.dirty,
             std::mem::take(&mut self.dirty_before),
@@ -227,7 +229,17 @@ impl<E: Env> Driver<E> {
                     self.front.looks_at_crowd |= self.front.config.client_memory_max != 0;
                     self.front.held.push(conn);
                 }
-                self.env.send(conn, bytes);
+                let is_finished = client.is_finished();
+                match position {
+                    Some(position) => self.front.withhold(position, conn, bytes, false),
+                    None => self.env.send(conn, bytes),
+                }
+                if is_finished {
+                    self.end(conn, CloseMode::Flush);
+                } else {
+                    self.end_if_over(conn);
+                }
+                continue;
             }
             if client.is_finished() {
                 self.end(conn, CloseMode::Flush);
@@ -236,6 +248,19 @@ impl<E: Env> Driver<E> {
             }
         }
         self.dirty_before = dirty;
+    }
+
+    /// Sends what has waited for the disk.
+    fn release(&mut self) {
+        while let Some(withheld) = self.front.next_released() {
+            self.env.send(withheld.conn, withheld.bytes);
+            if withheld.closes {
+                self.end(withheld.conn, CloseMode::Flush);
+            }
+        }
+        while let Some(conn) = self.front.next_lost() {
+            self.end(conn, CloseMode::Abort);
+        }
     }
 
     /// Ends a client with too many replies waiting. They are dropped.
@@ -347,6 +372,9 @@ impl<E: Env> Driver<E> {
     }
 
     fn end(&mut self, conn: ConnId, mode: CloseMode) {
+        if self.front.withholds_end(conn, mode) {
+            return self.front.forget(conn);
+        }
         if let Some(client) = self.front.clients.get_mut(conn)
             && mode == CloseMode::Flush
             && !client.out.is_empty()

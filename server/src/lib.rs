@@ -13,6 +13,7 @@ pub mod info;
 pub mod limits;
 pub mod listen;
 pub mod loading;
+mod log;
 pub mod logging;
 mod offline;
 pub mod session;

@@ -5,6 +5,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tessera_persist::log::Log;
 use tessera_persist::snapshot::{Saver, Testimony};
 use tessera_shards::command::Registry;
 use tessera_shards::mesh::Mesh;
@@ -137,6 +138,10 @@ pub struct Shared {
     pub slow_log: SlowLog,
     /// How long stalls were.
     pub spikes: Spikes,
+    /// The append-only log.
+    pub log: Arc<Log>,
+    /// Whether all shards have heard of a configuration that was set at run time.
+    pub log_adopted: AtomicBool,
     /// The snapshot that is being loaded.
     pub loading: Loading,
     /// Next CLIENT ID.
@@ -174,6 +179,11 @@ impl Shared {
         let registry = Registry::new(tessera_shards::commands::FAMILIES, crate::session::FAMILIES);
         let saver = Arc::new(Saver::new(shards, crate::start::wall_clock_s));
         saver.set_target(config.snapshot_target());
+        let log = Arc::new(Log::new(shards));
+        log.set_policy(crate::front::sync_policy(&config));
+        let folder = crate::log::folder_of(&config);
+        let unfinished = folder.unfinished_base();
+        saver.set_log(Arc::clone(&log), folder.path, unfinished);
         let scripts = Arc::<tessera_shards::script::Node>::default();
         let node = Arc::clone(&scripts);
         saver.ask(Box::new(move || {
@@ -187,6 +197,8 @@ impl Shared {
         Shared {
             commands: Arc::new(Commands::of(&registry)),
             scripts,
+            log,
+            log_adopted: AtomicBool::new(false),
             ending: Ending::default(),
             saver,
             slow_log: SlowLog::default(),

@@ -5,8 +5,10 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Sender, SyncSender, channel};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 use tessera_io::{
@@ -16,19 +18,23 @@ use tessera_io::{
 use crate::cli::{self, Arguments, Request};
 use crate::config::{Config, IoBackend, Source, load_file, load_lines, read_lines};
 use crate::driver::Driver;
-use crate::front::Front;
+use crate::front::{Front, Replay};
 use crate::huge_pages::HugePages;
 use crate::info::Memory;
 use crate::listen::listen_of;
 use crate::loading::{Cargo, Loader};
+use crate::log::{LogStart, LogThread, Records, let_shards_record};
 use crate::session::{REDIS_VERSION, VERSION};
 use crate::shared::Shared;
 use crate::supervisor::Supervisor;
 use crate::{limits, logging, offline, signals};
+use tessera_persist::log::Command;
 
 /// Why there is no start: a line for standard error.
 type Obstacle = String;
 
+/// Between two looks at the shard that reads the log.
+const LOAD_LOOK: Duration = Duration::from_millis(1);
 /// Exit code after a panic: a fault of the program.
 const PANIC_EXIT: i32 = 101;
 
@@ -264,11 +270,27 @@ fn run_shards(
 ) -> Result<(), Obstacle> {
     let wakers: Vec<Waker> = seeds.iter().map(ReactorSeed::waker).collect();
     let hash_seed = u64::from_le_bytes(random()?);
-    let (mut cargo, loader) =
-        match Loader::open(shared, &wakers, hash_seed, wall_clock_us() / 1000)? {
-            Some((loader, cargo)) => (cargo, Some(loader)),
-            None => (Vec::new(), None),
-        };
+    let log = LogStart::find(shared)?;
+    // What the log says of a key may go back to before its time was over.
+    let now_ms = if log.is_log() {
+        0
+    } else {
+        wall_clock_us() / 1000
+    };
+    let (mut cargo, loader) = match Loader::open(shared, &wakers, hash_seed, now_ms, log.base())? {
+        Some((loader, cargo)) => (cargo, Some(loader)),
+        None => (Vec::new(), None),
+    };
+    let loads = loader.is_some() || log.is_wanted();
+    if loads && loader.is_none() {
+        shared.loading.begin(0, 0, wall_clock_s());
+    }
+    shared.log.wake_by({
+        let wakers = wakers.clone();
+        move |shard| wakers[shard].wake()
+    });
+    let (to_shard, records) = LogStart::channel();
+    let mut records = loads.then_some(records);
     cargo.reverse();
     let (ready, readiness) = channel();
     let mut threads = Vec::with_capacity(seeds.len());
@@ -278,6 +300,7 @@ fn run_shards(
             hash_seed,
             Arc::clone(shared),
             cargo.pop(),
+            records.take(),
             wakers.clone(),
             ready.clone(),
         )?);
@@ -297,22 +320,53 @@ fn run_shards(
         None => {
             signals::listen(Arc::clone(shared), wakers.clone())
                 .map_err(|error| because("cannot wait for", "signals", error))?;
-            if let Some(loader) = loader
-                && let Err(obstacle) = loader.run()
-            {
-                tracing::error!("{obstacle}");
-                shared.begin_shutdown();
-                wakers.iter().for_each(Waker::wake);
-                join(threads)?;
-                return Err(obstacle);
-            }
+            let log = match load(shared, loader, log, to_shard, &wakers) {
+                Ok(log) => log,
+                Err(obstacle) => {
+                    tracing::error!("{obstacle}");
+                    shared.begin_shutdown();
+                    wakers.iter().for_each(Waker::wake);
+                    join(threads)?;
+                    return Err(obstacle);
+                }
+            };
             tracing::info!("Ready to accept connections");
             if let Some(supervisor) = supervisor {
                 supervisor.tell("STATUS=Ready to accept connections\nREADY=1\n");
             }
-            join(threads)
+            let outcome = join(threads);
+            log.end();
+            outcome
         }
     }
+}
+
+/// Loads what there is: keys, then the log's records; then the shards record what changes, and clients are served.
+fn load(
+    shared: &Arc<Shared>,
+    loader: Option<Loader>,
+    log: LogStart,
+    to_shard: SyncSender<Vec<Command>>,
+    wakers: &[Waker],
+) -> Result<LogThread, Obstacle> {
+    if !shared.loading.is_on() {
+        return log.begin();
+    }
+    if let Some(loader) = loader {
+        loader.run()?;
+    }
+    log.replay(to_shard, &wakers[0])?;
+    let loading = &shared.loading;
+    while !loading.replayed.load(Ordering::Acquire) && !shared.is_shutting_down() {
+        if let Some(why) = loading.fault() {
+            return Err(why);
+        }
+        wakers[0].wake();
+        thread::park_timeout(LOAD_LOOK);
+    }
+    let thread = log.begin()?;
+    let_shards_record(shared, wakers);
+    Ok(thread)
 }
 
 /// Starts a shard. It says over `ready` whether it has what it needs, then drops its end.
@@ -321,6 +375,7 @@ fn spawn(
     hash_seed: u64,
     shared: Arc<Shared>,
     cargo: Option<Cargo>,
+    records: Option<Records>,
     wakers: Vec<Waker>,
     ready: Sender<Result<(), Obstacle>>,
 ) -> Result<JoinHandle<Result<(), Obstacle>>, Obstacle> {
@@ -337,6 +392,7 @@ fn spawn(
         };
         let mut front = Front::new(id, Arc::clone(&shared), hash_seed, env.random());
         front.cargo = cargo.map(Cargo::unload);
+        front.replay = records.map(Replay::new);
         let _ = ready.send(Ok(()));
         drop(ready);
         let outcome = Driver::new(front, env).run();

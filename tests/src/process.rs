@@ -73,6 +73,13 @@ impl Process {
         self.ended()
     }
 
+    /// Ends it at once, without a chance to do anything, and waits for that.
+    pub fn kill(&mut self) {
+        // One that has ended already is fine.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
     /// Sends a signal, by pid.
     pub fn signal(&self, signal: Signal) {
         let name = match signal {

@@ -88,6 +88,14 @@ impl Server {
         Self::start_in(self.launch.clone(), folder)
     }
 
+    /// Kills it without a word and starts another one in the same folder.
+    #[must_use]
+    pub fn crash(mut self, next: Launch) -> Self {
+        self.process.kill();
+        let folder = std::mem::take(&mut self.folder);
+        Self::start_in(next, folder)
+    }
+
     /// Which program it is.
     #[must_use]
     pub fn kind(&self) -> Kind {

@@ -15,4 +15,4 @@ pub use file::{SaveError, Target};
 pub use form::FileWriter;
 pub use packer::{Block, Format, Large, Packer};
 pub use part::{Part, PartSink, UsageOf};
-pub use saver::{Begun, Outcome, SaveStatus, Saver, Testimony, Witness};
+pub use saver::{Begun, Outcome, Purpose, SaveStatus, Saver, Testimony, Witness};

@@ -4,13 +4,15 @@
 //! the decision that the first of them makes, to begin a save or not, is the others' as well.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::file::{Piece, Target, write};
 use super::packer::{Format, Packer};
 use super::part::{Part, Queue};
+use crate::log::Log;
 
 /// How a save ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,16 +25,26 @@ pub enum Outcome {
     Failed,
 }
 
+/// What is saved for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// A snapshot.
+    Snapshot,
+    /// A new base of the log.
+    Base,
+}
+
 /// What a shard is told about a request to save.
 pub enum Begun {
     /// This is its part of the save with this number.
     Part(Part, u64),
     /// Another save is under way.
-    Busy,
+    Busy(Purpose),
 }
 
 /// A save under way.
 struct Job {
+    purpose: Purpose,
     number: u64,
     to_file: Sender<Piece>,
     queue: Arc<Queue>,
@@ -47,7 +59,8 @@ struct Job {
 
 /// A decision that some shards have still to hear.
 struct Decision {
-    begins: bool,
+    /// What is in the way, if anything.
+    busy: Option<Purpose>,
     shards_left: usize,
 }
 
@@ -56,6 +69,12 @@ struct Decision {
 pub struct SaveStatus {
     /// Whether a save is under way.
     pub is_saving: bool,
+    /// Whether the log's base is being written.
+    pub is_rewriting: bool,
+    /// How long that takes so far, seconds.
+    pub rewrite_s: Option<u64>,
+    /// How long the last one took, seconds.
+    pub last_rewrite_s: Option<u64>,
     /// Keys that it has written.
     pub keys_written: u64,
     /// How long it takes so far, seconds.
@@ -88,6 +107,7 @@ struct State {
     saves: u64,
     target: Target,
     witness: Option<Witness>,
+    last_rewrite_s: Option<u64>,
 }
 
 /// What a save says of the node, as it is when the save begins.
@@ -111,6 +131,8 @@ pub struct Saver {
     saved_changes: AtomicU64,
     has_failed: AtomicBool,
     wall_clock: fn() -> u64,
+    /// The log, and where its bases are written.
+    log: OnceLock<(Arc<Log>, PathBuf, PathBuf)>,
 }
 
 /// Outcomes that are remembered for those who ask.
@@ -130,6 +152,7 @@ impl Saver {
             saved_changes: AtomicU64::new(0),
             has_failed: AtomicBool::new(false),
             wall_clock,
+            log: OnceLock::new(),
         }
     }
 
@@ -140,6 +163,12 @@ impl Saver {
     /// Where the next save goes.
     pub fn set_target(&self, target: Target) {
         self.with(|state| state.target = target);
+    }
+
+    /// Where the log's bases are written: this folder, under this name.
+    pub fn set_log(&self, log: Arc<Log>, dir: PathBuf, name: PathBuf) {
+        // A node has one log.
+        let _ = self.log.set((log, dir, name));
     }
 
     /// Who knows what a save has to say of the node besides its keys.
@@ -165,23 +194,23 @@ impl Saver {
     }
 
     /// A shard has reached its `request`-th request to save, having counted so many changes.
-    pub fn begin(self: &Arc<Self>, request: u64, changes: u64) -> Begun {
+    pub fn begin(self: &Arc<Self>, request: u64, changes: u64, purpose: Purpose) -> Begun {
         self.with(|state| {
             let shards = self.changes.len();
             let decision = state.decisions.entry(request).or_insert_with(|| Decision {
-                begins: state.job.is_none(),
+                busy: state.job.as_ref().map(|job| job.purpose),
                 shards_left: shards,
             });
-            let (begins, is_first) = (decision.begins, decision.shards_left == shards);
+            let (busy, is_first) = (decision.busy, decision.shards_left == shards);
             decision.shards_left -= 1;
             if decision.shards_left == 0 {
                 state.decisions.remove(&request);
             }
-            if !begins {
-                return Begun::Busy;
+            if let Some(purpose) = busy {
+                return Begun::Busy(purpose);
             }
             if is_first {
-                self.start(state);
+                self.start(state, purpose);
             }
             match &mut state.job {
                 Some(job) => {
@@ -193,31 +222,27 @@ impl Saver {
                     job.changes += changes;
                     Begun::Part(part, job.number)
                 }
-                None => Begun::Busy,
+                None => Begun::Busy(purpose),
             }
         })
     }
 
     /// Starts the thread that writes the file.
-    fn start(self: &Arc<Self>, state: &mut State) {
+    fn start(self: &Arc<Self>, state: &mut State, purpose: Purpose) {
         state.last_number += 1;
-        state.last_try_s = (self.wall_clock)();
+        if purpose == Purpose::Snapshot {
+            state.last_try_s = (self.wall_clock)();
+        }
         let number = state.last_number;
         let (to_file, pieces) = channel();
         let queue = Arc::new(Queue::new(self.changes.len()));
-        let mut target = state.target.clone();
-        let said = state.witness.as_ref().map(|tell| tell());
-        let said = said.unwrap_or_default();
-        target.functions = said.functions;
-        let ctime = state.last_try_s.to_string();
-        target.about.push(("ctime", ctime));
-        let used = said.used_bytes.to_string();
-        target.about.push(("used-mem", used));
+        let target = self.target_for(purpose, state);
         state.outcomes.insert(number, Outcome::UnderWay);
         while state.outcomes.len() > OUTCOMES_KEPT {
             state.outcomes.pop_first();
         }
         state.job = Some(Job {
+            purpose,
             number,
             to_file,
             queue: Arc::clone(&queue),
@@ -233,15 +258,44 @@ impl Saver {
             let outcome = write(&target, parts, &pieces, &queue);
             queue.is_over.store(true, Ordering::Relaxed);
             match &outcome {
+                Ok(bytes) if purpose == Purpose::Base => {
+                    tracing::info!("AOF base written, {bytes} bytes");
+                }
                 Ok(bytes) => tracing::info!("DB saved on disk, {bytes} bytes"),
                 Err(error) => tracing::error!("Snapshot failed, the old file is kept: {error}"),
             }
+            saver.tell_log(purpose, outcome.is_ok());
             saver.with(|state| saver.end(state, outcome.is_ok()));
         };
         let thread = std::thread::Builder::new().name("snapshot".to_owned());
         if let Err(error) = thread.spawn(run) {
             tracing::error!("Snapshot failed: cannot start its thread: {error}");
+            self.tell_log(purpose, false);
             self.end(state, false);
+        }
+    }
+
+    /// Where the file goes, and what it says of the node. The log's base is RDB whatever snapshots are, so that redis-server reads the folder.
+    fn target_for(&self, purpose: Purpose, state: &State) -> Target {
+        let mut target = state.target.clone();
+        let said = state.witness.as_ref().map(|tell| tell());
+        let said = said.unwrap_or_default();
+        target.functions = said.functions;
+        let ctime = (self.wall_clock)().to_string();
+        target.about.push(("ctime", ctime));
+        let used = said.used_bytes.to_string();
+        target.about.push(("used-mem", used));
+        if let (Purpose::Base, Some((_, dir, name))) = (purpose, self.log.get()) {
+            (target.dir, target.name) = (dir.clone(), name.clone());
+            target.format = Format::Rdb;
+            target.about.push(("aof-base", "1".to_owned()));
+        }
+        target
+    }
+
+    fn tell_log(&self, purpose: Purpose, is_written: bool) {
+        if let (Purpose::Base, Some((log, ..))) = (purpose, self.log.get()) {
+            log.base_done(is_written);
         }
     }
 
@@ -249,15 +303,20 @@ impl Saver {
         let Some(job) = state.job.take() else {
             return;
         };
-        state.last_failed = !is_saved;
-        self.has_failed.store(!is_saved, Ordering::Relaxed);
-        state.last_s = Some((self.wall_clock)().saturating_sub(job.began_s));
         let outcome = if is_saved {
             Outcome::Saved
         } else {
             Outcome::Failed
         };
         state.outcomes.insert(job.number, outcome);
+        let took_s = (self.wall_clock)().saturating_sub(job.began_s);
+        if job.purpose == Purpose::Base {
+            state.last_rewrite_s = Some(took_s);
+            return;
+        }
+        state.last_failed = !is_saved;
+        self.has_failed.store(!is_saved, Ordering::Relaxed);
+        state.last_s = Some(took_s);
         if is_saved {
             state.saves += 1;
             state.last_save_s = (self.wall_clock)();
@@ -292,11 +351,19 @@ impl Saver {
     pub fn status(&self) -> SaveStatus {
         let changes = self.all_changes();
         self.with(|state| {
-            let job = state.job.as_ref();
+            let all = state.job.as_ref();
+            let (job, base) = match all {
+                Some(job) if job.purpose == Purpose::Base => (None, all),
+                _ => (all, None),
+            };
+            let age = |job: &Job| (self.wall_clock)().saturating_sub(job.began_s);
             SaveStatus {
+                is_rewriting: base.is_some(),
+                rewrite_s: base.map(age),
+                last_rewrite_s: state.last_rewrite_s,
                 is_saving: job.is_some(),
                 keys_written: job.map_or(0, |job| job.parts.iter().map(Part::keys).sum()),
-                current_s: job.map(|job| (self.wall_clock)().saturating_sub(job.began_s)),
+                current_s: job.map(age),
                 last_s: state.last_s,
                 last_failed: state.last_failed,
                 last_save_s: state.last_save_s,

@@ -93,7 +93,7 @@ fn one_moment_of_several_tables() {
     }
     let mut walks = Vec::new();
     for shard in 0..2 {
-        let Begun::Part(part, 1) = saver.begin(0, 10) else {
+        let Begun::Part(part, 1) = saver.begin(0, 10, Purpose::Snapshot) else {
             panic!("the first save begins")
         };
         for db in 0..2 {
@@ -105,7 +105,10 @@ fn one_moment_of_several_tables() {
         }
         part.seal();
     }
-    assert!(matches!(saver.begin(1, 11), Begun::Busy));
+    assert!(matches!(
+        saver.begin(1, 11, Purpose::Snapshot),
+        Begun::Busy(_)
+    ));
     assert!(saver.status().is_saving);
     for number in 0..30_000 {
         put(&mut tables[number as usize % 4], number, 2);
@@ -120,7 +123,7 @@ fn one_moment_of_several_tables() {
     }
     assert_eq!(outcome(&saver, 1), Outcome::Saved);
     assert!(
-        matches!(saver.begin(1, 11), Begun::Busy),
+        matches!(saver.begin(1, 11, Purpose::Snapshot), Begun::Busy(_)),
         "as decided before"
     );
     let keys = read(&dir.join("dump.rdb"));
@@ -145,7 +148,7 @@ fn what_fails_keeps_the_old_file() {
     let dir = folder("failed");
     let saver = saver(1, &dir);
     std::fs::write(dir.join("dump.rdb"), b"old").unwrap();
-    let Begun::Part(part, 1) = saver.begin(0, 0) else {
+    let Begun::Part(part, 1) = saver.begin(0, 0, Purpose::Snapshot) else {
         panic!("it begins")
     };
     drop(part.sink(0, Box::new(|_| Usage::Unknown)));
@@ -163,7 +166,7 @@ fn what_fails_keeps_the_old_file() {
         name: "dump.rdb".into(),
         ..Target::default()
     });
-    let Begun::Part(part, 2) = saver.begin(1, 0) else {
+    let Begun::Part(part, 2) = saver.begin(1, 0, Purpose::Snapshot) else {
         panic!("it begins")
     };
     part.seal();

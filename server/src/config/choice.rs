@@ -87,6 +87,18 @@ choice! {
 }
 
 choice! {
+    /// `appendfsync`: when the log is sent to the disk.
+    LogSync {
+        /// Once a second.
+        EverySecond = "everysec",
+        /// Before a reply that shows it.
+        Always = "always",
+        /// When the system likes.
+        Never = "no",
+    }
+}
+
+choice! {
     /// Who may do a dangerous thing: `enable-debug-command`, `enable-protected-configs`.
     Allowed {
         /// Nobody.

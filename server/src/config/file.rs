@@ -266,10 +266,6 @@ mod tests {
                 "t.conf:1: 'logfile \"a': Unbalanced quotes in configuration line",
             ),
             (
-                "appendonly yes",
-                "t.conf:1: 'appendonly yes': not supported yet in this version",
-            ),
-            (
                 "loadmodule x.so",
                 "t.conf:1: 'loadmodule x.so': modules are not supported",
             ),

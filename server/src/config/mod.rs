@@ -9,7 +9,7 @@ mod rows;
 mod settings;
 mod words;
 
-pub use choice::{Allowed, IoBackend, LogLevel, Policy, SnapshotFormat, Supervised};
+pub use choice::{Allowed, IoBackend, LogLevel, LogSync, Policy, SnapshotFormat, Supervised};
 pub use directive::{Change, Directive, Home, Kind, ParseWords, Setting, Value};
 pub use error::{ConfigError, Place};
 pub use file::{Line, Source, load_file, load_lines, read_lines};

@@ -6,7 +6,7 @@
 
 use crate::config::directive::Setting;
 use crate::config::{
-    Allowed, Config, Directive, Home, IoBackend, Kind, LogLevel, Policy, SnapshotFormat,
+    Allowed, Config, Directive, Home, IoBackend, Kind, LogLevel, LogSync, Policy, SnapshotFormat,
     Supervised, words,
 };
 
@@ -192,14 +192,14 @@ pub const ROWS: &[Directive] = &[
     row("rdb-save-incremental-fsync", Bool, "yes"),
     row("rdb-del-sync-files", Bool, "no"),
     row("stop-writes-on-bgsave-error", Bool, "yes").to(field!(stops_writes_on_error)),
-    row("appendonly", Bool, "no").only("no", NOT_YET),
-    row("appendfilename", Text, "appendonly.aof").at_start(),
-    row("appenddirname", Text, "appendonlydir").at_start(),
-    row("appendfsync", Choice(&["everysec", "always", "no"]), "everysec"),
+    row("appendonly", Bool, "no").to(field!(log_on)),
+    row("appendfilename", Text, "appendonly.aof").to(field!(log_name)).at_start(),
+    row("appenddirname", Text, "appendonlydir").to(field!(log_dir)).at_start(),
+    row("appendfsync", Choice(LogSync::WORDS), "everysec").to(field!(log_sync)),
     row("no-appendfsync-on-rewrite", Bool, "no"),
-    row("auto-aof-rewrite-percentage", Int(0, I32), "100"),
-    row("auto-aof-rewrite-min-size", Bytes(0, I64), "64mb"),
-    row("aof-load-truncated", Bool, "yes"),
+    row("auto-aof-rewrite-percentage", Int(0, I32), "100").to(field!(log_growth_percent)),
+    row("auto-aof-rewrite-min-size", Bytes(0, I64), "64mb").to(field!(log_rewrite_bytes_min)),
+    row("aof-load-truncated", Bool, "yes").to(field!(log_may_be_cut)),
     row("aof-use-rdb-preamble", Bool, "yes"),
     row("aof-rewrite-incremental-fsync", Bool, "yes"),
     row("aof-timestamp-enabled", Bool, "no"),
@@ -407,7 +407,6 @@ mod tests {
                 "50 101",
                 "latency-tracking-info-percentiles parameters should sit between [0.0,100.0]",
             ),
-            ("appendonly", "yes", NOT_YET),
             (
                 "maxmemory-samples",
                 "0",

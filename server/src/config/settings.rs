@@ -10,7 +10,7 @@ use tessera_persist::snapshot::{Format, Target};
 use tessera_shards::shard::{Settings, Thresholds};
 
 use crate::config::{
-    Allowed, CLIENT_CLASSES, Events, IoBackend, LogLevel, OutputLimit, Place, Policy, ROWS,
+    Allowed, CLIENT_CLASSES, Events, IoBackend, LogLevel, LogSync, OutputLimit, Place, Policy, ROWS,
     SnapshotFormat, Supervised, Value,
 };
 
@@ -74,6 +74,20 @@ pub struct Config {
     pub snapshot_sums: bool,
     /// `stop-writes-on-bgsave-error`.
     pub stops_writes_on_error: bool,
+    /// `appendonly`.
+    pub log_on: bool,
+    /// `appendfilename`.
+    pub log_name: PathBuf,
+    /// `appenddirname`.
+    pub log_dir: PathBuf,
+    /// `appendfsync`.
+    pub log_sync: LogSync,
+    /// `auto-aof-rewrite-percentage`; 0 for never.
+    pub log_growth_percent: u32,
+    /// `auto-aof-rewrite-min-size`.
+    pub log_rewrite_bytes_min: u64,
+    /// `aof-load-truncated`.
+    pub log_may_be_cut: bool,
     /// `requirepass`.
     pub password: Option<Vec<u8>>,
     /// `maxclients`.
@@ -193,6 +207,13 @@ impl Config {
             snapshot_compresses: true,
             snapshot_sums: true,
             stops_writes_on_error: true,
+            log_on: false,
+            log_name: PathBuf::new(),
+            log_dir: PathBuf::new(),
+            log_sync: LogSync::EverySecond,
+            log_growth_percent: 0,
+            log_rewrite_bytes_min: 0,
+            log_may_be_cut: true,
             password: None,
             clients_max: 0,
             memory_bytes_max: 0,
@@ -277,8 +298,7 @@ impl Config {
             // DEBUG SET-ACTIVE-EXPIRE is no directive: it stays.
             active_expire: before.active_expire,
             busy_reply_ms: self.busy_reply_ms,
-            // The directive comes with the log itself.
-            logs: false,
+            logs: self.log_on,
         }
     }
 }

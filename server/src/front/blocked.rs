@@ -248,6 +248,18 @@ impl Front {
         self.tell_forget(conn, id);
     }
 
+    /// What a client waits for on the disk is there.
+    pub(super) fn end_disk_wait(&mut self, conn: ConnId, seq: u32) {
+        let is_its = |blocked: &Blocked| blocked.seq == seq && blocked.claim.end();
+        let blocked = self
+            .clients
+            .get(conn)
+            .and_then(|client| client.blocked.as_deref());
+        if blocked.is_some_and(is_its) {
+            self.unblock(conn, seq, b"*2\r\n:1\r\n:0\r\n");
+        }
+    }
+
     /// A client that waits has gone.
     pub(super) fn forget_blocked(&mut self, conn: ConnId) {
         if let Some(blocked) = self.end_waiting(conn) {

@@ -4,6 +4,7 @@ use tessera_io::ConnId;
 use tessera_shards::coordinator::Submitted;
 use tessera_shards::mesh::{Batch, Parcel, Recipient, RequestHead, Route};
 
+use crate::front::replay::REPLAY;
 use crate::front::{Client, Front};
 
 /// Batch buffers kept for reuse, and the largest of them.
@@ -94,6 +95,9 @@ impl Front {
 
     fn fill(&mut self, conn: ConnId, seq: u32, bytes: &[u8]) {
         let Some(mut client) = self.clients.get_mut(conn) else {
+            if conn == REPLAY {
+                self.replay_answered(bytes);
+            }
             return;
         };
         if client.blocked.is_some() || !client.execs.is_empty() {

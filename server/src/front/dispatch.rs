@@ -111,7 +111,15 @@ impl Front {
             && let Some(text) = restriction(&self.shared, &command.spec)
         {
             let number = command.number;
-            return self.refuse(conn, Some(number), text);
+            return self.refuse(conn, Some(number), &text);
+        }
+        if self.is_restricted
+            && command.spec.name == "exec"
+            && client.transaction.as_ref().is_some_and(|it| it.writes)
+            && self.shared.log.has_failed()
+        {
+            let (number, text) = (command.number, super::log::misconf(&self.shared));
+            return self.refuse(conn, Some(number), &text);
         }
         if client.is_monitor && command.spec.flags & (flag::READONLY | flag::WRITE) != 0 {
             let number = command.number;
@@ -279,6 +287,11 @@ impl Front {
         match then {
             Then::Exec(transaction) => self.exec(conn, number, *transaction),
             Then::Wait(ms, nobody) => self.wait_in_vain(conn, number, ms, nobody, is_muted),
+            Then::WaitForDisk(ms, nobody) => {
+                let seq = client.next_seq();
+                self.wait_in_vain(conn, number, ms, nobody, is_muted);
+                self.wait_for_disk(conn, seq);
+            }
             Then::AskAll(call, merge) => {
                 let asker = asker(client, self.id, None);
                 let submitted = Submitted::Batched(self.id);
@@ -299,7 +312,11 @@ impl Front {
                         self.shared.begin_shutdown();
                         self.wake_others();
                     }
-                    Then::Reply | Then::AskAll(..) | Then::Exec(_) | Then::Wait(..) => {}
+                    Then::Reply
+                    | Then::AskAll(..)
+                    | Then::Exec(_)
+                    | Then::Wait(..)
+                    | Then::WaitForDisk(..) => {}
                 }
                 self.mark_dirty(conn);
             }

@@ -261,7 +261,7 @@ impl Front {
                 PartRun::Done
             }
             // Neither can be queued.
-            Then::Wait(_, nobody) => {
+            Then::Wait(_, nobody) | Then::WaitForDisk(_, nobody) => {
                 out.extend_from_slice(nobody);
                 PartRun::Done
             }

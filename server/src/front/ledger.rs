@@ -90,7 +90,10 @@ impl Front {
 
     /// Whether this shard has something to evict.
     fn may_evict(&self) -> bool {
-        !self.engine.is_away() && !self.engine.shard.holdings().is_dry
+        // What the log says of a key is read first.
+        !self.shared.loading.is_on()
+            && !self.engine.is_away()
+            && !self.engine.shard.holdings().is_dry
     }
 
     /// Says what this shard holds.

@@ -16,10 +16,13 @@ mod deliver;
 mod dispatch;
 mod events;
 mod exec;
+mod gate;
 mod latency;
 mod ledger;
+mod log;
 mod output_limit;
 mod pubsub;
+mod replay;
 mod save;
 mod scripts;
 mod serve;
@@ -41,6 +44,8 @@ use tessera_shards::shard::{Settings, Shard};
 
 pub(crate) use attention::{Attention, Pause};
 pub(crate) use blocked::End;
+pub(crate) use log::sync_policy;
+pub(crate) use replay::Replay;
 pub(crate) use tracking::{Mode, Trackers};
 
 pub use accept::{MAXCLIENTS_ERROR, PROTECTED_ERROR, Verdict};
@@ -54,6 +59,7 @@ pub use transaction::Transaction;
 use crate::config::Config;
 use crate::front::cork::Cork;
 use crate::front::defrag::Defrag;
+use crate::front::gate::Gate;
 use crate::front::ledger::Ledger;
 use crate::info::Sampler;
 use crate::loading::Unloading;
@@ -113,6 +119,14 @@ pub struct Front {
     pub cargo: Option<Unloading>,
     /// Whether more of them can be taken at once.
     cargo_goes_on: bool,
+    /// The log that is read.
+    pub(crate) replay: Option<Replay>,
+    /// Whether this shard has done what comes before clients are served.
+    pub(crate) has_prepared: bool,
+    /// Replies that wait for the disk.
+    pub(crate) gate: Gate,
+    /// When a rewrite of the log was tried last, seconds.
+    rewrite_tried_s: u64,
     /// Whether this shard's part of a save can go on at once.
     save_goes_on: bool,
     /// When the rules for saves are looked at again, on the clock of `now_ns`.
@@ -159,6 +173,7 @@ impl Front {
         shard.scripts.node = Arc::clone(&shared.scripts);
         shard.scripts.commands = Arc::clone(&shared.commands);
         shard.set_saver(Arc::clone(&shared.saver));
+        shard.set_log(Arc::clone(&shared.log));
         let engine = Engine::new(
             shard,
             shared.mesh.shards(),
@@ -192,6 +207,10 @@ impl Front {
             looks_at_crowd: false,
             cargo: None,
             cargo_goes_on: false,
+            replay: None,
+            has_prepared: false,
+            gate: Gate::default(),
+            rewrite_tried_s: 0,
             save_goes_on: false,
             next_save_look_ns: 0,
             is_quiet: false,

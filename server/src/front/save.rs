@@ -1,5 +1,7 @@
 //! What a front does about persistence between commands: keys that are loaded, saves that the rules ask for, and the save before the end.
 
+use std::borrow::Cow;
+
 use tessera_core::resp::Proto;
 use tessera_io::ConnId;
 use tessera_persist::snapshot::Outcome;
@@ -10,6 +12,7 @@ use tessera_shards::coordinator::Asker;
 
 use crate::front::Front;
 use crate::loading::Took;
+use crate::front::log::misconf;
 use crate::shared::Shared;
 
 /// The rules are looked at this often.
@@ -38,11 +41,19 @@ fn number_of(name: &str) -> Option<u16> {
 
 /// Why a command is refused where some are, if it is.
 #[cold]
-pub(super) fn restriction(shared: &Shared, spec: &Spec) -> Option<&'static [u8]> {
+pub(super) fn restriction(shared: &Shared, spec: &Spec) -> Option<Cow<'static, [u8]>> {
     if shared.loading.is_on() {
-        return (!spec.has(flag::LOADING)).then_some(LOADING);
+        return (!spec.has(flag::LOADING)).then_some(Cow::Borrowed(LOADING));
     }
-    (spec.has(flag::WRITE) && shared.saver.has_failed()).then_some(MISCONF)
+    if !spec.has(flag::WRITE) {
+        return None;
+    }
+    if shared.log.has_failed() {
+        return Some(Cow::Owned(misconf(shared)));
+    }
+    let config = shared.latest_config();
+    let is_kept_back = config.stops_writes_on_error && !config.save_rules.is_empty();
+    (is_kept_back && shared.saver.has_failed()).then_some(Cow::Borrowed(MISCONF))
 }
 
 impl Front {
@@ -50,6 +61,7 @@ impl Front {
     pub(super) fn look_at_restrictions(&mut self) {
         let shared = &self.shared;
         self.is_restricted = shared.loading.is_on()
+            || shared.log.has_failed()
             || self.config.stops_writes_on_error
                 && !self.config.save_rules.is_empty()
                 && shared.saver.has_failed();
@@ -69,7 +81,10 @@ impl Front {
 
     /// Whether something is under way that tells nobody when it goes on.
     pub(super) fn polls(&self) -> bool {
-        self.cargo.is_some() || self.engine.is_saving() || self.shared.ending.is_on()
+        self.cargo.is_some()
+            || self.replay.is_some()
+            || self.engine.is_saving()
+            || self.shared.ending.is_on()
     }
 
     /// Goes on with this shard's part of a save.
@@ -86,7 +101,12 @@ impl Front {
 
     /// Begins a save, in this turn's position.
     fn submit_save(&mut self) {
-        let Some(number) = number_of("bgsave") else {
+        self.submit_for_node("bgsave");
+    }
+
+    /// A command of the node itself, in this turn's position.
+    pub(super) fn submit_for_node(&mut self, name: &'static str) {
+        let Some(number) = number_of(name) else {
             return;
         };
         let asker = Asker {
@@ -99,7 +119,8 @@ impl Front {
             batched: None,
         };
         let mut reply = Vec::new();
-        self.engine.submit(number, &asker, &[b"bgsave"], &mut reply);
+        self.engine
+            .submit(number, &asker, &[name.as_bytes()], &mut reply);
     }
 
     /// The rules of `save`, which the first shard follows for all.
@@ -108,16 +129,17 @@ impl Front {
             return;
         }
         self.next_save_look_ns = self.now_ns + LOOK_NS;
-        if self.config.save_rules.is_empty()
-            || self.shared.loading.is_on()
-            || self.shared.ending.is_on()
-        {
+        if self.shared.loading.is_on() || self.shared.ending.is_on() {
+            return;
+        }
+        self.rewrite_if_due();
+        if self.config.save_rules.is_empty() {
             return;
         }
         let status = self.shared.saver.status();
         let now_s = self.unix_us / 1_000_000;
         let may_retry = !status.last_failed || now_s.saturating_sub(status.last_try_s) > RETRY_S;
-        if status.is_saving || !may_retry {
+        if status.is_saving || status.is_rewriting || !may_retry {
             return;
         }
         let age_s = now_s.saturating_sub(status.last_save_s);
@@ -133,7 +155,7 @@ impl Front {
 
     /// When the first shard looks at the rules again; for ever if there are none.
     pub(super) fn next_save_look(&self) -> u64 {
-        if self.id == 0 && !self.config.save_rules.is_empty() {
+        if self.id == 0 && (!self.config.save_rules.is_empty() || self.config.log_on) {
             self.next_save_look_ns
         } else {
             u64::MAX
@@ -147,7 +169,8 @@ impl Front {
             return;
         }
         if shared.ending.may_save(shared.mesh.shards()) {
-            if !shared.saver.status().is_saving {
+            let status = shared.saver.status();
+            if !status.is_saving && !status.is_rewriting {
                 tracing::info!("Saving the final snapshot before exiting.");
                 shared.ending.save_after(shared.saver.last_number());
                 self.submit_save();

@@ -30,6 +30,8 @@ pub struct Transaction {
     pub(crate) is_broken: bool,
     /// One of the commands may need memory.
     pub(crate) may_need_memory: bool,
+    /// Whether one of them writes.
+    pub(crate) writes: bool,
     /// Bytes of the arguments.
     pub(crate) bytes: usize,
 }
@@ -66,6 +68,7 @@ impl Front {
         };
         if let Some(transaction) = &mut client.transaction {
             transaction.may_need_memory |= command.spec.has(flag::DENYOOM);
+            transaction.writes |= command.spec.has(flag::WRITE);
             transaction.bytes += args.iter().map(|arg| arg.len()).sum::<usize>();
             transaction.queued.push(Queued {
                 number: command.number,

@@ -4,6 +4,7 @@ use smallvec::SmallVec;
 use tessera_io::Wait;
 
 use crate::front::Front;
+use crate::front::Replay;
 use crate::front::save::POLL_NS;
 
 /// Period of expiry and time-outs.
@@ -17,6 +18,7 @@ impl Front {
         self.now_ns = now_ns;
         self.unix_us = unix_us;
         self.engine.shard.now_ms = unix_us / 1000;
+        self.look_at_log();
         self.look_at_restrictions();
         if self.ledger.is_limited {
             self.open_ledger();
@@ -31,6 +33,9 @@ impl Front {
         if self.shared.mesh.has_mail(self.id) {
             self.shared.mesh.take(self.id, &mut self.mail);
             self.carry_out_mail();
+        }
+        if self.replay.is_some() {
+            self.step_replay();
         }
     }
 
@@ -52,6 +57,7 @@ impl Front {
         self.tell_lines();
         self.engine.submit_again();
         self.hear_scripts();
+        self.engine.shard.hand_over_records();
         let must_be_together = self.engine.take_spans();
         let own = self.take_batch(self.id);
         if must_be_together {
@@ -84,6 +90,7 @@ impl Front {
     }
 
     fn append_batches(&mut self) {
+        self.engine.shard.hand_over_records();
         for target in 0..self.shared.mesh.shards() {
             self.append_to(target);
         }
@@ -134,6 +141,7 @@ impl Front {
         self.defragment();
         self.end_overdue();
         self.look_at_pause();
+        self.answer_disk_waiters();
         let is_tick = self.now_ns >= self.next_tick_ns;
         self.looks_at_crowd |= is_tick && self.config.client_memory_max != 0;
         if is_tick {
@@ -197,10 +205,14 @@ impl Front {
             || shard.scripts.has_news()
             || self.save_goes_on
             || self.cargo_goes_on
+            || self.replay.as_ref().is_some_and(Replay::goes_on)
             || shard.has_garbage()
             || shard.expiry_is_busy()
             || self.ledger.is_pressed
         {
+            return Wait::Never;
+        }
+        if self.awaits_disk() {
             return Wait::Never;
         }
         if !self.shared.mesh.doze(self.id) {

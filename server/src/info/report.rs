@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tessera_core::number::human_bytes;
+use tessera_persist::snapshot::SaveStatus;
 
 use crate::config::Config;
 use crate::front::{CommandTally, Latencies, Tally};
@@ -349,21 +350,42 @@ fn persistence(text: &mut Text, node: &Node, shards: &[Figures]) {
         "rdb_last_load_keys_loaded",
         loading.keys.load(Ordering::Relaxed),
     );
-    text.zeros(&[
-        "aof_enabled",
+    log_fields(text, node, &saves);
+    text.zeros(&["module_fork_in_progress", "module_fork_last_cow_size"]);
+    if node.config.log_on {
+        log_figures(text, node);
+    }
+}
+
+/// The append-only log.
+fn log_fields(text: &mut Text, node: &Node, saves: &SaveStatus) {
+    let (log, status) = (&node.shared.log, node.shared.log.status());
+    let seconds = |time: Option<u64>| time.map_or(-1, |time| time as i64);
+    let ok = |is_ok: bool| if is_ok { "ok" } else { "err" };
+    text.line("aof_enabled", u8::from(node.config.log_on));
+    text.line(
         "aof_rewrite_in_progress",
-        "aof_rewrite_scheduled",
-    ]);
-    text.line("aof_last_rewrite_time_sec", -1);
-    text.line("aof_current_rewrite_time_sec", -1);
-    text.line("aof_last_bgrewrite_status", "ok");
-    text.zeros(&["aof_rewrites", "aof_rewrites_consecutive_failures"]);
-    text.line("aof_last_write_status", "ok");
-    text.zeros(&[
-        "aof_last_cow_size",
-        "module_fork_in_progress",
-        "module_fork_last_cow_size",
-    ]);
+        u8::from(saves.is_rewriting || status.is_finishing),
+    );
+    text.zeros(&["aof_rewrite_scheduled"]);
+    text.line("aof_last_rewrite_time_sec", seconds(saves.last_rewrite_s));
+    text.line("aof_current_rewrite_time_sec", seconds(saves.rewrite_s));
+    text.line("aof_last_bgrewrite_status", ok(status.failed_rewrites == 0));
+    text.line("aof_rewrites", status.rewrites);
+    text.line("aof_rewrites_consecutive_failures", status.failed_rewrites);
+    text.line("aof_last_write_status", ok(!log.has_failed()));
+    text.zeros(&["aof_last_cow_size"]);
+}
+
+/// How large it is, and what waits.
+fn log_figures(text: &mut Text, node: &Node) {
+    let status = node.shared.log.status();
+    text.line("aof_current_size", status.bytes);
+    text.line("aof_base_size", status.base_bytes);
+    text.line("aof_pending_rewrite", u8::from(!status.is_whole));
+    text.line("aof_buffer_length", status.queued_bytes);
+    text.line("aof_pending_bio_fsync", u8::from(status.is_unsynced));
+    text.line("aof_delayed_fsync", status.delayed_syncs);
 }
 
 fn stats(text: &mut Text, shards: &[Figures]) {

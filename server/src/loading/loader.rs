@@ -130,7 +130,8 @@ pub struct Loader {
 }
 
 impl Loader {
-    /// Opens the file of the configuration, if there is one, and announces to the shards that keys will come. Its first bytes tell the format.
+    /// Opens this file, if there is one, and announces to the shards that keys will come. Its first bytes tell the format.
+    /// Keys whose time was over at `now_ms` are left out.
     ///
     /// # Errors
     /// A line about a file that is there and cannot be read.
@@ -139,9 +140,10 @@ impl Loader {
         wakers: &[Waker],
         hash_seed: u64,
         now_ms: u64,
+        path: Option<PathBuf>,
     ) -> Result<Option<(Self, Vec<Cargo>)>, String> {
         let config = shared.latest_config();
-        let path = config.dir.join(&config.snapshot_name);
+        let Some(path) = path else { return Ok(None) };
         let named = |Obstacle(text)| format!("cannot load the snapshot {}{text}", path.display());
         let mut file = match File::open(&path) {
             Ok(file) => file,
@@ -207,7 +209,7 @@ impl Loader {
             Source::Native(native) => native.run(&mut progress, &mut add_library)?,
         }
         wakers.iter().for_each(Waker::wake);
-        while loading.is_on() && !shared.is_shutting_down() {
+        while !loading.has_all_keys() && !shared.is_shutting_down() {
             Obstacle::of_shards(loading)?;
             progress.tell(loading);
             std::thread::park_timeout(WAIT);

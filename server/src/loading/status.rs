@@ -48,6 +48,12 @@ pub struct Loading {
     /// What a shard found wrong.
     fault: Mutex<Option<String>>,
     has_fault: AtomicBool,
+    /// The log has been read.
+    pub(crate) replayed: AtomicBool,
+    /// All has been loaded: the shards begin to record.
+    pub(crate) records: AtomicBool,
+    /// Shards that do.
+    pub(crate) recording: AtomicUsize,
     /// Keys put in their places.
     pub keys: AtomicU64,
     /// Keys whose time had gone by.
@@ -63,15 +69,15 @@ pub struct Loading {
 }
 
 impl Loading {
-    /// Whether keys are still coming.
+    /// Whether keys, or commands of the log, are still coming.
     #[inline]
     #[must_use]
     pub fn is_on(&self) -> bool {
         self.is_on.load(Ordering::Acquire)
     }
 
-    /// Keys will come to so many shards.
-    pub(super) fn begin(&self, shards: usize, bytes: u64, now_s: u64) {
+    /// Keys will come to so many shards; then what the log says, if there is one.
+    pub(crate) fn begin(&self, shards: usize, bytes: u64, now_s: u64) {
         self.shards_left.store(shards, Ordering::Relaxed);
         self.bytes.store(bytes, Ordering::Relaxed);
         self.bytes_read.store(0, Ordering::Relaxed);
@@ -81,20 +87,28 @@ impl Loading {
 
     /// A shard has all of its keys.
     fn shard_done(&self) {
-        if self.shards_left.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.is_on.store(false, Ordering::Release);
-        }
+        self.shards_left.fetch_sub(1, Ordering::AcqRel);
     }
 
-    /// A shard found something wrong with the file.
-    pub(super) fn find_fault(&self, fault: String) {
+    /// Whether every shard has all of its keys.
+    pub(super) fn has_all_keys(&self) -> bool {
+        self.shards_left.load(Ordering::Acquire) == 0
+    }
+
+    /// Clients are served.
+    pub(crate) fn finish(&self) {
+        self.is_on.store(false, Ordering::Release);
+    }
+
+    /// A shard found something wrong with what is loaded.
+    pub(crate) fn find_fault(&self, fault: String) {
         let mut known = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
         known.get_or_insert(fault);
         self.has_fault.store(true, Ordering::Release);
     }
 
     /// What a shard found wrong.
-    pub(super) fn fault(&self) -> Option<String> {
+    pub(crate) fn fault(&self) -> Option<String> {
         if !self.has_fault.load(Ordering::Acquire) {
             return None;
         }

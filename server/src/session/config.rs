@@ -12,7 +12,7 @@ use crate::config::{Change, Config, Directive, ROWS as DIRECTIVES, find, rewritt
 use crate::front::{Front, Latencies, Tally};
 use crate::limits;
 use crate::session::context::{SYNTAX_ERROR, quoting};
-use crate::session::{Session, SessionFn, container};
+use crate::session::{Session, SessionFn, Then, container};
 use crate::shared::{Counters, Shared};
 
 const BASE: Spec = Spec {
@@ -141,7 +141,7 @@ fn cmd_set(session: &mut Session<'_>, args: &[&[u8]]) {
     let shared = Arc::clone(&session.front.shared);
     match change(&shared, pairs, is_local) {
         // A shard takes the latest version, not this one: two changes may reach it in either order.
-        Ok(()) => session.on_all_shards(|front| {
+        Ok(()) => adopt_on_all(session, |front| {
             let config = front.shared.latest_config();
             adopt(front, config);
         }),
@@ -156,6 +156,20 @@ fn cmd_set(session: &mut Session<'_>, args: &[&[u8]]) {
             "ERR CONFIG SET failed (possibly related to argument '{name}') - {cause}"
         )),
     }
+}
+
+/// Does something on every shard; a log that is to begin may do so when all have done it.
+fn adopt_on_all(session: &mut Session<'_>, act: impl Fn(&mut Front) + Send + Sync + 'static) {
+    let shared = Arc::clone(&session.front.shared);
+    session.then = Then::AskAll(
+        Arc::new(move |front, _| act(front)),
+        Box::new(move |_, reply| {
+            shared
+                .log_adopted
+                .store(true, std::sync::atomic::Ordering::Release);
+            reply.ok();
+        }),
+    );
 }
 
 /// Changes all of the directives or none. The lock makes one change at a time.
@@ -225,6 +239,7 @@ fn adopt(front: &mut Front, config: Arc<Config>) {
     let settings = &mut front.engine.shard.settings;
     *settings = config.shard_settings(*settings, shards);
     front.shared.saver.set_target(config.snapshot_target());
+    front.adopt_log(&config);
     if config.password.is_none() {
         // Nobody has to authenticate any more, and nobody who was let in without a password has to later.
         for client in front.clients.iter_mut() {
@@ -360,10 +375,6 @@ mod tests {
         rig.says(
             "CONFIG SET timeout 10 maxmemory x",
             &failed("maxmemory", "argument must be a memory value"),
-        );
-        rig.says(
-            "CONFIG SET appendonly yes",
-            &failed("appendonly", "not supported yet in this version"),
         );
         rig.says("CONFIG GET timeout", "*2|$7|timeout|$1|0|");
         rig.says(

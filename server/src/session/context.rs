@@ -24,6 +24,8 @@ pub enum Then {
     Close,
     /// Every shard is asked, this one included; the reply is made of their answers.
     AskAll(Call, MergeCalls),
+    /// As `Wait`, but what ends it before is that all is on the disk.
+    WaitForDisk(u64, &'static [u8]),
     /// The client's transaction runs; the reply comes when it has.
     Exec(Box<Transaction>),
     /// Nothing happens for so many ms (0: for ever); then this is the reply.

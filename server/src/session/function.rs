@@ -177,13 +177,22 @@ fn load(session: &mut Session<'_>, args: &[&[u8]]) {
         Ok(name)
     });
     match added {
-        Ok(name) => session.reply.bulk(&name),
+        Ok(name) => {
+            record(session, &[b"FUNCTION", b"LOAD", b"REPLACE", args[last]]);
+            session.reply.bulk(&name);
+        }
         Err(text) => session.error(text),
     }
 }
 
+/// Tells the log what has changed the libraries.
+fn record(session: &mut Session<'_>, args: &[&[u8]]) {
+    session.front.engine.shard.record_of_node(args);
+}
+
 fn delete(session: &mut Session<'_>, args: &[&[u8]]) {
     if session.front.shared.scripts.remove_library(args[2]) {
+        record(session, args);
         session.reply.ok();
     } else {
         session.error("ERR Library not found");
@@ -195,6 +204,7 @@ fn flush(session: &mut Session<'_>, args: &[&[u8]]) {
         return session.error("ERR FUNCTION FLUSH only supports SYNC|ASYNC option");
     }
     session.front.shared.scripts.flush_libraries();
+    record(session, args);
     session.reply.ok();
 }
 
@@ -231,7 +241,10 @@ fn restore_all(session: &mut Session<'_>, args: &[&[u8]]) {
         .collect();
     let node = Arc::clone(&session.front.shared.scripts);
     match loaded.and_then(|libraries| node.add_libraries(libraries, replaces, flushes)) {
-        Ok(()) => session.reply.ok(),
+        Ok(()) => {
+            record(session, args);
+            session.reply.ok();
+        }
         Err(text) => session.error(text),
     }
 }

@@ -54,12 +54,34 @@ pub(super) const ROWS: &[(Spec, SessionFn)] = &[
 ];
 
 fn cmd_waitaof(session: &mut Session<'_>, args: &[&[u8]]) {
-    match parse_i64(args[1]) {
-        Some(0) => wait(session, args[2], args[3], b"*2\r\n:0\r\n:0\r\n"),
-        Some(1) => session
-            .error("ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled."),
-        Some(_) => session.error("ERR value is out of range, must be between 0 and 1"),
-        None => session.error("ERR value is not an integer or out of range"),
+    let local = match parse_i64(args[1]) {
+        Some(0) => false,
+        Some(1) if !session.front.config.log_on => {
+            return session.error(
+                "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.",
+            );
+        }
+        Some(1) => true,
+        Some(_) => return session.error("ERR value is out of range, must be between 0 and 1"),
+        None => return session.error("ERR value is not an integer or out of range"),
+    };
+    let log = &session.front.shared.log;
+    let is_synced = log.is_on() && log.durable() >= log.handed();
+    if is_synced || !local {
+        let nobody: &'static [u8] = if is_synced {
+            b"*2\r\n:1\r\n:0\r\n"
+        } else {
+            b"*2\r\n:0\r\n:0\r\n"
+        };
+        return wait(session, args[2], args[3], nobody);
+    }
+    // Somebody is waited for, the disk here if there is no replica.
+    let replicas: &[u8] = if args[2] == b"0" { b"1" } else { args[2] };
+    wait(session, replicas, args[3], b"*2\r\n:0\r\n:0\r\n");
+    if args[2] == b"0"
+        && let Then::Wait(ms, nobody) = session.then
+    {
+        session.then = Then::WaitForDisk(ms, nobody);
     }
 }
 

@@ -117,7 +117,7 @@ impl Rig {
             Then::Close => out.extend(b"<close>"),
             Then::Shutdown => out.extend(b"<shutdown>"),
             Then::Exec(_) => out.extend(b"<exec>"),
-            Then::Wait(..) => out.extend(b"<wait>"),
+            Then::Wait(..) | Then::WaitForDisk(..) => out.extend(b"<wait>"),
             Then::AskAll(call, merge) => {
                 let mut said = Vec::new();
                 for front in &mut self.fronts {

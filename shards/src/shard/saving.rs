@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use tessera_persist::rdb::Usage;
-use tessera_persist::snapshot::{Begun, Outcome, Part, Saver, UsageOf};
+use tessera_persist::snapshot::{Begun, Outcome, Part, Purpose, Saver, UsageOf};
 
 use super::eviction::Rank;
 use super::{Shard, Walk, access};
@@ -28,9 +28,9 @@ struct Running {
     walks: Vec<(usize, Walk)>,
 }
 
-/// No save has begun: one is under way, or there is nowhere to save to.
+/// No save has begun: one for this purpose is under way, or there is nowhere to save to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SaveRefused;
+pub struct SaveRefused(pub Option<Purpose>);
 
 impl Shard {
     /// Gives the shard what all shards of its node share about saving.
@@ -42,13 +42,17 @@ impl Shard {
     ///
     /// # Errors
     /// [`SaveRefused`], on every shard or on none.
-    pub fn begin_save(&mut self) -> Result<u64, SaveRefused> {
-        let saver = self.saving.saver.clone().ok_or(SaveRefused)?;
+    pub fn begin_save(&mut self, purpose: Purpose) -> Result<u64, SaveRefused> {
+        let saver = self.saving.saver.clone().ok_or(SaveRefused(None))?;
         let request = self.saving.requests;
         self.saving.requests += 1;
-        let Begun::Part(part, number) = saver.begin(request, self.stats.changes) else {
-            return Err(SaveRefused);
+        let (part, number) = match saver.begin(request, self.stats.changes, purpose) {
+            Begun::Part(part, number) => (part, number),
+            Begun::Busy(other) => return Err(SaveRefused(Some(other))),
         };
+        if purpose == Purpose::Base {
+            self.switch_log();
+        }
         let walks = (0..self.databases())
             .filter(|db| !self.table(*db).is_empty())
             .collect::<Vec<_>>()

@@ -12,6 +12,7 @@ const RECORDED: &[u8] = include_bytes!("redis_7_0_15.resp");
 const NEWER: &[&str] = &[
     // Refused in MULTI, see docs/COMPAT.md.
     "bgsave",
+    "bgrewriteaof",
     "client|setinfo",
     "client|no-touch",
     "delex",

@@ -56,6 +56,7 @@ pub const ROWS: &[KeyspaceRow] = &[
     database::SWAPDB,
     save::SAVE,
     save::BGSAVE,
+    save::BGREWRITEAOF,
 ];
 
 /// A row to fill.

@@ -1,7 +1,7 @@
 //! SAVE and BGSAVE: every shard begins its part at one position; a thread of its own writes the file. SAVE waits for the end, and only its own client does.
 
 use tessera_core::resp::{Proto, Reply};
-use tessera_persist::snapshot::Outcome;
+use tessera_persist::snapshot::{Outcome, Purpose};
 
 use super::ROW;
 use crate::command::spec::flag;
@@ -36,15 +36,29 @@ pub(super) const BGSAVE: KeyspaceRow = KeyspaceRow {
     spread: SAVE.spread,
 };
 
+pub(super) const BGREWRITEAOF: KeyspaceRow = KeyspaceRow {
+    spec: Spec {
+        name: "bgrewriteaof",
+        summary: "Begins to write the log anew, and replies at once.",
+        complexity: "O(1)",
+        ..SAVE.spec
+    },
+    op: op_rewrite,
+    spread: SAVE.spread,
+};
+
+const REWRITING: &str = "ERR Background append only file rewriting already in progress";
+const OTHER: &str = "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in order to schedule a BGSAVE whenever possible.";
+const NO_LOG: &str = "ERR There is no append only file to rewrite: appendonly is off";
 const BUSY: &str = "ERR Background save already in progress";
 
 fn op_save(cx: &mut Cx<'_>, _: &[&[u8]]) {
-    match cx.shard.begin_save() {
+    match cx.shard.begin_save(Purpose::Snapshot) {
         Ok(number) => {
             let proto = cx.reply.proto();
             cx.task = Some(Box::new(Waiting { number, proto }));
         }
-        Err(SaveRefused) => cx.error(BUSY),
+        Err(SaveRefused(_)) => cx.error(BUSY),
     }
 }
 
@@ -52,9 +66,27 @@ fn op_bgsave(cx: &mut Cx<'_>, args: &[&[u8]]) {
     if !matches!(args, [_]) && !matches!(args, [_, word] if is(word, "SCHEDULE")) {
         return cx.error(SYNTAX);
     }
-    match cx.shard.begin_save() {
+    match cx.shard.begin_save(Purpose::Snapshot) {
         Ok(_) => cx.reply.simple("Background saving started"),
-        Err(SaveRefused) => cx.error(BUSY),
+        Err(SaveRefused(Some(Purpose::Base))) => cx.error(OTHER),
+        Err(SaveRefused(_)) => cx.error(BUSY),
+    }
+}
+
+fn op_rewrite(cx: &mut Cx<'_>, _: &[&[u8]]) {
+    if !cx.shard.settings.logs {
+        return cx.error(NO_LOG);
+    }
+    match cx.shard.begin_save(Purpose::Base) {
+        Ok(_) => cx
+            .reply
+            .simple("Background append only file rewriting started"),
+        Err(SaveRefused(Some(Purpose::Snapshot))) => {
+            cx.shard.wants_rewrite = true;
+            cx.reply
+                .simple("Background append only file rewriting scheduled");
+        }
+        Err(SaveRefused(_)) => cx.error(REWRITING),
     }
 }
 

@@ -1,0 +1,19 @@
+//! What a node that is killed gives back: real processes, real files, and the real server reading ours.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the tests drive real processes in real time"
+)]
+
+mod exchange;
+mod killed;
+mod refused;
+
+use tessera_tests::launch::Launch;
+
+/// A node with the log, on so many shards.
+fn node(shards: usize, sync: &str) -> Launch {
+    Launch::tessera()
+        .shards(shards)
+        .with("appendonly", "yes")
+        .with("appendfsync", sync)
+}
