@@ -255,6 +255,10 @@ impl Saver {
         let saver = Arc::clone(self);
         let parts = self.changes.len();
         let run = move || {
+            if purpose == Purpose::Base {
+                // The keeper may not have made the folder yet; what goes wrong here is told when the file is made.
+                let _ = std::fs::create_dir(&target.dir);
+            }
             let outcome = write(&target, parts, &pieces, &queue);
             queue.is_over.store(true, Ordering::Relaxed);
             match &outcome {

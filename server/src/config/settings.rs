@@ -10,8 +10,8 @@ use tessera_persist::snapshot::{Format, Target};
 use tessera_shards::shard::{Settings, Thresholds};
 
 use crate::config::{
-    Allowed, CLIENT_CLASSES, Events, IoBackend, LogLevel, LogSync, OutputLimit, Place, Policy, ROWS,
-    SnapshotFormat, Supervised, Value,
+    Allowed, CLIENT_CLASSES, Events, IoBackend, LogLevel, LogSync, OutputLimit, Place, Policy,
+    ROWS, SnapshotFormat, Supervised, Value,
 };
 
 /// `rename-command`.

@@ -11,8 +11,8 @@ use tessera_shards::commands::FAMILIES;
 use tessera_shards::coordinator::Asker;
 
 use crate::front::Front;
-use crate::loading::Took;
 use crate::front::log::misconf;
+use crate::loading::Took;
 use crate::shared::Shared;
 
 /// The rules are looked at this often.

@@ -5,6 +5,7 @@ use std::thread;
 
 use tessera_tests::client::Client;
 use tessera_tests::deadline::wait_until;
+use tessera_tests::reply::Reply;
 use tessera_tests::server::Server;
 
 use super::node;
@@ -79,7 +80,10 @@ fn work(client: &mut Client, writer: usize, known: &[Known]) -> Option<()> {
         known[writer].acked.store(number, Ordering::SeqCst);
         let other = number as usize % WRITERS;
         let read = client.try_call(&["GET", &keys(other)[0]]).ok()?;
-        if let Ok(seen) = read.text().parse() {
+        // The other one may not have written anything yet.
+        if let Reply::Bulk(seen) = read
+            && let Ok(seen) = String::from_utf8_lossy(&seen).parse()
+        {
             known[other].seen.fetch_max(seen, Ordering::SeqCst);
         }
         bustle(client, writer, number)?;
