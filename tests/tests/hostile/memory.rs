@@ -10,17 +10,26 @@ const MIB: usize = 1 << 20;
 /// Enough to start in, and for a dozen of the large values.
 const ADDRESS_SPACE_BYTES: u64 = 800 << 20;
 const LARGE_BYTES: usize = 32 * MIB;
+const RESERVE_BYTES: usize = 7 * MIB;
 const REFUSED: &str = "ERR out of memory: the value cannot grow that large";
 
 /// A server in which no further value of `LARGE_BYTES` finds room, a client, and how many such values it has.
-fn full_server(shards: usize) -> Option<(Server, Client, usize)> {
+/// Room for `reserves` values of [`RESERVE_BYTES`] is left: the allocator keeps large blocks apart from all others, so a large value that is deleted
+/// makes no room for small ones.
+fn full_server(shards: usize, reserves: usize) -> Option<(Server, Client, usize)> {
     let launch = Launch::tessera().shards(shards);
     if launch.kind() == Kind::Redis {
         return None;
     }
     let server = launch.address_space(ADDRESS_SPACE_BYTES).start();
     let mut client = server.client();
-    let last = (LARGE_BYTES - 1).to_string();
+    let (last, reserved) = (
+        (LARGE_BYTES - 1).to_string(),
+        (RESERVE_BYTES - 1).to_string(),
+    );
+    for n in 0..reserves {
+        client.call(&["SETRANGE", &format!("reserve:{n}"), &reserved, "x"]);
+    }
     let mut count = 0;
     loop {
         match client.call(&["SETRANGE", &format!("fill:{count}"), &last, "x"]) {
@@ -34,6 +43,9 @@ fn full_server(shards: usize) -> Option<(Server, Client, usize)> {
         assert!(count < 100, "the limit does not hold");
     }
     assert!(count >= 4, "only {count} values fit");
+    for n in 0..reserves {
+        client.call(&["DEL", &format!("reserve:{n}")]);
+    }
     Some((server, client, count))
 }
 
@@ -47,7 +59,7 @@ fn check_whole(client: &mut Client, count: usize) {
 #[test]
 fn a_reply_without_memory_is_an_error() {
     for shards in [1, 2] {
-        let Some((server, mut client, count)) = full_server(shards) else {
+        let Some((server, mut client, count)) = full_server(shards, 0) else {
             return;
         };
         client.call(&["SET", "small", "v"]).expect_ok();
@@ -109,7 +121,7 @@ fn try_set(server: &Server, key: &str, bytes: usize) -> Outcome {
 #[test]
 fn a_request_without_memory_ends_only_its_client() {
     for shards in [1, 2] {
-        let Some((server, mut client, count)) = full_server(shards) else {
+        let Some((server, mut client, count)) = full_server(shards, 8) else {
             return;
         };
         client.call(&["DEL", "fill:0"]);
