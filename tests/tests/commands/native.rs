@@ -400,6 +400,8 @@ fn nobody_sees_a_node_that_is_still_empty() {
             .map(|number| vec!["SET".to_owned(), format!("k:{number}"), "v".repeat(40)])
             .collect();
         client.pipeline(&filling);
+        // A disk that is busy with others' files may take its time.
+        client.set_patience(std::time::Duration::from_secs(150));
         client.say("SAVE").expect_ok();
         let port = server.port();
         let server_folder = server.folder().path().to_owned();
