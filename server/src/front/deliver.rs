@@ -66,11 +66,11 @@ impl Front {
 
     /// Hands the replies that the engine made for this shard's own clients and gathers over.
     pub(super) fn deliver_local(&mut self) {
-        while let Some(batch) = {
+        while self.engine.has_local() {
             let buffer = self.batch_buffers.pop().unwrap_or_default();
-            self.engine.take_local(buffer)
-        } {
-            self.carry_out(batch);
+            if let Some(batch) = self.engine.take_local(buffer) {
+                self.carry_out(batch);
+            }
         }
     }
 

@@ -640,6 +640,12 @@ impl<X> Engine<X> {
         self.shard.commit_unit();
     }
 
+    /// Whether there are replies for this shard's own clients and gathers.
+    #[must_use]
+    pub fn has_local(&self) -> bool {
+        !self.local.is_empty()
+    }
+
     /// The batch of replies for this shard's own clients and gathers, emptied.
     #[must_use]
     pub fn take_local(&mut self, buffer: Vec<u8>) -> Option<Batch<X>> {
