@@ -201,7 +201,7 @@ fn announce(shared: &Shared, group: &ReactorGroup) {
     let config = shared.latest_config();
     let pid = std::process::id();
     tracing::info!(
-        "Tessera {VERSION} starts (speaks Redis {REDIS_VERSION}), pid {pid}, {} shards",
+        "Tessera {VERSION} starts (speaks Redis {REDIS_VERSION}), PID: {pid}, {} shards",
         group.seeds.len()
     );
     match &shared.config_file {
