@@ -39,7 +39,6 @@ const NOT_YET: &str = "not supported yet in this version";
 const NO_DAEMON: &str = "the server stays in the foreground: leave the background to the service manager, or to the shell's &";
 const NO_SYSLOG: &str =
     "not supported: the service manager takes the log from standard output, or set logfile";
-const NO_MODULES: &str = "modules are not supported";
 
 const ALLOWED: Kind = Choice(Allowed::WORDS);
 const SHUTDOWN: Kind = Flags(&["default", "save", "nosave", "now", "force"]);
@@ -134,7 +133,7 @@ pub const ROWS: &[Directive] = &[
     row("acl-pubsub-default", Choice(&["allchannels", "resetchannels"]), "resetchannels"),
     row("enable-debug-command", ALLOWED, "no").to(field!(debug_allowed)).at_start(),
     row("enable-protected-configs", ALLOWED, "no").to(field!(protected_allowed)).at_start(),
-    row("enable-module-command", ALLOWED, "no").at_start().only("no", NO_MODULES),
+    row("enable-module-command", ALLOWED, "no").at_start(),
 
     // Data and memory. Messages between shards have 16 bits for the number of a database.
     row("databases", Int(1, 65_536), "16").to(field!(databases)).at_start(),
