@@ -158,9 +158,14 @@ fn enter_dir(config: &mut Config) -> Result<(), Obstacle> {
     Ok(())
 }
 
-/// A panic is a fault of the program after which no promise about the data holds: it ends at once, and says where it broke.
+/// A panic is a fault of the program after which no promise about the data holds: it ends at once, and says where it broke. Not so what a
+/// script does to its own machine.
 fn exit_on_panic() {
     std::panic::set_hook(Box::new(|panic| {
+        let said = panic.payload_as_str();
+        if said.is_some_and(|text| text.starts_with(tessera_shards::script::REFUSAL)) {
+            return;
+        }
         let thread = thread::current();
         let name = thread.name().unwrap_or("unnamed").to_owned();
         tracing::error!("Tessera has a bug and ends: thread '{name}': {panic}");

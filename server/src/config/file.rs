@@ -147,6 +147,8 @@ fn follow(line: &Line, config: &mut Config) -> Result<(), String> {
     let value = match words.as_slice() {
         // `save "3600 1"` is the same as `save 3600 1`.
         [one] if row.takes_words() => row.parse_one(one, config),
+        // `save` alone is the same as `save ""`.
+        [] if row.takes_words() => row.parse_one(b"", config),
         [] => Err("wrong number of arguments".to_owned()),
         words => row.parse(words, config),
     }?;

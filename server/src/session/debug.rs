@@ -9,7 +9,7 @@ use tessera_shards::commands::generic::{encoding, references};
 use tessera_shards::shard::Shard;
 
 use crate::session::context::quoting;
-use crate::session::{Session, SessionFn, Then, container};
+use crate::session::{Session, SessionFn, Then, container, dataset};
 
 /// The table.
 pub(super) const ROWS: &[(Spec, SessionFn)] = &[(
@@ -28,6 +28,16 @@ pub(super) const ROWS: &[(Spec, SessionFn)] = &[(
 const NOT_ALLOWED: &str = "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it \
                            from a local connection, otherwise you need to set this option in the configuration file, and then \
                            restart the server.";
+
+/// Switches of things that exist in redis-server only: suites set them and go on.
+const WITHOUT_EFFECT: &[&[u8]] = &[
+    b"client-enforce-reply-list",
+    b"dict-resizing",
+    b"pause-cron",
+    b"quicklist-packed-threshold",
+    b"replybuffer",
+    b"set-disable-deny-scripts",
+];
 
 /// The longest stand-still one may ask for: a day.
 const SLEEP_S_MAX: f64 = 86_400.0;
@@ -60,6 +70,10 @@ fn cmd_debug(session: &mut Session<'_>, args: &[&[u8]]) {
         }
         (b"protocol", [kind]) => protocol(session, kind),
         (b"object", [key]) => object(session, key),
+        (b"digest", []) => dataset::digest(session),
+        (b"digest-value", keys) => dataset::digest_values(session, keys),
+        (b"populate", options @ ([_] | [_, _] | [_, _, _])) => dataset::populate(session, options),
+        (name, [_, ..]) if WITHOUT_EFFECT.contains(&name) => session.reply.ok(),
         (b"help", []) => help(session),
         _ => session.error(quoting(
             "ERR unknown subcommand or wrong number of arguments for '",
@@ -165,12 +179,18 @@ fn help(session: &mut Session<'_>) {
         session,
         "debug",
         &[
+            "DIGEST",
+            "    A fingerprint of all keys with their values, the same as redis-server's.",
+            "DIGEST-VALUE <key> [<key> ...]",
+            "    A fingerprint of each key's value.",
             "ERROR <string>",
             "    Replies with an error of this text, for tests of clients.",
             "LOG <message>",
             "    Writes a line into the log.",
             "OBJECT <key>",
             "    How the value of a key is kept and when it was used last.",
+            "POPULATE <count> [<prefix>] [<size>]",
+            "    Makes strings of keys that do not exist.",
             "PROTOCOL <type>",
             "    Replies with a sample of a type of the protocol: string, integer, double,",
             "    null, array, set, map, attrib, push, verbatim, bignum, true, false.",
@@ -178,6 +198,8 @@ fn help(session: &mut Session<'_>) {
             "    With 0, keys whose time has come go only when somebody asks for them.",
             "SLEEP <seconds>",
             "    All shards stand still for this long; a fraction will do.",
+            "CLIENT-ENFORCE-REPLY-LIST, DICT-RESIZING, PAUSE-CRON, QUICKLIST-PACKED-THRESHOLD, REPLYBUFFER, SET-DISABLE-DENY-SCRIPTS <value>",
+            "    Accepted without effect.",
         ],
     );
 }
@@ -209,6 +231,49 @@ mod tests {
             "DEBUG",
             "-ERR wrong number of arguments for 'debug' command|",
         );
+    }
+
+    /// The figures are redis-server 7.0's for the same commands.
+    #[test]
+    fn fingerprints_are_those_of_redis() {
+        let mut rig = open();
+        for line in [
+            "SET a 1",
+            "SET b hello",
+            "SET t x EX 100",
+            "RPUSH l 1 b -5 c",
+            "SADD s 1 2 3",
+            "SADD s2 a b c 7",
+            "ZADD z 1 a 2.5 b -inf c 0.1 d 1e20 e",
+            "HSET h f v g 2",
+            "XADD st 1-1 a b c 5",
+            "XADD st 1-2 a b c 6",
+            "XADD st 2-2 z b",
+            "XGROUP CREATE st g 0",
+        ] {
+            rig.send(line);
+        }
+        rig.says(
+            "DEBUG DIGEST-VALUE a b t l s s2 z h st nokey",
+            "*10|+b4fc66738120fba0b5aa500ab5c2bf89cea1c5da|+36b23a1456b2dce2c3ed252c456761301dba8060|\
+             +0745672cb1bf060476eedeb8a28f5ffe1ff5a2be|+87854060de8dc2024d1665015977152a25180f8c|\
+             +2a462a3f51a1db89738ebbeef0c47ce1bbc85246|+c91787d9d9e54d4537dc9af1186ce3d3608755a8|\
+             +d3e27ee2c74a8eee725020c7e51675e9a1d3fde8|+9dc7e1ed596e8ccab4b91d04b8317fc85b68294a|\
+             +201e341bf370f0f9cad296f5776ce7a7d284a426|+0000000000000000000000000000000000000000|",
+        );
+        rig.send("SELECT 3");
+        rig.send("SET x y");
+        rig.says("DEBUG DIGEST", "+ae4fde5eb9b82f5ce44b8285b3735a3fc303e5b4|");
+        rig.send("SELECT 0");
+        rig.says("DEBUG POPULATE 100 p 5", "+OK|");
+        rig.says("DEBUG DIGEST", "+db70a572f6a6fb4bc7fc5fee1476b0fee9db043e|");
+        rig.says("DEBUG POPULATE 10 q", "+OK|");
+        rig.says("DEBUG DIGEST", "+273a0ba6dd576dbb9fea0c628f6bf915c36a848c|");
+        rig.says(
+            "DEBUG POPULATE x",
+            "-ERR value is not an integer or out of range|",
+        );
+        rig.says("DEBUG DICT-RESIZING 0", "+OK|");
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod config;
 mod connection;
 mod container;
 mod context;
+mod dataset;
 mod debug;
 mod function;
 mod info;

@@ -114,6 +114,11 @@ pub(super) fn write(reply: &mut Reply<'_>, value: &Value, proto: resp::Proto, de
     }
 }
 
+/// Keys and values, one by one: those of a large table are more than the machine can hold for us at once.
+fn pairs(table: &Table) -> impl Iterator<Item = (Value, Value)> {
+    table.pairs().filter_map(Result::ok)
+}
+
 fn write_table(reply: &mut Reply<'_>, table: &Table, proto: resp::Proto, depth: usize) {
     let get = |name: &str| table.raw_get::<Value>(name).unwrap_or(Value::Nil);
     if let Value::String(text) = get("err") {
@@ -128,20 +133,16 @@ fn write_table(reply: &mut Reply<'_>, table: &Table, proto: resp::Proto, depth: 
         _ => {}
     }
     if let Value::Table(map) = get("map") {
-        let pairs: Vec<(Value, Value)> = map.pairs().filter_map(Result::ok).collect();
-        reply.map(pairs.len());
-        for (key, value) in &pairs {
-            write(reply, key, proto, depth + 1);
-            write(reply, value, proto, depth + 1);
+        reply.map(pairs(&map).count());
+        for (key, value) in pairs(&map) {
+            write(reply, &key, proto, depth + 1);
+            write(reply, &value, proto, depth + 1);
         }
         return;
     }
     if let Value::Table(set) = get("set") {
-        let pairs: Vec<(Value, Value)> = set.pairs().filter_map(Result::ok).collect();
-        reply.set(pairs.len());
-        return pairs
-            .iter()
-            .for_each(|(key, _)| write(reply, key, proto, depth + 1));
+        reply.set(pairs(&set).count());
+        return pairs(&set).for_each(|(key, _)| write(reply, &key, proto, depth + 1));
     }
     if let Value::String(digits) = get("big_number") {
         return reply.big_number(error_text(&digits.as_bytes()));

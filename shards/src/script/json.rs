@@ -110,19 +110,18 @@ fn write_text(out: &mut Vec<u8>, text: &[u8]) {
     out.push(b'"');
 }
 
-/// The length of a table that is an array.
-fn array_len(pairs: &[(Value, Value)], set: &Settings) -> Result<Option<i64>, String> {
-    let index = |key: &Value| key.as_i64().filter(|at| *at > 0);
-    let mut max = 0;
-    for (key, _) in pairs {
-        match index(key) {
+/// The length of a table that is an array. Keys and values are looked at one by one: those of a large table are more than the machine can
+/// hold for us at once.
+fn array_len(table: &Table, set: &Settings) -> Result<Option<i64>, String> {
+    let (mut max, mut pairs) = (0, 0);
+    for (key, _) in table.pairs::<Value, Value>().filter_map(Result::ok) {
+        pairs += 1;
+        match key.as_i64().filter(|at| *at > 0) {
             Some(at) => max = max.max(at),
             None => return Ok(None),
         }
     }
-    let is_sparse = set.sparse_ratio > 0
-        && max > pairs.len() as i64 * set.sparse_ratio
-        && max > set.sparse_safe;
+    let is_sparse = set.sparse_ratio > 0 && max > pairs * set.sparse_ratio && max > set.sparse_safe;
     match (is_sparse, set.sparse_convert) {
         (true, true) => Ok(None),
         (true, false) => Err("Cannot serialise table: excessively sparse array".into()),
@@ -139,8 +138,7 @@ fn write_table(
     if depth > set.encode_depth_max {
         return Err(format!("Cannot serialise, excessive nesting ({depth})"));
     }
-    let pairs: Vec<(Value, Value)> = table.pairs().filter_map(Result::ok).collect();
-    if let Some(len) = array_len(&pairs, set)? {
+    if let Some(len) = array_len(table, set)? {
         out.push(b'[');
         for at in 1..=len {
             if at > 1 {
@@ -152,21 +150,22 @@ fn write_table(
         return Ok(());
     }
     out.push(b'{');
-    for (at, (key, value)) in pairs.iter().enumerate() {
+    let pairs = table.pairs::<Value, Value>().filter_map(Result::ok);
+    for (at, (key, value)) in pairs.enumerate() {
         if at > 0 {
             out.push(b',');
         }
-        match key {
+        match &key {
             Value::String(text) => write_text(out, &text.as_bytes()),
             Value::Integer(_) | Value::Number(_) => {
                 out.push(b'"');
-                write(out, key, depth, set)?;
+                write(out, &key, depth, set)?;
                 out.push(b'"');
             }
             _ => return Err("Cannot serialise table: table key must be a number or string".into()),
         }
         out.push(b':');
-        write(out, value, depth, set)?;
+        write(out, &value, depth, set)?;
     }
     out.push(b'}');
     Ok(())

@@ -5,6 +5,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use corosensei::stack::DefaultStack;
@@ -16,6 +17,10 @@ use tessera_core::resp::{Proto, Reply};
 use super::library::{Library, Registered};
 use super::node::Script;
 use super::{api, bits, convert, json, msgpack, structs};
+
+/// How the panic begins with which mlua refuses to hold more values than Lua's stack has places for. It is an error of the script, which the
+/// machine survives: no reason for the server to end.
+pub const REFUSAL: &str = "cannot create a Lua reference";
 
 /// Address space of a machine's stack; pages are taken when they are used. Lua nests at most 200 C calls, the largest of them some 9 KiB.
 const STACK_BYTES: usize = 8 << 20;
@@ -322,13 +327,20 @@ impl<'v, 'y> Vm<'v, 'y> {
         })
     }
 
+    /// Carries out, even if the script hands over more values than mlua can hold at once, about 7,990: that is a panic of mlua's, which has put its
+    /// own things in order when it arrives here.
+    fn carry_out_or_fail(&mut self, run: &Invocation) -> Vec<u8> {
+        let reply = catch_unwind(AssertUnwindSafe(|| self.carry_out(run)));
+        reply.unwrap_or_else(|_| b"-ERR the script hands over too many values at once\r\n".to_vec())
+    }
+
     fn serve(&mut self) {
         let mut output = Output::Ready;
         loop {
             self.state.begin(self.lua);
             output = match self.state.ask(output) {
                 Input::Run(run) => {
-                    let reply = self.carry_out(&run);
+                    let reply = self.carry_out_or_fail(&run);
                     self.collect();
                     Output::Done(reply)
                 }

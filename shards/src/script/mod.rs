@@ -29,7 +29,7 @@ pub use commands::Commands;
 pub use dump::{dump, restore};
 pub(crate) use host::{CallFailed, Host, Wanted};
 pub use library::{Function, Library, Registered};
-pub use machine::sha1_hex;
+pub use machine::{REFUSAL, sha1_hex};
 pub use node::{Busy, Kill, Killed, Node, Script};
 pub(crate) use request::Request;
 pub(crate) use run::{Progress, Run, eval, first_mistake};

@@ -71,26 +71,27 @@ fn pack_value(out: &mut Vec<u8>, value: &Value, level: usize) -> mlua::Result<()
     Ok(())
 }
 
+/// Two walks: the keys and values of a large table are more than the machine can hold for us at once.
 fn pack_table(out: &mut Vec<u8>, table: &Table, level: usize) -> mlua::Result<()> {
-    let pairs: Vec<(Value, Value)> = table.pairs().collect::<mlua::Result<_>>()?;
-    let index = |key: &Value| key.as_i64().filter(|at| *at > 0);
-    let is_array = pairs.iter().all(|(key, _)| index(key).is_some())
-        && pairs
-            .iter()
-            .filter_map(|(key, _)| index(key))
-            .max()
-            .unwrap_or(0)
-            == pairs.len() as i64;
-    if is_array {
-        put_length(out, pairs.len(), 0x90, [0xDC, 0xDD]);
-        for at in 1..=pairs.len() {
+    let (mut len, mut max, mut is_array) = (0, 0, true);
+    for pair in table.pairs::<Value, Value>() {
+        len += 1;
+        match pair?.0.as_i64().filter(|at| *at > 0) {
+            Some(at) => max = max.max(at),
+            None => is_array = false,
+        }
+    }
+    if is_array && max == len as i64 {
+        put_length(out, len, 0x90, [0xDC, 0xDD]);
+        for at in 1..=len {
             pack_value(out, &table.raw_get(at)?, level + 1)?;
         }
     } else {
-        put_length(out, pairs.len(), 0x80, [0xDE, 0xDF]);
-        for (key, value) in &pairs {
-            pack_value(out, key, level + 1)?;
-            pack_value(out, value, level + 1)?;
+        put_length(out, len, 0x80, [0xDE, 0xDF]);
+        for pair in table.pairs::<Value, Value>() {
+            let (key, value) = pair?;
+            pack_value(out, &key, level + 1)?;
+            pack_value(out, &value, level + 1)?;
         }
     }
     Ok(())

@@ -308,3 +308,46 @@ fn functions() {
         "FUNCTION LIST",
     ]);
 }
+
+/// Tables with more values than fit on a stack of Lua's, and as many arguments as one call can pass.
+#[test]
+fn large_tables_and_many_arguments() {
+    both(&[
+        "EVAL 'local t = {} for i = 1, 20000 do t[i .. \"\"] = {i} end return #cjson.encode(t)' 0",
+        "EVAL 'local t = {} for i = 1, 20000 do t[i .. \"\"] = {i} end return #cmsgpack.pack(t)' 0",
+        "EVAL 'local t = {} for i = 1, 20000 do t[i] = \"a\" .. i end return cmsgpack.unpack(cmsgpack.pack(t))[20000]' 0",
+        "SET a1 x",
+        "EVAL 'local t = {} for i = 1, 7900 do t[i] = \"a\" .. i end return redis.call(\"exists\", unpack(t))' 0",
+        "EVAL 'local t = {} for i = 1, 7900 do t[i] = \"a\" .. i end return redis.pcall(\"exists\", unpack(t))' 0",
+        "EVAL 'local t = {} for i = 1, 7900 do t[i] = \"a\" .. i end return redis.sha1hex(unpack(t))' 0",
+    ]);
+}
+
+/// mlua panics when it is handed more values than it can hold: an error of the script, not the end of the server.
+#[test]
+fn too_many_values_end_the_script_alone() {
+    let server = Launch::tessera().shards(2).start();
+    let mut client = server.client();
+    for call in [
+        "redis.call('exists', unpack(t))",
+        "redis.pcall('exists', unpack(t))",
+        "pcall(redis.call, 'exists', unpack(t))",
+        "pcall(pcall, redis.call, 'exists', unpack(t))",
+        "redis.error_reply(unpack(t))",
+        "redis.acl_check_cmd('del', unpack(t))",
+        "cmsgpack.pack(unpack(t))",
+        "cjson.encode(unpack(t))",
+        "bit.band(1, unpack(t))",
+        "math.random(unpack(t))",
+        "pairs(unpack(t))",
+        "setmetatable(unpack(t))",
+        "__redis__err__handler(unpack(t))",
+    ] {
+        let code = format!(
+            "local t = {{}} for i = 1, 7990 do t[i] = 'a' .. i end return tostring({call})"
+        );
+        client.call(&["EVAL", &code, "0"]);
+        let next = client.call(&["EVAL", "return #redis.call('echo', ARGV[1])", "0", "abc"]);
+        assert_eq!(next.int(), 3, "the machine goes on after {call}");
+    }
+}

@@ -2,6 +2,7 @@
 
 mod copy;
 mod database;
+mod digest;
 mod dump;
 mod existence;
 mod expire;
@@ -20,6 +21,7 @@ use tessera_core::object::Object;
 use crate::command::spec::{KeySpec, access, category};
 use crate::command::{KeyspaceRow, Spec};
 
+pub use digest::Digest;
 pub use object::{encoding, references};
 pub use scan::parse_cursor;
 
