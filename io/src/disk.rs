@@ -1,8 +1,13 @@
 //! `Disk`: the file operations that code above `io` may use. The real one is `std::fs`; the simulated
 //! one tears writes, fails fsyncs and forgets what was not synced when the machine crashes.
 
-use std::io;
+use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
+
+/// A file that is read piece by piece.
+pub trait Source: Read + Seek + Send {}
+
+impl<T: Read + Seek + Send> Source for T {}
 
 /// An open file, append-only or read-only, as a number chosen by the `Disk`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -16,6 +21,16 @@ pub trait Disk {
     /// # Errors
     /// As the system reports them.
     fn read(&mut self, path: &Path) -> io::Result<Vec<u8>>;
+    /// A file to be read piece by piece.
+    ///
+    /// # Errors
+    /// As the system reports them.
+    fn open_read(&mut self, path: &Path) -> io::Result<Box<dyn Source>>;
+    /// Bytes in a file.
+    ///
+    /// # Errors
+    /// As the system reports them.
+    fn length(&mut self, path: &Path) -> io::Result<u64>;
     /// Opens a file for appending, creating it when missing.
     ///
     /// # Errors
@@ -26,6 +41,17 @@ pub trait Disk {
     /// # Errors
     /// As the system reports them, a full disk included.
     fn append(&mut self, file: FileId, bytes: &[u8]) -> io::Result<()>;
+    /// Cuts off what is behind `length`.
+    ///
+    /// # Errors
+    /// As the system reports them.
+    fn truncate(&mut self, file: FileId, length: u64) -> io::Result<()>;
+    /// Writes what a file holds from an offset on once more: a sync that failed before, in whatever process, has left pages that no later one would
+    /// write.
+    ///
+    /// # Errors
+    /// As the system reports them.
+    fn refresh(&mut self, path: &Path, from: u64) -> io::Result<()>;
     /// Makes what was appended durable (fdatasync).
     ///
     /// # Errors
@@ -43,6 +69,11 @@ pub trait Disk {
     /// # Errors
     /// As the system reports them.
     fn remove(&mut self, path: &Path) -> io::Result<()>;
+    /// Makes a directory. Says whether it was not there.
+    ///
+    /// # Errors
+    /// As the system reports them.
+    fn create_dir(&mut self, dir: &Path) -> io::Result<bool>;
     /// Makes renames and creations in a directory durable.
     ///
     /// # Errors

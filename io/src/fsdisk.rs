@@ -6,9 +6,13 @@
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use crate::disk::{Disk, FileId};
+use crate::disk::{Disk, FileId, Source};
+
+/// Bytes that are written once more at a time.
+const REFRESH_BYTES: usize = 1 << 20;
 
 /// The file system of the machine.
 #[derive(Debug, Default)]
@@ -29,6 +33,14 @@ impl Disk for FsDisk {
         fs::read(path)
     }
 
+    fn open_read(&mut self, path: &Path) -> io::Result<Box<dyn Source>> {
+        Ok(Box::new(File::open(path)?))
+    }
+
+    fn length(&mut self, path: &Path) -> io::Result<u64> {
+        Ok(fs::metadata(path)?.len())
+    }
+
     fn open_append(&mut self, path: &Path) -> io::Result<FileId> {
         let file = OpenOptions::new().append(true).create(true).open(path)?;
         self.opened += 1;
@@ -39,6 +51,23 @@ impl Disk for FsDisk {
 
     fn append(&mut self, file: FileId, bytes: &[u8]) -> io::Result<()> {
         self.file(file)?.write_all(bytes)
+    }
+
+    fn truncate(&mut self, file: FileId, length: u64) -> io::Result<()> {
+        self.file(file)?.set_len(length)
+    }
+
+    fn refresh(&mut self, path: &Path, from: u64) -> io::Result<()> {
+        let file = OpenOptions::new().read(true).write(true).open(path)?;
+        let (mut at, mut bytes) = (from, vec![0; REFRESH_BYTES]);
+        loop {
+            let read = file.read_at(&mut bytes, at)?;
+            if read == 0 {
+                return Ok(());
+            }
+            file.write_all_at(&bytes[..read], at)?;
+            at += read as u64;
+        }
     }
 
     fn sync(&mut self, file: FileId) -> io::Result<()> {
@@ -55,6 +84,13 @@ impl Disk for FsDisk {
 
     fn remove(&mut self, path: &Path) -> io::Result<()> {
         fs::remove_file(path)
+    }
+
+    fn create_dir(&mut self, dir: &Path) -> io::Result<bool> {
+        match fs::create_dir(dir) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            made => made.map(|()| true),
+        }
     }
 
     fn sync_dir(&mut self, dir: &Path) -> io::Result<()> {
@@ -78,6 +114,7 @@ impl Disk for FsDisk {
 mod tests {
     use super::FsDisk;
     use crate::disk::Disk;
+    use std::io::Read;
     use std::path::PathBuf;
 
     struct Folder(PathBuf);
@@ -111,6 +148,14 @@ mod tests {
         assert_ne!(again, file);
         disk.append(again, b"two").unwrap();
         assert_eq!(disk.read(&path).unwrap(), b"onetwo");
+        disk.truncate(again, 5).unwrap();
+        disk.refresh(&path, 2).unwrap();
+        disk.append(again, b"!").unwrap();
+        let mut source = disk.open_read(&path).unwrap();
+        let mut text = String::new();
+        source.read_to_string(&mut text).unwrap();
+        assert_eq!((text.as_str(), disk.length(&path).unwrap()), ("onetw!", 6));
+        assert!(!disk.create_dir(&folder.0).unwrap());
 
         let config = folder.0.join("a.conf");
         disk.replace(&config, b"first").unwrap();

@@ -21,7 +21,7 @@ mod uring;
 mod wake;
 
 pub use allocator::MALLOC_CONF;
-pub use disk::{Disk, FileId};
+pub use disk::{Disk, FileId, Source};
 pub use env::{CloseMode, ConnId, Env, Event, Hangup, Peer, Wait};
 pub use fsdisk::FsDisk;
 pub use listener::{Listen, ListenError};

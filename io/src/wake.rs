@@ -19,7 +19,11 @@ pub struct Waker {
 }
 
 impl Waker {
-    pub(crate) fn new() -> io::Result<Self> {
+    /// One that no reactor has yet.
+    ///
+    /// # Errors
+    /// As the system reports them.
+    pub fn new() -> io::Result<Self> {
         // SAFETY: takes no pointers; the result is checked before use.
         let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
         if fd < 0 {

@@ -26,7 +26,7 @@ pub enum Request {
         /// Whether to repair it.
         fixes: bool,
     },
-    /// Write a snapshot in another format.
+    /// Write a snapshot in another format, or a snapshot as a log, or a log as a snapshot.
     Convert {
         /// The file.
         from: PathBuf,
@@ -34,6 +34,8 @@ pub enum Request {
         to: PathBuf,
         /// In which format: the other one without this.
         format: Option<Format>,
+        /// As a log.
+        is_log: bool,
     },
 }
 
@@ -95,12 +97,12 @@ fn path_of(arg: &[u8]) -> PathBuf {
     PathBuf::from(OsStr::from_bytes(arg))
 }
 
-/// `check FILE [--fix]`.
+/// `check FILE|DIR [--fix]`.
 fn check(args: &[Vec<u8>]) -> Result<Request, String> {
     let (path, fixes) = match args {
         [path] => (path, false),
         [path, fix] | [fix, path] if fix == b"--fix" => (path, true),
-        _ => return Err("usage: tessera-server check FILE [--fix]".to_owned()),
+        _ => return Err("usage: tessera-server check FILE|DIR [--fix]".to_owned()),
     };
     Ok(Request::Check {
         path: path_of(path),
@@ -108,18 +110,19 @@ fn check(args: &[Vec<u8>]) -> Result<Request, String> {
     })
 }
 
-/// `convert IN OUT [--to native|rdb]`.
+/// `convert IN OUT [--to native|rdb|log]`.
 fn convert(args: &[Vec<u8>]) -> Result<Request, String> {
-    const USAGE: &str = "usage: tessera-server convert IN OUT [--to native|rdb]";
-    let (from, to, format) = match args {
-        [from, to] => (from, to, None),
+    const USAGE: &str = "usage: tessera-server convert IN OUT [--to native|rdb|log]";
+    let (from, to, format, is_log) = match args {
+        [from, to] => (from, to, None, false),
         [from, to, option, format] if option == b"--to" => {
-            let format = match format.as_slice() {
-                b"native" => Format::Native,
-                b"rdb" => Format::Rdb,
+            let (format, is_log) = match format.as_slice() {
+                b"native" => (Some(Format::Native), false),
+                b"rdb" => (Some(Format::Rdb), false),
+                b"log" => (None, true),
                 _ => return Err(USAGE.to_owned()),
             };
-            (from, to, Some(format))
+            (from, to, format, is_log)
         }
         _ => return Err(USAGE.to_owned()),
     };
@@ -127,6 +130,7 @@ fn convert(args: &[Vec<u8>]) -> Result<Request, String> {
         from: path_of(from),
         to: path_of(to),
         format,
+        is_log,
     })
 }
 
@@ -172,8 +176,8 @@ fn help() -> String {
     "\
 Usage: tessera-server [/path/to/redis.conf] [options] [-]
        tessera-server - (read config from stdin)
-       tessera-server check FILE [--fix]
-       tessera-server convert IN OUT [--to native|rdb]
+       tessera-server check FILE|DIR [--fix]
+       tessera-server convert IN OUT [--to native|rdb|log]
        tessera-server -v or --version
        tessera-server -h or --help
 
@@ -263,7 +267,7 @@ mod tests {
         );
         assert_eq!(
             of(&["convert", "a", "b", "--to", "rdb"]).unwrap_err(),
-            "Convert { from: \"a\", to: \"b\", format: Some(Rdb) }"
+            "Convert { from: \"a\", to: \"b\", format: Some(Rdb), is_log: false }"
         );
         for wrong in [
             &["check"][..],

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
 use rustix::time::{ClockId, clock_gettime};
-use tessera_io::Waker;
+use tessera_io::{FsDisk, Waker};
 use tessera_persist::log::{Command, Folder, Keeper, LogError, Reader, Recovered, recover};
 use tessera_persist::rdb::{file_footer, file_header};
 
@@ -57,9 +57,11 @@ impl LogStart {
     pub(crate) fn find(shared: &Arc<Shared>) -> Result<Self, String> {
         let config = shared.latest_config();
         let folder = folder_of(&config);
-        let keeper = Keeper::new(Arc::clone(&shared.log), folder.clone(), monotonic_ms);
+        let log = Arc::clone(&shared.log);
+        let keeper = Keeper::new(log, folder.clone(), FsDisk::default(), monotonic_ms);
         let recovered = match config.log_on {
-            true => recover(&folder, config.log_may_be_cut).map_err(|error| told(&error))?,
+            true => recover(&mut FsDisk::default(), &folder, config.log_may_be_cut)
+                .map_err(|error| told(&error))?,
             false => None,
         };
         if let Some(cut) = recovered.as_ref().and_then(|found| found.cut.as_ref()) {
@@ -171,12 +173,13 @@ impl LogStart {
         if let Some(recovered) = &self.recovered {
             return self.keeper.resume(recovered);
         }
-        self.folder.create()?;
+        let disk = &mut FsDisk::default();
+        self.folder.create(disk)?;
         let mut manifest = self.keeper.old_manifest()?;
         let config = self.shared.latest_config();
         let snapshot = config.dir.join(&config.snapshot_name);
         if snapshot.is_file() {
-            self.folder.adopt(&snapshot, &mut manifest)?;
+            self.folder.adopt(disk, &snapshot, &mut manifest)?;
             let bytes = std::fs::metadata(&snapshot).map_or(0, |about| about.len());
             return self.keeper.begin(manifest, bytes);
         }
@@ -185,7 +188,7 @@ impl LogStart {
         file_footer(&mut empty);
         // No checksum.
         empty.extend_from_slice(&[0; 8]);
-        self.folder.begin_with(&empty, &mut manifest)?;
+        self.folder.begin_with(disk, &empty, &mut manifest)?;
         self.keeper.begin(manifest, empty.len() as u64)
     }
 }

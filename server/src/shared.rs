@@ -3,7 +3,7 @@
 //! Of this, only the registry and the inboxes are on the path of a command.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tessera_persist::log::Log;
 use tessera_persist::snapshot::{Saver, Testimony};
@@ -24,7 +24,7 @@ use crate::loading::Loading;
 use crate::logging::Verbosity;
 use crate::session::SessionFn;
 use crate::slow_log::SlowLog;
-use crate::spikes::Spikes;
+use crate::spikes::{Sample, Spikes};
 
 /// What a front counts besides its shard's `Stats`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -134,6 +134,8 @@ pub struct Shared {
     pub ending: Ending,
     /// Snapshots: the one under way, and how the last one went.
     pub saver: Arc<Saver>,
+    /// Held by who changes libraries until the change is recorded.
+    pub(crate) library_order: Mutex<()>,
     /// Commands that took long.
     pub slow_log: SlowLog,
     /// How long stalls were.
@@ -201,6 +203,7 @@ impl Shared {
             log_adopted: AtomicBool::new(false),
             ending: Ending::default(),
             saver,
+            library_order: Mutex::new(()),
             slow_log: SlowLog::default(),
             spikes: Spikes::default(),
             loading: Loading::default(),
@@ -256,6 +259,22 @@ impl Shared {
     /// A shard has listeners from now on, or none.
     pub(crate) fn set_listening(&self, shard: usize, listens: bool) {
         self.listening[shard].store(listens, Ordering::Release);
+    }
+
+    /// One change of the libraries at a time, up to its record: so the log has them in the order in which they took effect.
+    pub(crate) fn order_libraries(&self) -> MutexGuard<'_, ()> {
+        self.library_order
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How long the disk took, for LATENCY, if that is long.
+    pub(crate) fn note_disk(&self, event: &'static str, ms: u64) {
+        let from_ms = self.latest_config().spike_from_ms;
+        if from_ms > 0 && ms >= from_ms {
+            let unix_s = crate::start::wall_clock_s();
+            self.spikes.add(event, Sample { unix_s, ms });
+        }
     }
 
     /// The latest configuration.

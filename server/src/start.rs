@@ -48,7 +48,15 @@ pub fn run(args: &[Vec<u8>]) -> ExitCode {
         }
         Ok(Request::Serve(arguments)) => serve(&arguments),
         Ok(Request::Check { path, fixes }) => offline::check(&path, fixes),
-        Ok(Request::Convert { from, to, format }) => offline::convert(&from, &to, format),
+        Ok(Request::Convert {
+            from,
+            to,
+            is_log: true,
+            ..
+        }) => offline::begin_log(&from, &to),
+        Ok(Request::Convert {
+            from, to, format, ..
+        }) => offline::convert(&from, &to, format),
         Err(error) => Err(error),
     };
     match outcome {
@@ -293,6 +301,14 @@ fn run_shards(
     shared.log.wake_by({
         let wakers = wakers.clone();
         move |shard| wakers[shard].wake()
+    });
+    shared.log.tell_by({
+        let node = Arc::downgrade(shared);
+        move |event, ms| {
+            if let Some(node) = node.upgrade() {
+                node.note_disk(event, ms);
+            }
+        }
     });
     let (to_shard, records) = LogStart::channel();
     let mut records = loads.then_some(records);

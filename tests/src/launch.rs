@@ -23,6 +23,7 @@ pub struct Launch {
     shards: usize,
     backend: Option<String>,
     address_space_bytes: Option<u64>,
+    ignores_file_limits: bool,
     config_file: Option<String>,
     directives: Vec<(String, Vec<String>)>,
     pub(crate) unix: bool,
@@ -50,6 +51,7 @@ impl Launch {
             shards: 1,
             backend: None,
             address_space_bytes: None,
+            ignores_file_limits: false,
             config_file: None,
             directives: Vec::new(),
             unix: false,
@@ -75,6 +77,13 @@ impl Launch {
     #[must_use]
     pub fn address_space(mut self, bytes: u64) -> Self {
         self.address_space_bytes = Some(bytes);
+        self
+    }
+
+    /// With writes that fail where a file would become longer than the limit, instead of a signal that ends the process.
+    #[must_use]
+    pub fn ignoring_file_limits(mut self) -> Self {
+        self.ignores_file_limits = true;
         self
     }
 
@@ -129,6 +138,12 @@ impl Launch {
     #[must_use]
     pub fn command(&self, folder: &std::path::Path, port: u16) -> Command {
         let mut command = match self.address_space_bytes {
+            None if self.ignores_file_limits => {
+                let mut command = Command::new("sh");
+                let script = "trap '' XFSZ && exec \"$0\" \"$@\"";
+                command.arg("-c").arg(script).arg(&self.program);
+                command
+            }
             None => Command::new(&self.program),
             Some(bytes) => {
                 let mut command = Command::new("sh");

@@ -7,6 +7,7 @@
 
 pub mod client;
 pub mod command;
+pub mod crash;
 pub mod deadline;
 pub mod differential;
 pub mod folder;

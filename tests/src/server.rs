@@ -96,6 +96,12 @@ impl Server {
         Self::start_in(next, folder)
     }
 
+    /// How it was started.
+    #[must_use]
+    pub fn launch(&self) -> Launch {
+        self.launch.clone()
+    }
+
     /// Which program it is.
     #[must_use]
     pub fn kind(&self) -> Kind {

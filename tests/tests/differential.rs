@@ -59,6 +59,20 @@ fn resp3_on_four_shards() {
     run(3, 4);
 }
 
+/// Killed at the end, a server with the log on has what redis-server has, which has run on.
+#[test]
+fn restarted_from_the_log() {
+    for (number, (shards, then)) in [(1, 2), (2, 1), (4, 2)].into_iter().enumerate() {
+        Run {
+            seed: rng::seed() + number as u64,
+            protocol: 2,
+            shards,
+            commands: COMMANDS / 8,
+        }
+        .check_recovery(then, number == 1);
+    }
+}
+
 /// Acts of a scene, and scenes per run unless the environment says otherwise.
 const ACTS: usize = 120;
 const SCENES: u64 = 6;

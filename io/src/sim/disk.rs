@@ -6,7 +6,7 @@
 
 use std::cell::RefCell;
 use std::fmt;
-use std::io;
+use std::io::{self, Cursor};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -14,7 +14,7 @@ use super::faults::DiskFaults;
 use super::prng::Prng;
 use super::trace::Trace;
 use super::volume::Volume;
-use crate::disk::{Disk, FileId};
+use crate::disk::{Disk, FileId, Source};
 
 /// A simulated disk.
 #[derive(Clone)]
@@ -116,12 +116,30 @@ impl Disk for SimDisk {
         self.volume.borrow_mut().read(path)
     }
 
+    fn open_read(&mut self, path: &Path) -> io::Result<Box<dyn Source>> {
+        let bytes = self.volume.borrow_mut().read(path)?;
+        Ok(Box::new(Cursor::new(bytes)))
+    }
+
+    fn length(&mut self, path: &Path) -> io::Result<u64> {
+        let bytes = self.volume.borrow_mut().read(path)?;
+        Ok(bytes.len() as u64)
+    }
+
     fn open_append(&mut self, path: &Path) -> io::Result<FileId> {
         self.volume.borrow_mut().open_append(path)
     }
 
     fn append(&mut self, file: FileId, bytes: &[u8]) -> io::Result<()> {
         self.volume.borrow_mut().append(file, bytes)
+    }
+
+    fn truncate(&mut self, file: FileId, length: u64) -> io::Result<()> {
+        self.volume.borrow_mut().truncate(file, length)
+    }
+
+    fn refresh(&mut self, path: &Path, from: u64) -> io::Result<()> {
+        self.volume.borrow_mut().refresh(path, from)
     }
 
     fn sync(&mut self, file: FileId) -> io::Result<()> {
@@ -138,6 +156,11 @@ impl Disk for SimDisk {
 
     fn remove(&mut self, path: &Path) -> io::Result<()> {
         self.volume.borrow_mut().remove(path)
+    }
+
+    fn create_dir(&mut self, _: &Path) -> io::Result<bool> {
+        // There are no folders but those that names speak of.
+        Ok(false)
     }
 
     fn sync_dir(&mut self, dir: &Path) -> io::Result<()> {

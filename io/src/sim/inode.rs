@@ -1,6 +1,6 @@
 //! `Inode`: the content of one simulated file, as it is read and as a crash would leave it.
 //!
-//! Files only grow. Invariants: what a successful sync covered survives every crash, but for pages
+//! Files grow, and may be cut. Invariants: what a successful sync covered survives every crash, but for pages
 //! whose write-back had failed before (a kernel marks them clean, and no later sync writes them
 //! again); what was not synced survives in any part, torn, zeroed or as rubbish, but the file is
 //! never longer than what was written. Called by `volume`.
@@ -25,6 +25,10 @@ pub(super) struct Inode {
     attempted: usize,
     /// Parts which a failed sync did not write and which no later one will.
     lost: Vec<Range<usize>>,
+    /// What was durable and has been cut off since the last sync: a crash may bring it back.
+    cut: Vec<u8>,
+    /// What is behind has been written once more since the last sync.
+    refreshed: Option<usize>,
 }
 
 impl Inode {
@@ -36,6 +40,8 @@ impl Inode {
             synced,
             attempted: synced,
             lost: Vec::new(),
+            cut: Vec::new(),
+            refreshed: None,
         }
     }
 
@@ -49,13 +55,47 @@ impl Inode {
         self.data.len()
     }
 
+    /// Cuts off what is behind `length`, not durably.
+    pub(super) fn truncate(&mut self, length: usize) {
+        if length >= self.data.len() {
+            return;
+        }
+        if length < self.synced {
+            let mut cut = self.data[length..self.synced].to_vec();
+            cut.append(&mut self.cut);
+            self.cut = cut;
+        }
+        self.data.truncate(length);
+        self.synced = self.synced.min(length);
+        self.attempted = self.attempted.min(length);
+        self.keep_lost_before(length);
+    }
+
+    /// Writes what is behind `from` once more: the next sync covers what had been lost there.
+    pub(super) fn refresh(&mut self, from: usize) {
+        self.refreshed = Some(self.refreshed.map_or(from, |before| before.min(from)));
+    }
+
+    fn keep_lost_before(&mut self, end: usize) {
+        for lost in &mut self.lost {
+            lost.end = lost.end.min(end);
+        }
+        self.lost.retain(|lost| lost.start < lost.end);
+    }
+
     /// Appends, not durably.
     pub(super) fn append(&mut self, bytes: &[u8]) {
+        // What comes in its place makes the old end unlikely, and no longer than the new one.
+        self.cut.clear();
         self.data.extend_from_slice(bytes);
     }
 
     /// A sync that succeeds.
     pub(super) fn sync(&mut self) {
+        self.cut.clear();
+        if let Some(from) = self.refreshed.take() {
+            self.keep_lost_before(from);
+        }
         self.synced = self.data.len();
         self.attempted = self.synced;
     }
@@ -63,6 +103,7 @@ impl Inode {
     /// A sync that fails: all, none, or some pages of what was dirty reached the disk, and the
     /// others never will.
     pub(super) fn fail_sync(&mut self, prng: &mut Prng) {
+        self.refreshed = None;
         let dirty = self.attempted.max(self.synced)..self.data.len();
         self.attempted = self.data.len();
         match prng.below(3) {
@@ -83,8 +124,14 @@ impl Inode {
 
     /// Leaves what a crash leaves.
     pub(super) fn crash(&mut self, prng: &mut Prng) {
+        self.refreshed = None;
         for lost in std::mem::take(&mut self.lost) {
             self.data[lost].fill(0);
+        }
+        if !self.cut.is_empty() && prng.chance(500_000) {
+            let cut = std::mem::take(&mut self.cut);
+            self.data.extend_from_slice(&cut);
+            self.synced = self.data.len();
         }
         self.tear(prng);
         self.sync();
@@ -160,6 +207,29 @@ mod tests {
         }
         assert!(lengths.contains(&1_000) && lengths.contains(&3_000) && lengths.len() > 500);
         assert!((500..1_500).contains(&damaged), "{damaged}");
+    }
+
+    #[test]
+    fn what_was_cut_off_comes_back_or_not_and_what_is_written_once_more_stays() {
+        let (mut back, mut lost) = (0, 0);
+        for seed in 0..500 {
+            let mut prng = Prng::new(seed);
+            let mut inode = Inode::durable(vec![7; 1_000]);
+            inode.truncate(400);
+            inode.crash(&mut prng);
+            assert!([400, 1_000].contains(&inode.len()));
+            back += usize::from(inode.len() == 1_000);
+            inode.truncate(300);
+            inode.sync();
+            inode.append(&[9; 5_000]);
+            inode.fail_sync(&mut prng);
+            inode.refresh(300);
+            inode.sync();
+            inode.crash(&mut prng);
+            assert_eq!(inode.len(), 5_300);
+            lost += usize::from(inode.data()[300..].iter().any(|byte| *byte != 9));
+        }
+        assert!(back > 100 && back < 400 && lost == 0, "{back} {lost}");
     }
 
     #[test]

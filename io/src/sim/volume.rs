@@ -27,6 +27,8 @@ pub(super) enum Operation {
     Remove,
     SyncDir,
     List,
+    Truncate,
+    Refresh,
 }
 
 /// A change of a directory.
@@ -253,6 +255,32 @@ impl Volume {
             );
         }
         self.conclude(Operation::Append, written as u64, fate, ())
+    }
+
+    /// `Disk::truncate`.
+    pub(super) fn truncate(&mut self, file: FileId, length: u64) -> io::Result<()> {
+        let fate = self.fate(self.faults.write_error_ppm)?;
+        let inode = self.inode_of(file)?;
+        if self.takes_effect(fate)
+            && let Some(inode) = self.inodes.get_mut(&inode)
+        {
+            inode.truncate(usize::try_from(length).unwrap_or(usize::MAX));
+        }
+        self.conclude(Operation::Truncate, length, fate, ())
+    }
+
+    /// `Disk::refresh`.
+    pub(super) fn refresh(&mut self, path: &Path, from: u64) -> io::Result<()> {
+        let fate = self.fate(self.faults.write_error_ppm)?;
+        let Some(&inode) = self.names.get(&plain(path)) else {
+            return self.note(Operation::Refresh, 0, Err(os_error(libc::ENOENT)));
+        };
+        if self.takes_effect(fate)
+            && let Some(inode) = self.inodes.get_mut(&inode)
+        {
+            inode.refresh(usize::try_from(from).unwrap_or(usize::MAX));
+        }
+        self.conclude(Operation::Refresh, from, fate, ())
     }
 
     /// `Disk::sync`.

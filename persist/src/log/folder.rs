@@ -1,11 +1,16 @@
 //! The folder of a log, and how its files are named and replaced.
 
-use std::fs::{self, File};
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
+use tessera_io::Disk;
+
 use super::error::LogError;
+use super::file::LogFile;
 use super::manifest::{LogPart, Manifest, Role};
+
+/// Bytes copied at once.
+const COPY_BYTES: u64 = 1 << 20;
 
 /// A folder of the configuration: `dir`/`appenddirname`, and `appendfilename`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,14 +60,12 @@ impl Folder {
     ///
     /// # Errors
     /// [`LogError::Io`].
-    pub fn create(&self) -> Result<(), LogError> {
-        match fs::create_dir(&self.path) {
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-            Err(error) => Err(LogError::io("create the folder", &self.path)(error)),
-            Ok(()) => match self.path.parent() {
-                Some(parent) => sync(parent),
-                None => Ok(()),
-            },
+    pub fn create(&self, disk: &mut dyn Disk) -> Result<(), LogError> {
+        let made = disk.create_dir(&self.path);
+        let is_new = made.map_err(LogError::io("create the folder", &self.path))?;
+        match self.path.parent() {
+            Some(parent) if is_new => sync(disk, parent),
+            _ => Ok(()),
         }
     }
 
@@ -70,9 +73,9 @@ impl Folder {
     ///
     /// # Errors
     /// [`LogError::Io`] or [`LogError::Manifest`].
-    pub fn manifest(&self) -> Result<Option<Manifest>, LogError> {
+    pub fn manifest(&self, disk: &mut dyn Disk) -> Result<Option<Manifest>, LogError> {
         let path = self.manifest_path();
-        let text = match fs::read(&path) {
+        let text = match disk.read(&path) {
             Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(LogError::io("read the manifest", &path)(error)),
@@ -87,77 +90,143 @@ impl Folder {
     ///
     /// # Errors
     /// [`LogError::Io`]; the old one is in place then.
-    pub fn replace_manifest(&self, manifest: &Manifest) -> Result<(), LogError> {
+    pub fn replace_manifest(
+        &self,
+        disk: &mut dyn Disk,
+        manifest: &Manifest,
+    ) -> Result<(), LogError> {
         let path = self.manifest_path();
         let temporary = self.file(&format!("temp-{}.manifest", self.name));
-        let written = File::create(&temporary).and_then(|mut file| {
-            file.write_all(manifest.text().as_bytes())?;
-            file.sync_all()
-        });
-        written.map_err(LogError::io("write the manifest", &temporary))?;
-        self.rename(&temporary, &path)
+        write(disk, &temporary, manifest.text().as_bytes())?;
+        self.rename(disk, &temporary, &path)
     }
 
     /// Renames within the folder, on the disk afterwards.
-    pub(super) fn rename(&self, from: &Path, to: &Path) -> Result<(), LogError> {
-        fs::rename(from, to).map_err(LogError::io("put in place", to))?;
-        sync(&self.path)
+    pub(super) fn rename(
+        &self,
+        disk: &mut dyn Disk,
+        from: &Path,
+        to: &Path,
+    ) -> Result<(), LogError> {
+        let renamed = disk.rename(from, to);
+        renamed.map_err(LogError::io("put in place", to))?;
+        sync(disk, &self.path)
     }
 
     /// Copies a file into the folder as its first base. The manifest is the caller's.
     ///
     /// # Errors
     /// [`LogError::Io`].
-    pub fn adopt(&self, snapshot: &Path, manifest: &mut Manifest) -> Result<(), LogError> {
+    pub fn adopt(
+        &self,
+        disk: &mut dyn Disk,
+        snapshot: &Path,
+        manifest: &mut Manifest,
+    ) -> Result<(), LogError> {
+        let failed = |cause| LogError::io("copy into the log", snapshot)(cause);
         let temporary = self.file(&self.unfinished_base().to_string_lossy());
-        fs::copy(snapshot, &temporary).map_err(LogError::io("copy into the log", snapshot))?;
-        self.put_base(&temporary, manifest)
+        remove(disk, &temporary)?;
+        let mut from = disk.open_read(snapshot).map_err(failed)?;
+        let to = disk.open_append(&temporary).map_err(failed)?;
+        let mut bytes = Vec::new();
+        loop {
+            bytes.clear();
+            let piece = from.by_ref().take(COPY_BYTES).read_to_end(&mut bytes);
+            let read = piece.map_err(failed)?;
+            if read == 0 {
+                break;
+            }
+            disk.append(to, &bytes).map_err(failed)?;
+        }
+        let synced = disk.sync(to);
+        disk.close(to);
+        synced.map_err(LogError::io("sync", &temporary))?;
+        self.put_base(disk, &temporary, manifest)
     }
 
     /// The same with the bytes of a base.
     ///
     /// # Errors
     /// [`LogError::Io`].
-    pub fn begin_with(&self, bytes: &[u8], manifest: &mut Manifest) -> Result<(), LogError> {
+    pub fn begin_with(
+        &self,
+        disk: &mut dyn Disk,
+        bytes: &[u8],
+        manifest: &mut Manifest,
+    ) -> Result<(), LogError> {
         let temporary = self.file(&self.unfinished_base().to_string_lossy());
-        fs::write(&temporary, bytes).map_err(LogError::io("write", &temporary))?;
-        self.put_base(&temporary, manifest)
+        write(disk, &temporary, bytes)?;
+        self.put_base(disk, &temporary, manifest)
     }
 
-    fn put_base(&self, temporary: &Path, manifest: &mut Manifest) -> Result<(), LogError> {
-        let synced = File::open(temporary).and_then(|file| file.sync_all());
-        synced.map_err(LogError::io("sync", temporary))?;
+    /// Puts a file that is on the disk in place as the base.
+    fn put_base(
+        &self,
+        disk: &mut dyn Disk,
+        temporary: &Path,
+        manifest: &mut Manifest,
+    ) -> Result<(), LogError> {
         let base = self.base(manifest.last_base + 1);
-        self.rename(temporary, &self.file(&base.name))?;
+        self.rename(disk, temporary, &self.file(&base.name))?;
         manifest.last_base = base.number;
         manifest.base = Some(base);
         Ok(())
     }
 
+    /// An empty file with records behind the base, and the manifest that names both.
+    ///
+    /// # Errors
+    /// [`LogError::Io`].
+    pub fn begin_records(
+        &self,
+        disk: &mut dyn Disk,
+        manifest: &mut Manifest,
+    ) -> Result<(), LogError> {
+        let part = self.records(manifest.next_records());
+        let mut file = LogFile::create(disk, &self.file(&part.name))?;
+        file.mark(disk)?;
+        file.close(disk);
+        manifest.records.push(part);
+        self.replace_manifest(disk, manifest)
+    }
+
     /// Removes files that are not part of the log any more.
-    pub(super) fn remove(&self, parts: &[LogPart]) {
+    pub(super) fn remove(&self, disk: &mut dyn Disk, parts: &[LogPart]) {
         for part in parts {
             let path = self.file(&part.name);
-            if let Err(error) = fs::remove_file(&path)
-                && error.kind() != ErrorKind::NotFound
-            {
-                tracing::warn!(
-                    "Cannot remove {}, which is not needed any more: {error}",
-                    path.display()
-                );
+            if let Err(error) = remove(disk, &path) {
+                tracing::warn!("{error}, which is not needed any more");
             }
         }
     }
 }
 
+/// Removes a file, if there is one.
+pub(super) fn remove(disk: &mut dyn Disk, path: &Path) -> Result<(), LogError> {
+    match disk.remove(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        removed => removed.map_err(LogError::io("remove", path)),
+    }
+}
+
+/// Writes a file, which is on the disk afterwards.
+fn write(disk: &mut dyn Disk, path: &Path, bytes: &[u8]) -> Result<(), LogError> {
+    remove(disk, path)?;
+    let file = disk
+        .open_append(path)
+        .map_err(LogError::io("write", path))?;
+    let written = disk.append(file, bytes).and_then(|()| disk.sync(file));
+    disk.close(file);
+    written.map_err(LogError::io("write", path))
+}
+
 /// Makes what happened to names in a folder durable.
-fn sync(path: &Path) -> Result<(), LogError> {
+pub(super) fn sync(disk: &mut dyn Disk, path: &Path) -> Result<(), LogError> {
     let path = if path.as_os_str().is_empty() {
         Path::new(".")
     } else {
         path
     };
-    File::open(path)
-        .and_then(|folder| folder.sync_all())
+    disk.sync_dir(path)
         .map_err(LogError::io("sync the folder", path))
 }

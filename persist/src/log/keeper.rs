@@ -4,17 +4,19 @@
 //! before it is synced, and the next one begins. So there is one open file at a time, and what is on the disk is always everything up to some position.
 //! What fails latches: nothing is written any more until a rewrite has begun a file that can be written, and put a base before it.
 
-use std::fs;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tessera_io::{Disk, FsDisk};
+
 use super::chunk::Chunk;
 use super::error::LogError;
-use super::file::LogFile;
-use super::folder::Folder;
+use super::file::{LogFile, begin_block, is_empty_block};
+use super::folder::{Folder, remove, sync};
 use super::manifest::{LogPart, Manifest};
 use super::recovery::Recovered;
-use super::sequence::{Log, Order, SyncPolicy};
+use super::sequence::{Log, Order, SyncPolicy, Work};
 
 /// A block has no more chunks when it has so many bytes.
 const BLOCK_BYTES: usize = 4 << 20;
@@ -26,8 +28,9 @@ const SYNC_PERIOD_MS: u64 = 1000;
 const EIO: i32 = 5;
 
 /// See the head of this file.
-pub struct Keeper {
+pub struct Keeper<D: Disk = FsDisk> {
     log: Arc<Log>,
+    disk: D,
     folder: Folder,
     manifest: Manifest,
     file: Option<LogFile>,
@@ -40,8 +43,10 @@ pub struct Keeper {
     is_whole: bool,
     /// The current file misses records.
     is_broken: bool,
-    /// Files that no manifest names yet.
+    /// Files that no manifest names yet, for all that is known.
     unlisted: Vec<LogPart>,
+    /// The highest number that a file was given: none is given twice, as a manifest that could not be synced may name it.
+    last_file: u64,
     /// The first file behind the base that is being written.
     first_kept: u64,
     taken: u64,
@@ -53,18 +58,26 @@ pub struct Keeper {
     other_bytes: u64,
     base_bytes: u64,
     delayed_syncs: u64,
+    /// A base is being written.
+    rewrites_now: bool,
     rewrites: u64,
     failed_rewrites: u64,
     buffer: Vec<u8>,
-    now_ms: fn() -> u64,
+    now_ms: Box<dyn Fn() -> u64 + Send>,
 }
 
-impl Keeper {
+impl<D: Disk> Keeper<D> {
     /// One without files. `now_ms` is a clock that does not jump.
     #[must_use]
-    pub fn new(log: Arc<Log>, folder: Folder, now_ms: fn() -> u64) -> Self {
+    pub fn new(
+        log: Arc<Log>,
+        folder: Folder,
+        disk: D,
+        now_ms: impl Fn() -> u64 + Send + 'static,
+    ) -> Self {
         Self {
             log,
+            disk,
             folder,
             manifest: Manifest::default(),
             file: None,
@@ -74,6 +87,7 @@ impl Keeper {
             is_whole: false,
             is_broken: false,
             unlisted: Vec::new(),
+            last_file: 0,
             first_kept: 0,
             taken: 0,
             is_unsynced: false,
@@ -82,10 +96,11 @@ impl Keeper {
             other_bytes: 0,
             base_bytes: 0,
             delayed_syncs: 0,
+            rewrites_now: false,
             rewrites: 0,
             failed_rewrites: 0,
             buffer: Vec::new(),
-            now_ms,
+            now_ms: Box::new(now_ms),
         }
     }
 
@@ -94,12 +109,17 @@ impl Keeper {
     /// # Errors
     /// [`LogError::Io`].
     pub fn resume(&mut self, recovered: &Recovered) -> Result<(), LogError> {
+        // The names that were found may be known to nobody but the system's memory.
+        sync(&mut self.disk, &self.folder.path)?;
         self.manifest = recovered.manifest.clone();
         self.base_bytes = recovered.bytes;
         match (self.manifest.records.last(), recovered.last) {
-            (Some(part), Some((length, blocks))) => {
+            (Some(part), Some(last)) => {
                 let path = self.folder.file(&part.name);
-                self.file = Some(LogFile::resume(&path, length, blocks)?);
+                let (length, doubtful) = (last.length, last.doubtful);
+                let disk = &mut self.disk;
+                let file = LogFile::resume(disk, &path, length, last.blocks, doubtful)?;
+                self.file = Some(file);
                 self.other_bytes = recovered.bytes - length;
             }
             _ => {
@@ -108,8 +128,20 @@ impl Keeper {
                 self.list_files()?;
             }
         }
+        self.forget_history()?;
         self.go_live();
         Ok(())
+    }
+
+    /// Removes what a base has replaced.
+    fn forget_history(&mut self) -> Result<(), LogError> {
+        if self.manifest.history.is_empty() {
+            return Ok(());
+        }
+        let history = std::mem::take(&mut self.manifest.history);
+        self.folder.remove(&mut self.disk, &history);
+        let disk = &mut self.disk;
+        self.folder.replace_manifest(disk, &self.manifest)
     }
 
     /// Begins a log behind a base that the folder has taken.
@@ -130,8 +162,9 @@ impl Keeper {
     ///
     /// # Errors
     /// As [`Folder::manifest`].
-    pub fn old_manifest(&self) -> Result<Manifest, LogError> {
-        Ok(self.folder.manifest()?.unwrap_or_default())
+    pub fn old_manifest(&mut self) -> Result<Manifest, LogError> {
+        let found = self.folder.manifest(&mut self.disk)?;
+        Ok(found.unwrap_or_default())
     }
 
     fn go_live(&mut self) {
@@ -140,34 +173,49 @@ impl Keeper {
         self.publish();
     }
 
+    /// The disk on which it writes.
+    pub fn disk(&mut self) -> &mut D {
+        &mut self.disk
+    }
+
     /// Writes until it is told to stop.
     pub fn run(mut self) {
         loop {
             let gathers = self.was_busy && self.log.policy() != SyncPolicy::Always;
             let work = self.log.take(self.longest_wait(gathers), gathers);
-            self.was_busy = !work.chunks.is_empty();
-            self.taken += work.chunks.len() as u64;
-            self.write(work.chunks);
-            let mut is_over = false;
-            let has_ended = work
-                .orders
-                .iter()
-                .any(|order| matches!(order, Order::Base(_)));
-            for order in work.orders {
-                match order {
-                    Order::Switched(generation) => self.switch(generation),
-                    Order::Base(is_written) => self.end_rewrite(is_written),
-                    Order::Off => self.close(),
-                    Order::Look => {}
-                    Order::Stop => is_over = true,
-                }
-            }
-            self.sync_if_due(is_over);
-            self.publish_after(has_ended);
-            if is_over {
+            if self.carry_out(work) {
                 return;
             }
         }
+    }
+
+    /// Does what there is to do, without waiting for more. Says whether it was told to stop.
+    pub fn step(&mut self) -> bool {
+        let work = self.log.take_now();
+        self.carry_out(work)
+    }
+
+    fn carry_out(&mut self, work: Work) -> bool {
+        self.was_busy = !work.chunks.is_empty();
+        self.taken += work.chunks.len() as u64;
+        self.write(work.chunks);
+        let mut is_over = false;
+        let mut has_ended = false;
+        for order in work.orders {
+            match order {
+                Order::Switched(generation) => self.switch(generation),
+                Order::Base(is_written) => {
+                    has_ended = true;
+                    self.end_rewrite(is_written);
+                }
+                Order::Off => self.close(),
+                Order::Look => {}
+                Order::Stop => is_over = true,
+            }
+        }
+        self.sync_if_due(is_over);
+        self.publish_after(has_ended);
+        is_over
     }
 
     /// How long it may wait for records: a moment where they gather, else until the next sync is due.
@@ -184,33 +232,51 @@ impl Keeper {
 
     /// Writes what belongs to the current file and holds the rest.
     fn write(&mut self, chunks: Vec<Chunk>) {
+        begin_block(&mut self.buffer);
+        let mut taken = 0;
         for chunk in chunks {
             if chunk.generation > self.generation {
                 self.held.push(chunk);
                 continue;
             }
+            taken += chunk.len() as u64;
             if self.file.is_none() || self.is_broken {
                 continue;
             }
             chunk.append_to(&mut self.db, &mut self.buffer);
             if self.buffer.len() >= BLOCK_BYTES {
                 self.write_block();
+                self.log.consumed(std::mem::take(&mut taken));
             }
         }
         self.write_block();
+        self.buffer.shrink_to(BLOCK_BYTES);
+        self.log.consumed(taken);
     }
 
     fn write_block(&mut self) {
-        if self.buffer.is_empty() {
+        if is_empty_block(&self.buffer) {
             return;
         }
+        let began_ms = (self.now_ms)();
         if let Some(file) = &mut self.file {
-            let written = file.append(&self.buffer);
+            let written = file.append(&mut self.disk, &mut self.buffer);
             self.is_unsynced = true;
             self.latch(written);
         }
-        self.buffer.clear();
-        self.buffer.shrink_to(BLOCK_BYTES);
+        self.tell_write(began_ms);
+        begin_block(&mut self.buffer);
+    }
+
+    /// Tells how long a write has taken, by Redis's names.
+    fn tell_write(&self, began_ms: u64) {
+        let ms = (self.now_ms)().saturating_sub(began_ms);
+        let kind = match self.rewrites_now {
+            true => "aof-write-active-child",
+            false => "aof-write-alone",
+        };
+        self.log.tell(kind, ms);
+        self.log.tell("aof-write", ms);
     }
 
     /// Notes a failure: nothing is written until a rewrite has made it good.
@@ -243,6 +309,9 @@ impl Keeper {
         if is_due || is_over {
             self.sync();
             let took_ms = (self.now_ms)().saturating_sub(began_ms);
+            if self.log.policy() == SyncPolicy::Always {
+                self.log.tell("aof-fsync-always", took_ms);
+            }
             self.delayed_syncs += u64::from(took_ms > SYNC_PERIOD_MS);
         }
     }
@@ -252,7 +321,7 @@ impl Keeper {
             return;
         }
         if let Some(file) = &mut self.file {
-            let synced = file.sync();
+            let synced = file.sync(&mut self.disk);
             self.latch(synced);
         }
         self.is_unsynced = false;
@@ -261,13 +330,15 @@ impl Keeper {
 
     /// Makes the next file of records, which no manifest names yet.
     fn begin_file(&mut self) -> Result<(), LogError> {
-        self.folder.create()?;
-        let listed = self.manifest.next_records();
-        let unlisted = self.unlisted.last().map_or(0, |part| part.number + 1);
-        let part = self.folder.records(listed.max(unlisted));
-        let file = LogFile::create(&self.folder.file(&part.name))?;
+        self.folder.create(&mut self.disk)?;
+        let number = self.manifest.next_records().max(self.last_file + 1);
+        self.last_file = number;
+        let part = self.folder.records(number);
+        let mut file = LogFile::create(&mut self.disk, &self.folder.file(&part.name))?;
+        file.mark(&mut self.disk)?;
         if let Some(before) = self.file.replace(file) {
             self.other_bytes += before.length();
+            before.close(&mut self.disk);
         }
         self.db = None;
         self.first_kept = part.number;
@@ -279,7 +350,8 @@ impl Keeper {
     fn list_files(&mut self) -> Result<(), LogError> {
         let mut manifest = self.manifest.clone();
         manifest.records.append(&mut self.unlisted.clone());
-        self.folder.replace_manifest(&manifest)?;
+        let disk = &mut self.disk;
+        self.folder.replace_manifest(disk, &manifest)?;
         self.manifest = manifest;
         self.unlisted.clear();
         Ok(())
@@ -288,10 +360,13 @@ impl Keeper {
     /// All shards are behind the position at which a rewrite begins.
     fn switch(&mut self, generation: u64) {
         self.sync();
-        let was_broken = std::mem::take(&mut self.is_broken);
+        // A file that no manifest names has what an earlier one misses, or follows such a one: then only a base makes it good.
+        let is_good = self.is_whole && !self.is_broken && self.unlisted.is_empty();
+        self.is_broken = false;
         self.generation = generation;
+        self.rewrites_now = true;
         let begun = self.begin_file();
-        let begun = begun.and_then(|()| match self.is_whole && !was_broken {
+        let begun = begun.and_then(|()| match is_good {
             true => self.list_files(),
             false => Ok(()),
         });
@@ -302,6 +377,7 @@ impl Keeper {
 
     /// The new base is written, or it cannot be.
     fn end_rewrite(&mut self, is_written: bool) {
+        self.rewrites_now = false;
         let outcome = match is_written && !self.is_broken {
             true => self.put_base(),
             false => Ok(false),
@@ -315,16 +391,19 @@ impl Keeper {
             }
             outcome => {
                 self.failed_rewrites += 1;
-                let temporary = self
-                    .folder
-                    .file(&self.folder.unfinished_base().to_string_lossy());
-                // It may not be there at all.
-                let _ = fs::remove_file(temporary);
+                let temporary = self.unfinished_base();
+                // The error that is told is the first one.
+                let _ = remove(&mut self.disk, &temporary);
                 if let Err(error) = outcome {
                     tracing::error!("Background AOF rewrite failed: {error}");
                 }
             }
         }
+    }
+
+    fn unfinished_base(&self) -> PathBuf {
+        let name = self.folder.unfinished_base();
+        self.folder.file(&name.to_string_lossy())
     }
 
     fn put_base(&mut self) -> Result<bool, LogError> {
@@ -333,44 +412,53 @@ impl Keeper {
             return Ok(false);
         }
         let base = self.folder.base(self.manifest.last_base + 1);
+        // Whatever becomes of it: no number is given twice.
+        self.manifest.last_base = base.number;
         let path = self.folder.file(&base.name);
-        let temporary = self
-            .folder
-            .file(&self.folder.unfinished_base().to_string_lossy());
-        self.folder.rename(&temporary, &path)?;
+        let temporary = self.unfinished_base();
+        let began_ms = (self.now_ms)();
+        let disk = &mut self.disk;
+        self.folder.rename(disk, &temporary, &path)?;
+        let took_ms = (self.now_ms)().saturating_sub(began_ms);
+        self.log.tell("aof-rename", took_ms);
         let mut manifest = self.manifest.clone();
         manifest.records.append(&mut self.unlisted.clone());
+        // Without a file, the log is off: the base is all there is.
+        let first_kept = self.file.as_ref().map(|_| self.first_kept);
         let (kept, old) = manifest
             .records
             .into_iter()
-            .partition(|part| part.number >= self.first_kept);
+            .partition(|part| first_kept.is_some_and(|first| part.number >= first));
         manifest.records = kept;
         manifest.history.extend(manifest.base.take());
         manifest.history.extend::<Vec<LogPart>>(old);
-        manifest.last_base = base.number;
         manifest.base = Some(base);
-        self.folder.replace_manifest(&manifest)?;
+        self.folder.replace_manifest(disk, &manifest)?;
         self.unlisted.clear();
-        self.is_whole = true;
-        self.folder.remove(&manifest.history);
-        manifest.history.clear();
         self.manifest = manifest;
-        // The old lines only name files that are gone.
-        let _ = self.folder.replace_manifest(&self.manifest);
-        let length = fs::metadata(&path).map_or(0, |about| about.len());
+        self.is_whole = self.file.is_some();
+        let length = self.disk.length(&path).unwrap_or(0);
         self.other_bytes = length;
         self.base_bytes = length + self.file.as_ref().map_or(0, LogFile::length);
+        if let Err(error) = self.forget_history() {
+            // The old lines only name files that are gone.
+            tracing::warn!("{error}");
+        }
         Ok(true)
     }
 
     /// The log is turned off: what there is stays.
     fn close(&mut self) {
         self.sync();
-        self.file = None;
+        if let Some(file) = self.file.take() {
+            file.close(&mut self.disk);
+        }
         self.is_whole = false;
         self.is_broken = false;
         self.unlisted.clear();
-        self.held.clear();
+        let held = std::mem::take(&mut self.held);
+        let bytes = held.iter().map(|chunk| chunk.len() as u64).sum();
+        self.log.consumed(bytes);
         self.log.make_good();
     }
 
@@ -380,17 +468,17 @@ impl Keeper {
 
     fn publish_after(&mut self, has_ended: bool) {
         let is_settled = !self.is_unsynced && !self.is_broken && self.held.is_empty();
-        let durable = is_settled.then_some(self.taken);
+        // Records of files that no manifest names are not there after a crash.
+        let is_listed = self.unlisted.is_empty() && !self.log.has_failed();
+        let durable = (is_settled && is_listed).then_some(self.taken);
         let gates = self.is_whole
             && self.file.is_some()
             && !self.log.has_failed()
             && self.log.policy() == SyncPolicy::Always;
         let bytes = self.other_bytes + self.file.as_ref().map_or(0, LogFile::length);
-        let queued = self.held.iter().map(|chunk| chunk.len() as u64).sum();
         self.log.publish(durable, gates, |status| {
             status.bytes = bytes;
             status.base_bytes = self.base_bytes;
-            status.queued_bytes = queued;
             status.is_whole = self.is_whole;
             status.delayed_syncs = self.delayed_syncs;
             status.is_unsynced = self.is_unsynced;

@@ -25,5 +25,5 @@ pub use folder::Folder;
 pub use keeper::Keeper;
 pub use manifest::Manifest;
 pub use reader::{Command, Reader};
-pub use recovery::{Cut, Recovered, recover};
+pub use recovery::{Cut, FileFigures, Recovered, figures, recover};
 pub use sequence::{Log, LogStatus, SyncPolicy};

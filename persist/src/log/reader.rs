@@ -1,8 +1,10 @@
 //! Reading a file of records: blocks of ours, bare commands of Redis, in any order.
 
-use std::fs::File;
+use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+
+use tessera_io::{Disk, FsDisk, Source};
 
 use super::block::{BlockLine, LINE_BYTES, MARK};
 use super::command::{CommandFault, read_command};
@@ -42,7 +44,7 @@ impl From<io::Error> for Fault {
 /// See the head of this file.
 pub struct Reader {
     path: PathBuf,
-    source: BufReader<File>,
+    source: BufReader<Box<dyn Source>>,
     /// Bytes read, those of the current block included.
     at: u64,
     length: u64,
@@ -54,6 +56,8 @@ pub struct Reader {
     block_at: usize,
     /// Within a transaction that is no block's.
     is_open: bool,
+    /// Where the blocks begin that no later one says to have been on the disk.
+    doubtful: VecDeque<(u64, u64)>,
 }
 
 impl Reader {
@@ -62,20 +66,29 @@ impl Reader {
     /// # Errors
     /// [`LogError::Io`].
     pub fn open(path: &Path) -> Result<Self, LogError> {
-        let file = File::open(path).map_err(LogError::io("open the log", path))?;
-        let about = file
-            .metadata()
-            .map_err(LogError::io("open the log", path))?;
+        Self::open_on(&mut FsDisk::default(), path)
+    }
+
+    /// Opens a file of this disk.
+    ///
+    /// # Errors
+    /// [`LogError::Io`].
+    pub fn open_on(disk: &mut dyn Disk, path: &Path) -> Result<Self, LogError> {
+        let length = disk.length(path);
+        let length = length.map_err(LogError::io("open the log", path))?;
+        let file = disk.open_read(path);
+        let file = file.map_err(LogError::io("open the log", path))?;
         Ok(Self {
             path: path.to_owned(),
             source: BufReader::with_capacity(BUFFER_BYTES, file),
             at: 0,
-            length: about.len(),
+            length,
             good: 0,
             blocks: 0,
             block: Vec::new(),
             block_at: 0,
             is_open: false,
+            doubtful: VecDeque::new(),
         })
     }
 
@@ -93,6 +106,11 @@ impl Reader {
 
     pub(super) fn blocks(&self) -> u64 {
         self.blocks
+    }
+
+    /// Up to where blocks say that earlier ones were on the disk.
+    pub(super) fn doubtful(&self) -> u64 {
+        self.doubtful.front().map_or(self.good, |(_, at)| *at)
     }
 
     pub(super) fn good(&self) -> u64 {
@@ -224,6 +242,10 @@ impl Reader {
         if !block.fits(line, &self.block) {
             self.block.clear();
             return Err(Fault::Block("a block's checksum is wrong"));
+        }
+        self.doubtful.push_back((self.blocks, self.at));
+        while self.doubtful.front().is_some_and(|it| it.0 < block.synced) {
+            self.doubtful.pop_front();
         }
         self.blocks += 1;
         self.at += LINE_BYTES as u64 + block.length;

@@ -2,17 +2,23 @@
 //!
 //! Only the end of the last file may be torn. What is cut off is kept in a file beside it. Everything else that is no record ends the start.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use tessera_io::Disk;
+
 use super::error::LogError;
-use super::folder::Folder;
+use super::folder::{Folder, sync};
 use super::manifest::Manifest;
 use super::reader::{Fault, Reader};
+use crate::native::is_native;
 
 /// How an RDB file begins.
 const RDB: &[u8] = b"REDIS";
+/// Bytes that tell what a base is.
+const MAGIC_BYTES: u64 = 16;
+/// Bytes copied at once.
+const COPY_BYTES: u64 = 1 << 20;
 
 /// What was cut off.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +38,7 @@ pub struct Cut {
 pub struct Recovered {
     /// The manifest.
     pub manifest: Manifest,
-    /// The base, if it is an RDB file.
+    /// The base, if it is a snapshot.
     pub base: Option<PathBuf>,
     /// Files with records, in order; the base is the first if it has records.
     pub records: Vec<PathBuf>,
@@ -40,16 +46,20 @@ pub struct Recovered {
     pub cut: Option<Cut>,
     /// Bytes of all files.
     pub bytes: u64,
-    /// Bytes and blocks of the last file with records.
-    pub(super) last: Option<(u64, u64)>,
+    /// The last file with records.
+    pub(super) last: Option<Checked>,
 }
 
 /// Reads the manifest and all that it names. `None` if there is no log.
 ///
 /// # Errors
 /// What is wrong with which file; nothing has been changed then.
-pub fn recover(folder: &Folder, truncates: bool) -> Result<Option<Recovered>, LogError> {
-    let Some(manifest) = folder.manifest()? else {
+pub fn recover(
+    disk: &mut dyn Disk,
+    folder: &Folder,
+    truncates: bool,
+) -> Result<Option<Recovered>, LogError> {
+    let Some(manifest) = folder.manifest(disk)? else {
         let old = folder
             .path
             .parent()
@@ -63,19 +73,20 @@ pub fn recover(folder: &Folder, truncates: bool) -> Result<Option<Recovered>, Lo
     let mut recovered = Recovered::default();
     for part in manifest.base.iter().chain(&manifest.records) {
         let path = folder.file(&part.name);
-        let about = fs::metadata(&path).map_err(|_| LogError::Missing {
+        let length = disk.length(&path).map_err(|_| LogError::Missing {
             manifest: folder.manifest_path(),
             file: path.clone(),
         })?;
-        recovered.bytes += about.len();
+        recovered.bytes += length;
     }
     if let Some(part) = &manifest.base {
         let path = folder.file(&part.name);
-        match is_rdb(&path)? {
+        match is_snapshot(disk, &path)? {
             true => recovered.base = Some(path),
             false => {
-                if let Some(offset) = check(&path)?.torn_at {
-                    return Err(LogError::Torn { path, offset });
+                if let Some(offset) = check(disk, &path)?.torn_at {
+                    let why = "the base ends within a record";
+                    return Err(LogError::Damaged { path, offset, why });
                 }
                 recovered.records.push(path);
             }
@@ -84,47 +95,83 @@ pub fn recover(folder: &Folder, truncates: bool) -> Result<Option<Recovered>, Lo
     for (index, part) in manifest.records.iter().enumerate() {
         let path = folder.file(&part.name);
         let is_last = index + 1 == manifest.records.len();
-        let checked = check(&path)?;
+        let checked = check(disk, &path)?;
         if let Some(offset) = checked.torn_at {
-            if !is_last || !truncates {
+            if !is_last {
+                let why = "it ends within a record, and another file follows";
+                return Err(LogError::Damaged { path, offset, why });
+            }
+            if !truncates {
                 return Err(LogError::Torn { path, offset });
             }
-            let cut = cut(&path, offset)?;
+            let cut = cut(disk, &path, offset)?;
             recovered.bytes -= cut.bytes;
             recovered.cut = Some(cut);
         }
-        recovered.last = Some((checked.length, checked.blocks));
+        recovered.last = Some(checked);
         recovered.records.push(path);
     }
     recovered.manifest = manifest;
     Ok(Some(recovered))
 }
 
-fn is_rdb(path: &Path) -> Result<bool, LogError> {
+fn is_snapshot(disk: &mut dyn Disk, path: &Path) -> Result<bool, LogError> {
     let mut magic = Vec::new();
-    let read =
-        File::open(path).and_then(|file| file.take(RDB.len() as u64).read_to_end(&mut magic));
+    let read = disk
+        .open_read(path)
+        .and_then(|file| file.take(MAGIC_BYTES).read_to_end(&mut magic));
     read.map_err(LogError::io("read the log's base", path))?;
-    Ok(magic == RDB)
+    Ok(magic.starts_with(RDB) || is_native(&magic))
 }
 
 /// What a file is like.
-struct Checked {
-    length: u64,
-    blocks: u64,
-    torn_at: Option<u64>,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Checked {
+    /// Bytes, without what has to be cut off.
+    pub(super) length: u64,
+    pub(super) blocks: u64,
+    pub(super) commands: u64,
+    /// From here on nothing in the file says that it was on the disk.
+    pub(super) doubtful: u64,
+    pub(super) torn_at: Option<u64>,
 }
 
-fn check(path: &Path) -> Result<Checked, LogError> {
-    let mut reader = Reader::open(path)?;
+/// What a file with records holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FileFigures {
+    /// Its length.
+    pub bytes: u64,
+    /// Blocks with checksums.
+    pub blocks: u64,
+    /// Commands in blocks and outside.
+    pub commands: u64,
+}
+
+/// Reads a file that has been recovered from end to end.
+///
+/// # Errors
+/// What is wrong with it, and where.
+pub fn figures(disk: &mut dyn Disk, path: &Path) -> Result<FileFigures, LogError> {
+    let checked = check(disk, path)?;
+    Ok(FileFigures {
+        bytes: checked.length,
+        blocks: checked.blocks,
+        commands: checked.commands,
+    })
+}
+
+/// Reads a file from end to end.
+pub(super) fn check(disk: &mut dyn Disk, path: &Path) -> Result<Checked, LogError> {
+    let mut reader = Reader::open_on(disk, path)?;
+    let mut commands = 0;
     let fault = loop {
         match reader.step() {
-            Ok(Some(_)) => {}
+            Ok(Some(_)) => commands += 1,
             Ok(None) => break None,
             Err(fault) => break Some(fault),
         }
     };
-    let (offset, blocks) = (reader.good(), reader.blocks());
+    let (offset, blocks, doubtful) = (reader.good(), reader.blocks(), reader.doubtful());
     let damaged = |why| LogError::Damaged {
         path: path.to_owned(),
         offset,
@@ -150,42 +197,59 @@ fn check(path: &Path) -> Result<Checked, LogError> {
     Ok(Checked {
         length: torn_at.unwrap_or(reader.length()),
         blocks,
+        commands,
+        doubtful,
         torn_at,
     })
 }
 
 /// Cuts a file and keeps what is cut off.
-fn cut(path: &Path, offset: u64) -> Result<Cut, LogError> {
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(path)
-        .map_err(LogError::io("open the log", path))?;
+pub(super) fn cut(disk: &mut dyn Disk, path: &Path, offset: u64) -> Result<Cut, LogError> {
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".torn-{offset}"));
     let mut kept = PathBuf::from(&name);
     for number in 2.. {
-        if !kept.exists() {
+        if disk.length(&kept).is_err() {
             break;
         }
         let mut other = name.clone();
         other.push(format!("-{number}"));
         kept = PathBuf::from(other);
     }
-    let copied = file.seek(SeekFrom::Start(offset)).and_then(|_| {
-        let mut copy = File::create(&kept)?;
-        let bytes = std::io::copy(&mut file, &mut copy)?;
-        copy.flush()?;
-        copy.sync_all()?;
-        Ok(bytes)
+    let bytes = copy_tail(disk, path, offset, &kept)
+        .map_err(LogError::io("keep what is cut off in", &kept))?;
+    if let Some(folder) = path.parent() {
+        sync(disk, folder)?;
+    }
+    let cut = disk.open_append(path).and_then(|file| {
+        let cut = disk.truncate(file, offset).and_then(|()| disk.sync(file));
+        disk.close(file);
+        cut
     });
-    let bytes = copied.map_err(LogError::io("keep what is cut off in", &kept))?;
-    let shortened = file.set_len(offset).and_then(|()| file.sync_all());
-    shortened.map_err(LogError::io("cut", path))?;
+    cut.map_err(LogError::io("cut", path))?;
     Ok(Cut {
         path: path.to_owned(),
         offset,
         bytes,
         kept,
     })
+}
+
+fn copy_tail(disk: &mut dyn Disk, path: &Path, offset: u64, kept: &Path) -> std::io::Result<u64> {
+    let mut source = disk.open_read(path)?;
+    source.seek(SeekFrom::Start(offset))?;
+    let copy = disk.open_append(kept)?;
+    let (mut total, mut bytes) = (0, Vec::new());
+    loop {
+        bytes.clear();
+        let read = source.by_ref().take(COPY_BYTES).read_to_end(&mut bytes)?;
+        if read == 0 {
+            break;
+        }
+        disk.append(copy, &bytes)?;
+        total += read as u64;
+    }
+    let synced = disk.sync(copy);
+    disk.close(copy);
+    synced.map(|()| total)
 }

@@ -48,8 +48,6 @@ pub struct LogStatus {
     pub bytes: u64,
     /// Bytes when there was a new base, or at the start.
     pub base_bytes: u64,
-    /// Bytes that wait to be written.
-    pub queued_bytes: u64,
     /// Whether there is a base and all records since.
     pub is_whole: bool,
     /// Times that a sync took longer than the time between two.
@@ -75,6 +73,11 @@ struct State {
 }
 
 type Wake = Box<dyn Fn(usize) + Send + Sync>;
+type Tell = Box<dyn Fn(&'static str, u64) + Send + Sync>;
+
+/// Bytes that wait to be written above which commands that write wait, and below which they go on. docs/design/log.md says what the node may take.
+const QUEUE_BYTES_MAX: u64 = 64 << 20;
+const QUEUE_BYTES_LOW: u64 = QUEUE_BYTES_MAX / 2;
 
 /// See the head of this file.
 pub struct Log {
@@ -85,12 +88,17 @@ pub struct Log {
     is_on: AtomicBool,
     /// Replies wait.
     gates: AtomicBool,
+    /// Bytes that were handed over and are not written.
+    queued_bytes: AtomicU64,
+    /// They are too many.
+    is_full: AtomicBool,
     has_failed: AtomicBool,
     errno: AtomicI32,
     policy: AtomicU8,
     /// Which shards want to hear when `durable` moves.
     waiting: Box<[AtomicBool]>,
     wake: OnceLock<Wake>,
+    tell: OnceLock<Tell>,
 }
 
 impl Log {
@@ -104,11 +112,14 @@ impl Log {
             durable: AtomicU64::new(0),
             is_on: AtomicBool::new(false),
             gates: AtomicBool::new(false),
+            queued_bytes: AtomicU64::new(0),
+            is_full: AtomicBool::new(false),
             has_failed: AtomicBool::new(false),
             errno: AtomicI32::new(0),
             policy: AtomicU8::new(1),
             waiting: (0..shards).map(|_| AtomicBool::new(false)).collect(),
             wake: OnceLock::new(),
+            tell: OnceLock::new(),
         }
     }
 
@@ -120,6 +131,20 @@ impl Log {
     pub fn wake_by(&self, wake: impl Fn(usize) + Send + Sync + 'static) {
         // A second start of the same node there is not.
         let _ = self.wake.set(Box::new(wake));
+    }
+
+    /// Who hears how long the disk took, in ms, for what: LATENCY's names.
+    pub fn tell_by(&self, tell: impl Fn(&'static str, u64) + Send + Sync + 'static) {
+        // As `wake_by`.
+        let _ = self.tell.set(Box::new(tell));
+    }
+
+    pub(super) fn tell(&self, event: &'static str, ms: u64) {
+        if ms > 0
+            && let Some(tell) = self.tell.get()
+        {
+            tell(event, ms);
+        }
     }
 
     /// Whether changes are to be recorded.
@@ -156,6 +181,34 @@ impl Log {
         self.order(Order::Look);
     }
 
+    /// Whether a reply promises that what it says is on the disk.
+    #[inline]
+    #[must_use]
+    pub fn promises(&self) -> bool {
+        self.policy() == SyncPolicy::Always && self.is_on()
+    }
+
+    /// Whether so much waits to be written that nothing should be added: the disk is behind.
+    #[inline]
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.is_full.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that were handed over and are not written.
+    #[must_use]
+    pub fn queued_bytes(&self) -> u64 {
+        self.queued_bytes.load(Ordering::Relaxed)
+    }
+
+    /// So many bytes are written, or will never be.
+    pub(super) fn consumed(&self, bytes: u64) {
+        let before = self.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        if before - bytes < QUEUE_BYTES_LOW {
+            self.is_full.store(false, Ordering::Relaxed);
+        }
+    }
+
     pub(super) fn policy(&self) -> SyncPolicy {
         match self.policy.load(Ordering::Acquire) {
             0 => SyncPolicy::Always,
@@ -169,8 +222,11 @@ impl Log {
         if chunk.is_empty() {
             return;
         }
+        let bytes = chunk.len() as u64;
         let mut state = self.lock();
-        state.status.queued_bytes += chunk.len() as u64;
+        if self.queued_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes > QUEUE_BYTES_MAX {
+            self.is_full.store(true, Ordering::Relaxed);
+        }
         state.work.chunks.push(chunk);
         self.handed.fetch_add(1, Ordering::SeqCst);
         let is_idle = std::mem::take(&mut state.is_idle);
@@ -282,6 +338,11 @@ impl Log {
             state.is_idle = false;
         }
         std::mem::take(&mut state.work)
+    }
+
+    /// What there is to do now.
+    pub(super) fn take_now(&self) -> Work {
+        std::mem::take(&mut self.lock().work)
     }
 
     /// Notes how things stand, and wakes those who wait for it.

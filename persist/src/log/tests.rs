@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use super::file::LogFile;
+use tessera_io::FsDisk;
+
+use super::file::{LogFile, begin_block};
 use super::*;
 
 /// A folder that goes with the test.
@@ -57,15 +59,28 @@ fn payload(words: &[&str]) -> Vec<u8> {
     out
 }
 
+/// A block with these commands.
+fn block_of(commands: &[u8]) -> Vec<u8> {
+    let mut block = Vec::new();
+    begin_block(&mut block);
+    block.extend_from_slice(commands);
+    block
+}
+
 /// Writes blocks, each of which is synced.
 fn write(path: &Path, blocks: &[Vec<u8>]) -> Vec<u64> {
-    let mut file = LogFile::create(path).unwrap();
+    let mut disk = FsDisk::default();
+    let mut file = LogFile::create(&mut disk, path).unwrap();
     let ends = blocks.iter().map(|block| {
-        file.append(block).unwrap();
-        file.sync().unwrap();
+        file.append(&mut disk, &mut block_of(block)).unwrap();
+        file.sync(&mut disk).unwrap();
         file.length()
     });
     ends.collect()
+}
+
+fn recover(folder: &Folder, truncates: bool) -> Result<Option<Recovered>, LogError> {
+    super::recover(&mut FsDisk::default(), folder, truncates)
 }
 
 /// The keys that a file sets.
@@ -156,10 +171,11 @@ fn pages_that_never_came() {
     let recovered = recover(&place.0, true).unwrap().unwrap();
     assert_eq!(recovered.cut.map(|cut| cut.offset), Some(0));
     // Unsynced blocks of which a later page came and an earlier one did not.
-    let mut file = LogFile::create(&path).unwrap();
+    let mut disk = FsDisk::default();
+    let mut file = LogFile::create(&mut disk, &path).unwrap();
     let mut ends = Vec::new();
     for block in numbered(4) {
-        file.append(&block).unwrap();
+        file.append(&mut disk, &mut block_of(&block)).unwrap();
         ends.push(file.length());
     }
     let mut bytes = fs::read(&path).unwrap();
@@ -181,7 +197,7 @@ fn only_the_last_file_may_be_torn() {
     fs::write(&path, &whole[..whole.len() - 1]).unwrap();
     assert!(matches!(
         recover(&place.0, true),
-        Err(LogError::Torn { .. })
+        Err(LogError::Damaged { .. })
     ));
     fs::remove_file(&path).unwrap();
     let error = recover(&place.0, true).unwrap_err();
@@ -247,13 +263,15 @@ impl Node {
     fn start(place: &Place, shards: usize) -> Self {
         let log = Arc::new(Log::new(shards));
         log.set_policy(SyncPolicy::Always);
-        let mut keeper = Keeper::new(Arc::clone(&log), place.0.clone(), || 0);
+        let mut keeper = Keeper::new(Arc::clone(&log), place.0.clone(), FsDisk::default(), || 0);
         match recover(&place.0, true).unwrap() {
             Some(recovered) => keeper.resume(&recovered).unwrap(),
             None => {
-                place.0.create().unwrap();
+                let disk = &mut FsDisk::default();
+                place.0.create(disk).unwrap();
                 let mut manifest = keeper.old_manifest().unwrap();
-                place.0.begin_with(b"REDIS0010", &mut manifest).unwrap();
+                let base = b"REDIS0010";
+                place.0.begin_with(disk, base, &mut manifest).unwrap();
                 keeper.begin(manifest, 9).unwrap();
             }
         }
@@ -348,8 +366,9 @@ fn what_cannot_be_written_is_made_good() {
     fs::remove_dir(place.records(2)).unwrap();
     node.log.switch(2);
     node.set(2, "b");
-    node.sync();
+    node.wait(|log| log.queued_bytes() == 0);
     assert!(node.log.has_failed(), "there is a hole");
+    assert!(node.log.durable() < node.log.handed());
     assert_eq!(all_keys(&place), ["a"]);
     fs::write(
         place.0.path.join(place.0.unfinished_base()),

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::directory;
 use super::repair;
 use super::source::{Item, format_of, read};
 use crate::rdb::Limits;
@@ -55,9 +54,6 @@ impl fmt::Display for Checked {
 /// # Errors
 /// A line that says where it is damaged and what can be done.
 pub fn check(path: &Path, fixes: bool, limits: Limits) -> Result<Checked, String> {
-    if path.is_dir() {
-        return Err(directory::refuse(path));
-    }
     let format = format_of(path)?;
     let count = |path: &Path| {
         let (mut keys, mut functions) = (0, 0);

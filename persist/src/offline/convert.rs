@@ -4,7 +4,6 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use super::directory;
 use super::source::{Item, format_of, read};
 use crate::rdb::Limits;
 use crate::snapshot::{FileWriter, Format, Target};
@@ -23,9 +22,6 @@ pub fn convert(
     limits: Limits,
     target: &Target,
 ) -> Result<(u64, Format), String> {
-    if from.is_dir() {
-        return Err(directory::refuse(from));
-    }
     if to.exists() {
         return Err(format!(
             "{} is there already; name another file",

@@ -87,9 +87,9 @@ fn both_formats_are_checked_and_converted() {
         }
     }
     assert!(
-        check(&dir, false, limits())
+        check_log(&dir, false, limits())
             .unwrap_err()
-            .contains("it is a folder")
+            .contains("no manifest")
     );
     std::fs::remove_dir(dir).unwrap();
 }
@@ -133,5 +133,48 @@ fn what_is_damaged_is_cut_off_and_kept() {
             .unwrap_err()
             .contains("it is no RDB file")
     );
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn a_log_behind_a_snapshot_is_checked_and_cut() {
+    let dir = folder("log");
+    let dump = dir.join("dump");
+    for format in [Format::Rdb, Format::Native] {
+        write(&dump, format, 100);
+        let log = dir.join("appendonlydir");
+        let keys = begin_log(&dump, &log, limits(), &target(format)).unwrap();
+        assert_eq!(keys, 101);
+        let again = begin_log(&dump, &log, limits(), &target(format));
+        assert!(again.unwrap_err().contains("is there already"));
+        let records = log.join("appendonly.aof.1.incr.aof");
+        let mut bytes = b"*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n*1\r\n$4\r\nPING\r\n".to_vec();
+        let whole = bytes.len();
+        bytes.extend_from_slice(b"*2\r\n$3\r\nDEL");
+        std::fs::write(&records, &bytes).unwrap();
+        let error = check_log(&dir, false, limits()).unwrap_err();
+        assert!(
+            error.contains(&format!("begins at byte {whole};")),
+            "{error}"
+        );
+        assert_eq!(std::fs::read(&records).unwrap(), bytes, "untouched");
+        let checked = check_log(&dir, true, limits()).unwrap();
+        let cut = checked.cut.clone().unwrap();
+        assert_eq!((cut.offset, cut.bytes), (whole as u64, 11));
+        assert_eq!(std::fs::read(&cut.kept).unwrap(), bytes[whole..]);
+        assert_eq!((checked.figures.commands, checked.files), (2, 1));
+        assert_eq!(checked.base.as_ref().unwrap().keys, 101);
+        assert!(checked.to_string().contains("repaired; "), "{checked}");
+        let checked = check_log(&log, false, limits()).unwrap();
+        assert!(checked.to_string().ends_with(": whole"), "{checked}");
+        let base = log.join("appendonly.aof.1.base.rdb");
+        let mut damaged = std::fs::read(&base).unwrap();
+        let middle = damaged.len() / 2;
+        damaged[middle] ^= 1;
+        std::fs::write(&base, damaged).unwrap();
+        let error = check_log(&log, true, limits()).unwrap_err();
+        assert!(error.contains("1.base.rdb: at byte "), "{error}");
+        std::fs::remove_dir_all(&log).unwrap();
+    }
     std::fs::remove_dir_all(dir).unwrap();
 }

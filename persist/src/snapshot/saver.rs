@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::file::{Piece, Target, write};
@@ -47,6 +47,8 @@ struct Job {
     purpose: Purpose,
     number: u64,
     to_file: Sender<Piece>,
+    /// What the thread that writes the file takes with it.
+    pieces: Option<Receiver<Piece>>,
     queue: Arc<Queue>,
     format: Format,
     compresses: bool,
@@ -75,6 +77,10 @@ pub struct SaveStatus {
     pub rewrite_s: Option<u64>,
     /// How long the last one took, seconds.
     pub last_rewrite_s: Option<u64>,
+    /// Whether a rewrite of the log, or a save, is to begin when nothing else is under way.
+    pub rewrite_scheduled: bool,
+    /// See `rewrite_scheduled`.
+    pub save_scheduled: bool,
     /// Keys that it has written.
     pub keys_written: u64,
     /// How long it takes so far, seconds.
@@ -130,6 +136,9 @@ pub struct Saver {
     /// Those that are in the last file.
     saved_changes: AtomicU64,
     has_failed: AtomicBool,
+    /// What is to begin when nothing else is under way.
+    wants_rewrite: AtomicBool,
+    wants_save: AtomicBool,
     wall_clock: fn() -> u64,
     /// The log, and where its bases are written.
     log: OnceLock<(Arc<Log>, PathBuf, PathBuf)>,
@@ -151,6 +160,8 @@ impl Saver {
             changes: (0..shards).map(|_| AtomicU64::new(0)).collect(),
             saved_changes: AtomicU64::new(0),
             has_failed: AtomicBool::new(false),
+            wants_rewrite: AtomicBool::new(false),
+            wants_save: AtomicBool::new(false),
             wall_clock,
             log: OnceLock::new(),
         }
@@ -210,9 +221,9 @@ impl Saver {
                 return Begun::Busy(purpose);
             }
             if is_first {
-                self.start(state, purpose);
+                self.prepare(state, purpose);
             }
-            match &mut state.job {
+            let begun = match &mut state.job {
                 Some(job) => {
                     let queue = Arc::clone(&job.queue);
                     let number = job.parts.len();
@@ -223,35 +234,57 @@ impl Saver {
                     Begun::Part(part, job.number)
                 }
                 None => Begun::Busy(purpose),
+            };
+            // Now all shards are behind the position, and so is what has changed the node: what a log has of that before it is in the file, too.
+            let is_last = |job: &Job| job.parts.len() == shards;
+            if state.job.as_ref().is_some_and(is_last) {
+                self.start(state, purpose);
             }
+            begun
         })
     }
 
-    /// Starts the thread that writes the file.
-    fn start(self: &Arc<Self>, state: &mut State, purpose: Purpose) {
+    /// A save begins.
+    fn prepare(&self, state: &mut State, purpose: Purpose) {
         state.last_number += 1;
+        // Whoever asked for it has it.
+        self.wanted(purpose).store(false, Ordering::Relaxed);
         if purpose == Purpose::Snapshot {
             state.last_try_s = (self.wall_clock)();
         }
         let number = state.last_number;
         let (to_file, pieces) = channel();
-        let queue = Arc::new(Queue::new(self.changes.len()));
-        let target = self.target_for(purpose, state);
         state.outcomes.insert(number, Outcome::UnderWay);
         while state.outcomes.len() > OUTCOMES_KEPT {
             state.outcomes.pop_first();
         }
+        let format = match purpose {
+            Purpose::Snapshot => state.target.format,
+            Purpose::Base => Format::Rdb,
+        };
         state.job = Some(Job {
             purpose,
             number,
             to_file,
-            queue: Arc::clone(&queue),
-            format: target.format,
-            compresses: target.compresses,
+            pieces: Some(pieces),
+            queue: Arc::new(Queue::new(self.changes.len())),
+            format,
+            compresses: state.target.compresses,
             began_s: (self.wall_clock)(),
             parts: Vec::new(),
             changes: 0,
         });
+    }
+
+    /// Starts the thread that writes the file: every shard has its part.
+    fn start(self: &Arc<Self>, state: &mut State, purpose: Purpose) {
+        let target = self.target_for(purpose, state);
+        let taken = state.job.as_mut().and_then(|job| {
+            let pieces = job.pieces.take()?;
+            Some((pieces, Arc::clone(&job.queue)))
+        });
+        let Some((pieces, queue)) = taken else { return };
+        let abandoned = Arc::clone(&queue);
         let saver = Arc::clone(self);
         let parts = self.changes.len();
         let run = move || {
@@ -274,6 +307,7 @@ impl Saver {
         let thread = std::thread::Builder::new().name("snapshot".to_owned());
         if let Err(error) = thread.spawn(run) {
             tracing::error!("Snapshot failed: cannot start its thread: {error}");
+            abandoned.is_over.store(true, Ordering::Relaxed);
             self.tell_log(purpose, false);
             self.end(state, false);
         }
@@ -328,6 +362,31 @@ impl Saver {
         }
     }
 
+    /// A save for this purpose is to begin as soon as nothing else is under way.
+    pub fn schedule(&self, purpose: Purpose) {
+        self.wanted(purpose).store(true, Ordering::Relaxed);
+    }
+
+    /// Whether one is to begin; that is forgotten.
+    #[must_use]
+    pub fn take_scheduled(&self, purpose: Purpose) -> bool {
+        self.wanted(purpose).swap(false, Ordering::Relaxed)
+    }
+
+    fn wanted(&self, purpose: Purpose) -> &AtomicBool {
+        match purpose {
+            Purpose::Snapshot => &self.wants_save,
+            Purpose::Base => &self.wants_rewrite,
+        }
+    }
+
+    /// Whether anything is to begin.
+    #[inline]
+    #[must_use]
+    pub fn has_scheduled(&self) -> bool {
+        self.wants_rewrite.load(Ordering::Relaxed) || self.wants_save.load(Ordering::Relaxed)
+    }
+
     /// How a save ended. One that nobody remembers has failed.
     #[must_use]
     pub fn outcome(&self, number: u64) -> Outcome {
@@ -365,6 +424,8 @@ impl Saver {
                 is_rewriting: base.is_some(),
                 rewrite_s: base.map(age),
                 last_rewrite_s: state.last_rewrite_s,
+                rewrite_scheduled: self.wants_rewrite.load(Ordering::Relaxed),
+                save_scheduled: self.wants_save.load(Ordering::Relaxed),
                 is_saving: job.is_some(),
                 keys_written: job.map_or(0, |job| job.parts.iter().map(Part::keys).sum()),
                 current_s: job.map(age),

@@ -42,12 +42,31 @@ impl Front {
                 Admission::Refused => return Taken::Yes,
             }
         }
+        if self.is_behind && self.must_lag(conn, args) {
+            self.gate.behind.push(conn);
+            return Taken::Not;
+        }
         let look = self.attention.is_paid();
         if look && self.look_closer(conn, args) == Taken::Not {
             return Taken::Not;
         }
         self.dispatch_now(conn, args);
         Taken::Yes
+    }
+
+    /// Whether a command has to wait until the disk has caught up: one that may write.
+    #[cold]
+    fn must_lag(&self, conn: ConnId, args: &[&[u8]]) -> bool {
+        let Some(command) = self.shared.registry.find(args[0]) else {
+            return false;
+        };
+        let (spec, client) = (&command.spec, self.clients.get(conn));
+        let transaction = client.and_then(|client| client.transaction.as_ref());
+        match transaction {
+            Some(_) if spec.name != "exec" => false,
+            Some(transaction) => transaction.may_write,
+            None => may_write(spec, args),
+        }
     }
 
     /// What is to be done about a command while somebody monitors or clients are paused.
@@ -107,19 +126,13 @@ impl Front {
             let number = command.number;
             return self.refuse(conn, Some(number), text.as_bytes());
         }
-        if self.is_restricted
-            && let Some(text) = restriction(&self.shared, &command.spec)
-        {
-            let number = command.number;
-            return self.refuse(conn, Some(number), &text);
-        }
-        if self.is_restricted
-            && command.spec.name == "exec"
-            && client.transaction.as_ref().is_some_and(|it| it.writes)
-            && self.shared.log.has_failed()
-        {
-            let (number, text) = (command.number, super::log::misconf(&self.shared));
-            return self.refuse(conn, Some(number), &text);
+        if self.is_restricted {
+            let writes = command.spec.name == "exec"
+                && client.transaction.as_ref().is_some_and(|it| it.writes);
+            if let Some(text) = restriction(&self.shared, &command.spec, args, writes) {
+                let number = command.number;
+                return self.refuse(conn, Some(number), &text);
+            }
         }
         if client.is_monitor && command.spec.flags & (flag::READONLY | flag::WRITE) != 0 {
             let number = command.number;
@@ -413,6 +426,12 @@ pub(super) enum Taken {
     Yes,
     /// It waits until a pause is over.
     Not,
+}
+
+/// Whether a command may change keys: one that writes, or a script.
+pub(super) fn may_write(spec: &Spec, args: &[&[u8]]) -> bool {
+    let is_script = spec.open_keys.is_some() && spec.group == "scripting";
+    spec.resolve(args).has(flag::WRITE) || is_script && !spec.has(flag::READONLY)
 }
 
 /// The name of a command with its subcommand.

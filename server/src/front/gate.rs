@@ -1,7 +1,7 @@
 //! Replies that wait for the disk: with `appendfsync always` nothing leaves that shows a change which a crash could still take back.
 //!
 //! A reply waits until the log is on the disk up to where it had been handed over, by whomever, when the reply was ready: what it shows is before that. Positions only
-//! grow, so replies leave in the order in which they came. docs/design/log.md.
+//! grow, so replies leave in the order in which they came. And commands that wait, as too many records do. docs/design/log.md.
 
 use std::collections::VecDeque;
 
@@ -24,13 +24,43 @@ pub(crate) struct Gate {
     withheld: VecDeque<Withheld>,
     /// Clients of WAITAOF: the position, and the slot.
     waiters: VecDeque<(u64, ConnId, u32)>,
+    /// Whether this shard has seen that the log cannot be written: since then it refuses what writes.
+    pub(super) knows_failure: bool,
+    /// Clients with commands under way when it saw that.
+    lost: Vec<ConnId>,
+    /// Clients whose next command waits until the disk has caught up.
+    pub(super) behind: Vec<ConnId>,
 }
 
 impl Front {
     /// Up to where a reply has to wait that is ready now.
     #[inline]
     pub(crate) fn must_wait(&self) -> Option<u64> {
-        self.shared.log.must_wait()
+        let log = &self.shared.log;
+        let position = log.must_wait();
+        if position.is_none() && !self.gate.knows_failure && log.has_failed() && log.promises() {
+            // It failed in this turn, in which commands that write were still carried out.
+            return Some(log.handed());
+        }
+        position
+    }
+
+    /// The log has failed, or has been made good. Nobody knows what becomes of commands that were under way when it failed: their clients are told nothing.
+    #[cold]
+    pub(super) fn learn_of_failure(&mut self, has_failed: bool) {
+        self.gate.knows_failure = has_failed;
+        if !has_failed || !self.shared.log.promises() {
+            return;
+        }
+        let unanswered = self.clients.iter().filter(|it| !it.slots.is_empty());
+        self.gate.lost = unanswered.map(|client| client.conn).collect();
+    }
+
+    /// Takes up those who waited for the disk, if it has caught up.
+    pub(super) fn look_at_behind(&mut self) {
+        if !self.gate.behind.is_empty() && !self.is_behind {
+            self.held.append(&mut self.gate.behind);
+        }
     }
 
     /// Whether something of this client waits.
@@ -59,6 +89,9 @@ impl Front {
 
     /// Clients of whose commands nobody knows any more whether they will last: the log could not be written.
     pub(crate) fn next_lost(&mut self) -> Option<ConnId> {
+        if let Some(conn) = self.gate.lost.pop() {
+            return Some(conn);
+        }
         if self.gate.withheld.is_empty() || !self.shared.log.has_failed() {
             return None;
         }

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use tessera_persist::log::SyncPolicy;
+use tessera_persist::snapshot::Purpose;
 
 use crate::config::{Config, LogSync};
 use crate::front::Front;
@@ -23,9 +24,26 @@ pub(crate) fn sync_policy(config: &Config) -> SyncPolicy {
 /// What is said to commands that write while the log cannot be written.
 #[cold]
 pub(super) fn misconf(shared: &Shared) -> Vec<u8> {
-    let error = std::io::Error::from_raw_os_error(shared.log.errno()).to_string();
-    let cause = error.split(" (os error").next().unwrap_or_default();
+    let cause = cause(shared);
     format!("MISCONF Errors writing to the AOF file: {cause}").into_bytes()
+}
+
+/// The same to scripts that do not say that they never write.
+#[cold]
+pub(super) fn script_misconf(shared: &Shared) -> Vec<u8> {
+    let cause = cause(shared);
+    format!(
+        "MISCONF Redis is configured to persist data to AOF, but it's currently unable to persist to disk. Writable scripts are blocked. Use \
+         'no-writes' flag for read only scripts. AOF error: {cause}"
+    )
+    .into_bytes()
+}
+
+/// The system's words for why the log cannot be written.
+fn cause(shared: &Shared) -> String {
+    let error = std::io::Error::from_raw_os_error(shared.log.errno()).to_string();
+    let cause = error.split(" (os error").next();
+    cause.unwrap_or_default().to_owned()
 }
 
 impl Front {
@@ -70,18 +88,25 @@ impl Front {
 
     /// The first shard begins a rewrite if one is due.
     pub(super) fn rewrite_if_due(&mut self) {
-        if !self.config.log_on {
+        let shared = std::sync::Arc::clone(&self.shared);
+        if !self.config.log_on && !shared.saver.has_scheduled() {
             return;
         }
-        let saves = self.shared.saver.status();
-        let log = self.shared.log.status();
+        let saves = shared.saver.status();
+        let log = shared.log.status();
         if saves.is_saving || saves.is_rewriting || log.is_finishing {
+            return;
+        }
+        let was_asked = shared.saver.take_scheduled(Purpose::Base);
+        if !self.config.log_on {
+            if was_asked {
+                self.submit_for_node("bgrewriteaof");
+            }
             return;
         }
         let now_s = self.unix_us / 1_000_000;
         let may_try = now_s.saturating_sub(self.rewrite_tried_s) > RETRY_S;
-        let was_asked = std::mem::take(&mut self.engine.shard.wants_rewrite);
-        let begins = !log.is_whole && self.shared.log_adopted.load(Ordering::Acquire);
+        let begins = !log.is_whole && shared.log_adopted.load(Ordering::Acquire);
         let (percent, bytes_min) = (
             u64::from(self.config.log_growth_percent),
             self.config.log_rewrite_bytes_min,

@@ -135,6 +135,8 @@ pub struct Front {
     is_quiet: bool,
     /// Whether some commands are refused: while keys are loaded, or because they cannot be saved.
     pub(crate) is_restricted: bool,
+    /// Whether commands that write wait: the disk is behind.
+    is_behind: bool,
     /// Clients with replies to send.
     pub(crate) dirty: Vec<ConnId>,
     /// Those among them whose replies wait for later ones.
@@ -215,6 +217,7 @@ impl Front {
             next_save_look_ns: 0,
             is_quiet: false,
             is_restricted: false,
+            is_behind: false,
             dirty: Vec::new(),
             cork: Cork::default(),
             held: Vec::new(),

@@ -1,17 +1,20 @@
 //! What a front does about persistence between commands: keys that are loaded, saves that the rules ask for, and the save before the end.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use tessera_core::resp::Proto;
 use tessera_io::ConnId;
-use tessera_persist::snapshot::Outcome;
+use tessera_persist::snapshot::{Outcome, Purpose};
 use tessera_shards::command::Spec;
 use tessera_shards::command::spec::flag;
 use tessera_shards::commands::FAMILIES;
 use tessera_shards::coordinator::Asker;
+use tessera_shards::script::Refusal;
 
+use crate::config::Config;
 use crate::front::Front;
-use crate::front::log::misconf;
+use crate::front::log::{misconf, script_misconf};
 use crate::loading::Took;
 use crate::shared::Shared;
 
@@ -30,6 +33,7 @@ const NOBODY: ConnId = ConnId {
 
 const LOADING: &[u8] = b"LOADING Redis is loading the dataset in memory";
 const MISCONF: &[u8] = b"MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that may modify the data set are disabled, because this instance is configured to report errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB error.";
+const SCRIPT_MISCONF: &[u8] = b"MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Writable scripts are blocked. Use 'no-writes' flag for read only scripts.";
 const NO_SHUTDOWN: &[u8] = b"-ERR Errors trying to SHUTDOWN. Check logs.\r\n";
 
 /// The number of a keyspace command, whatever it has been renamed to.
@@ -39,32 +43,64 @@ fn number_of(name: &str) -> Option<u16> {
     u16::try_from(place).ok()
 }
 
-/// Why a command is refused where some are, if it is.
+/// Whether nothing may be written because snapshots cannot be.
+fn is_kept_back(shared: &Shared, config: &Config) -> bool {
+    config.stops_writes_on_error && !config.save_rules.is_empty() && shared.saver.has_failed()
+}
+
+/// Why a command is refused where some are, if it is. `writes`: it is an EXEC of commands that write.
 #[cold]
-pub(super) fn restriction(shared: &Shared, spec: &Spec) -> Option<Cow<'static, [u8]>> {
+pub(super) fn restriction(
+    shared: &Shared,
+    spec: &Spec,
+    args: &[&[u8]],
+    writes: bool,
+) -> Option<Cow<'static, [u8]>> {
     if shared.loading.is_on() {
         return (!spec.has(flag::LOADING)).then_some(Cow::Borrowed(LOADING));
     }
-    if !spec.has(flag::WRITE) {
+    // Redis refuses PING as well: whoever asks so learns that something is wrong.
+    if !writes && !spec.resolve(args).has(flag::WRITE) && spec.name != "ping" {
         return None;
     }
-    if shared.log.has_failed() {
-        return Some(Cow::Owned(misconf(shared)));
+    if is_kept_back(shared, &shared.latest_config()) {
+        return Some(Cow::Borrowed(MISCONF));
     }
-    let config = shared.latest_config();
-    let is_kept_back = config.stops_writes_on_error && !config.save_rules.is_empty();
-    (is_kept_back && shared.saver.has_failed()).then_some(Cow::Borrowed(MISCONF))
+    let has_failed = shared.log.has_failed();
+    has_failed.then(|| Cow::Owned(misconf(shared)))
 }
 
 impl Front {
     /// Looks at what restricts commands in this turn.
     pub(super) fn look_at_restrictions(&mut self) {
         let shared = &self.shared;
-        self.is_restricted = shared.loading.is_on()
-            || shared.log.has_failed()
-            || self.config.stops_writes_on_error
-                && !self.config.save_rules.is_empty()
-                && shared.saver.has_failed();
+        let is_kept_back = is_kept_back(shared, &self.config);
+        let has_failed = shared.log.has_failed();
+        self.is_restricted = shared.loading.is_on() || has_failed || is_kept_back;
+        self.is_behind = shared.log.is_full();
+        if self.is_restricted || self.engine.shard.scripts.refusal.is_some() {
+            self.restrict_scripts(is_kept_back, has_failed);
+        }
+        if has_failed != self.gate.knows_failure {
+            self.learn_of_failure(has_failed);
+        }
+    }
+
+    /// What scripts that write are told.
+    #[cold]
+    fn restrict_scripts(&mut self, is_kept_back: bool, has_failed: bool) {
+        let refusal = match (is_kept_back, has_failed) {
+            (true, _) => Some(Refusal {
+                command: MISCONF.to_vec(),
+                script: SCRIPT_MISCONF.to_vec(),
+            }),
+            (false, true) => Some(Refusal {
+                command: misconf(&self.shared),
+                script: script_misconf(&self.shared),
+            }),
+            (false, false) => None,
+        };
+        self.engine.shard.scripts.refusal = refusal.map(Box::new);
     }
 
     /// Puts loaded keys in their places.
@@ -85,6 +121,12 @@ impl Front {
             || self.replay.is_some()
             || self.engine.is_saving()
             || self.shared.ending.is_on()
+            || !self.gate.behind.is_empty()
+    }
+
+    /// Whether this shard's part of a save can go on at once.
+    pub(crate) fn goes_on_saving(&self) -> bool {
+        self.save_goes_on
     }
 
     /// Goes on with this shard's part of a save.
@@ -133,6 +175,7 @@ impl Front {
             return;
         }
         self.rewrite_if_due();
+        self.save_if_scheduled();
         if self.config.save_rules.is_empty() {
             return;
         }
@@ -153,9 +196,25 @@ impl Front {
         }
     }
 
+    /// A save that was asked for while the log was written anew.
+    fn save_if_scheduled(&mut self) {
+        let shared = Arc::clone(&self.shared);
+        if !shared.saver.has_scheduled() {
+            return;
+        }
+        let status = shared.saver.status();
+        let is_busy = status.is_saving || status.is_rewriting || shared.log.status().is_finishing;
+        if !is_busy && shared.saver.take_scheduled(Purpose::Snapshot) {
+            self.submit_save();
+        }
+    }
+
     /// When the first shard looks at the rules again; for ever if there are none.
     pub(super) fn next_save_look(&self) -> u64 {
-        if self.id == 0 && (!self.config.save_rules.is_empty() || self.config.log_on) {
+        let looks = !self.config.save_rules.is_empty()
+            || self.config.log_on
+            || self.shared.saver.has_scheduled();
+        if self.id == 0 && looks {
             self.next_save_look_ns
         } else {
             u64::MAX

@@ -6,7 +6,7 @@ use tessera_shards::command::spec::flag;
 use tessera_shards::command::{Command, Run};
 
 use crate::front::Front;
-use crate::front::dispatch::subcommand_error;
+use crate::front::dispatch::{may_write, subcommand_error};
 use crate::session::SessionFn;
 
 /// Commands that run at once although the client is in MULTI.
@@ -32,6 +32,8 @@ pub struct Transaction {
     pub(crate) may_need_memory: bool,
     /// Whether one of them writes.
     pub(crate) writes: bool,
+    /// Whether one of them writes, or may.
+    pub(crate) may_write: bool,
     /// Bytes of the arguments.
     pub(crate) bytes: usize,
 }
@@ -68,7 +70,8 @@ impl Front {
         };
         if let Some(transaction) = &mut client.transaction {
             transaction.may_need_memory |= command.spec.has(flag::DENYOOM);
-            transaction.writes |= command.spec.has(flag::WRITE);
+            transaction.writes |= command.spec.resolve(args).has(flag::WRITE);
+            transaction.may_write |= may_write(&command.spec, args);
             transaction.bytes += args.iter().map(|arg| arg.len()).sum::<usize>();
             transaction.queued.push(Queued {
                 number: command.number,

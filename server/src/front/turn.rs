@@ -20,6 +20,7 @@ impl Front {
         self.engine.shard.now_ms = unix_us / 1000;
         self.look_at_log();
         self.look_at_restrictions();
+        self.look_at_behind();
         if self.ledger.is_limited {
             self.open_ledger();
         }

@@ -286,7 +286,8 @@ fn memory(text: &mut Text, node: &Node, shards: &[Figures]) {
         "mem_clients_normal",
         sum(shards, |figures| figures.clients.mem_bytes),
     );
-    text.zeros(&["mem_cluster_links", "mem_aof_buffer"]);
+    text.zeros(&["mem_cluster_links"]);
+    text.line("mem_aof_buffer", node.shared.log.queued_bytes());
     text.line("mem_allocator", "jemalloc-5.3.0");
     text.zeros(&[
         "active_defrag_running",
@@ -367,7 +368,7 @@ fn log_fields(text: &mut Text, node: &Node, saves: &SaveStatus) {
         "aof_rewrite_in_progress",
         u8::from(saves.is_rewriting || status.is_finishing),
     );
-    text.zeros(&["aof_rewrite_scheduled"]);
+    text.line("aof_rewrite_scheduled", u8::from(saves.rewrite_scheduled));
     text.line("aof_last_rewrite_time_sec", seconds(saves.last_rewrite_s));
     text.line("aof_current_rewrite_time_sec", seconds(saves.rewrite_s));
     text.line("aof_last_bgrewrite_status", ok(status.failed_rewrites == 0));
@@ -383,7 +384,7 @@ fn log_figures(text: &mut Text, node: &Node) {
     text.line("aof_current_size", status.bytes);
     text.line("aof_base_size", status.base_bytes);
     text.line("aof_pending_rewrite", u8::from(!status.is_whole));
-    text.line("aof_buffer_length", status.queued_bytes);
+    text.line("aof_buffer_length", node.shared.log.queued_bytes());
     text.line("aof_pending_bio_fsync", u8::from(status.is_unsynced));
     text.line("aof_delayed_fsync", status.delayed_syncs);
 }

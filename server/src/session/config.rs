@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
 use tessera_core::glob::glob_match_nocase;
+use tessera_persist::snapshot::Purpose;
 use tessera_shards::command::Spec;
 use tessera_shards::command::spec::flag;
 
@@ -141,10 +142,13 @@ fn cmd_set(session: &mut Session<'_>, args: &[&[u8]]) {
     let shared = Arc::clone(&session.front.shared);
     match change(&shared, pairs, is_local) {
         // A shard takes the latest version, not this one: two changes may reach it in either order.
-        Ok(()) => adopt_on_all(session, |front| {
-            let config = front.shared.latest_config();
-            adopt(front, config);
-        }),
+        Ok(()) => {
+            make_good(&shared, pairs);
+            adopt_on_all(session, |front| {
+                let config = front.shared.latest_config();
+                adopt(front, config);
+            });
+        }
         Err(Refusal::Unknown(name)) => {
             session.error(quoting(
                 "ERR Unknown option or number of arguments for CONFIG SET - '",
@@ -155,6 +159,16 @@ fn cmd_set(session: &mut Session<'_>, args: &[&[u8]]) {
         Err(Refusal::Failed(name, cause)) => session.error(format!(
             "ERR CONFIG SET failed (possibly related to argument '{name}') - {cause}"
         )),
+    }
+}
+
+/// Whoever sets something about a log that could not be written says that it can be: it is written anew.
+fn make_good(shared: &Shared, pairs: &[[&[u8]; 2]]) {
+    let is_about = |[name, _]: &[&[u8]; 2]| {
+        name.eq_ignore_ascii_case(b"appendonly") || name.eq_ignore_ascii_case(b"appendfsync")
+    };
+    if shared.log.has_failed() && pairs.iter().any(is_about) {
+        shared.saver.schedule(Purpose::Base);
     }
 }
 

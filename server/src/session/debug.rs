@@ -8,6 +8,7 @@ use tessera_shards::command::spec::flag;
 use tessera_shards::commands::generic::{encoding, references};
 use tessera_shards::shard::Shard;
 
+use crate::front::Front;
 use crate::session::context::quoting;
 use crate::session::{Session, SessionFn, Then, container, dataset};
 
@@ -74,6 +75,10 @@ fn cmd_debug(session: &mut Session<'_>, args: &[&[u8]]) {
         (b"digest-value", keys) => dataset::digest_values(session, keys),
         (b"populate", options @ ([_] | [_, _] | [_, _, _])) => dataset::populate(session, options),
         (name, [_, ..]) if WITHOUT_EFFECT.contains(&name) => session.reply.ok(),
+        (b"reload", options) if options.iter().all(|option| is_reload_option(option)) => {
+            reload(session);
+        }
+        (b"loadaof", []) => reload(session),
         (b"help", []) => help(session),
         _ => session.error(quoting(
             "ERR unknown subcommand or wrong number of arguments for '",
@@ -91,6 +96,37 @@ fn leading_number(text: &[u8]) -> f64 {
         .ok()
         .and_then(|digits| digits.parse().ok())
         .unwrap_or(0.0)
+}
+
+fn is_reload_option(option: &[u8]) -> bool {
+    [&b"merge"[..], b"noflush", b"nosave"]
+        .iter()
+        .any(|known| option.eq_ignore_ascii_case(known))
+}
+
+/// DEBUG RELOAD and LOADAOF: every value becomes what a file would give back.
+fn reload(session: &mut Session<'_>) {
+    let reload = |front: &mut Front, answer: &mut Vec<u8>| {
+        // What is under way between two slices goes on with the values that it knows.
+        if front.engine.has_work() || front.engine.is_away() {
+            return;
+        }
+        if let Err(key) = front.engine.shard.reload() {
+            answer.extend_from_slice(&key);
+        }
+    };
+    session.then = Then::AskAll(
+        Arc::new(reload),
+        Box::new(
+            |answers, reply| match answers.iter().find(|answer| !answer.is_empty()) {
+                Some(key) => {
+                    tracing::error!("DEBUG RELOAD: {} did not survive", key.escape_ascii());
+                    reply.error("ERR Error trying to load the RDB dump");
+                }
+                None => reply.ok(),
+            },
+        ),
+    );
 }
 
 /// DEBUG OBJECT: the owner of the key tells about it.
@@ -194,6 +230,8 @@ fn help(session: &mut Session<'_>) {
             "PROTOCOL <type>",
             "    Replies with a sample of a type of the protocol: string, integer, double,",
             "    null, array, set, map, attrib, push, verbatim, bignum, true, false.",
+            "RELOAD [MERGE] [NOFLUSH] [NOSAVE], LOADAOF",
+            "    Every value goes through the encoding of files and back.",
             "SET-ACTIVE-EXPIRE <0|1>",
             "    With 0, keys whose time has come go only when somebody asks for them.",
             "SLEEP <seconds>",

@@ -170,7 +170,9 @@ fn load(session: &mut Session<'_>, args: &[&[u8]]) {
         replaces = true;
     }
     let loaded = session.front.engine.shard.scripts.load_library(args[last]);
-    let node = Arc::clone(&session.front.shared.scripts);
+    let shared = Arc::clone(&session.front.shared);
+    let _order = shared.order_libraries();
+    let node = &shared.scripts;
     let added = loaded.and_then(|library| {
         let name = library.name.clone();
         node.add_libraries(vec![library], replaces, false)?;
@@ -185,13 +187,15 @@ fn load(session: &mut Session<'_>, args: &[&[u8]]) {
     }
 }
 
-/// Tells the log what has changed the libraries.
+/// Tells the log what has changed the libraries, in the order of the changes: the caller holds `order_libraries`.
 fn record(session: &mut Session<'_>, args: &[&[u8]]) {
     session.front.engine.shard.record_of_node(args);
 }
 
 fn delete(session: &mut Session<'_>, args: &[&[u8]]) {
-    if session.front.shared.scripts.remove_library(args[2]) {
+    let shared = Arc::clone(&session.front.shared);
+    let _order = shared.order_libraries();
+    if shared.scripts.remove_library(args[2]) {
         record(session, args);
         session.reply.ok();
     } else {
@@ -203,7 +207,9 @@ fn flush(session: &mut Session<'_>, args: &[&[u8]]) {
     if !is_flush_mode(&args[2..]) {
         return session.error("ERR FUNCTION FLUSH only supports SYNC|ASYNC option");
     }
-    session.front.shared.scripts.flush_libraries();
+    let shared = Arc::clone(&session.front.shared);
+    let _order = shared.order_libraries();
+    shared.scripts.flush_libraries();
     record(session, args);
     session.reply.ok();
 }
@@ -239,10 +245,13 @@ fn restore_all(session: &mut Session<'_>, args: &[&[u8]]) {
         .iter()
         .map(|source| scripts.load_library(source))
         .collect();
-    let node = Arc::clone(&session.front.shared.scripts);
-    match loaded.and_then(|libraries| node.add_libraries(libraries, replaces, flushes)) {
+    let shared = Arc::clone(&session.front.shared);
+    let _order = shared.order_libraries();
+    match loaded.and_then(|libraries| shared.scripts.add_libraries(libraries, replaces, flushes)) {
         Ok(()) => {
-            record(session, args);
+            // So that it does no harm to a base that has them already.
+            let policy: &[u8] = if flushes { b"FLUSH" } else { b"REPLACE" };
+            record(session, &[b"FUNCTION", b"RESTORE", args[2], policy]);
             session.reply.ok();
         }
         Err(text) => session.error(text),

@@ -95,6 +95,11 @@ impl<X> Host for WholeHost<'_, X> {
         self.engine.shard.now_ms
     }
 
+    fn refusal(&self) -> Option<Vec<u8>> {
+        let refusal = self.engine.shard.scripts.refusal.as_ref();
+        refusal.map(|refusal| refusal.command.clone())
+    }
+
     fn notes_reads(&self) -> bool {
         self.engine.shard.notes_reads()
     }

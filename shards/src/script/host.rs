@@ -34,6 +34,9 @@ pub(crate) trait Host {
     /// Milliseconds since the Unix epoch.
     fn now_ms(&self) -> u64;
 
+    /// Why commands that write are refused, if they are.
+    fn refusal(&self) -> Option<Vec<u8>>;
+
     /// Whether the script's client wants to have noted what it reads.
     fn notes_reads(&self) -> bool;
 }
@@ -189,6 +192,11 @@ impl Host for ShardHost<'_> {
 
     fn now_ms(&self) -> u64 {
         self.shard.now_ms
+    }
+
+    fn refusal(&self) -> Option<Vec<u8>> {
+        let refusal = self.shard.scripts.refusal.as_ref();
+        refusal.map(|refusal| refusal.command.clone())
     }
 
     fn notes_reads(&self) -> bool {

@@ -42,6 +42,15 @@ pub struct Published {
     pub payload: Box<[u8]>,
 }
 
+/// Why nothing may be written: the disk has failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Said of a command.
+    pub command: Vec<u8>,
+    /// Said of a whole script that does not say that it never writes.
+    pub script: Vec<u8>,
+}
+
 /// What a shard has for scripts.
 #[derive(Default)]
 pub struct Scripts {
@@ -55,6 +64,8 @@ pub struct Scripts {
     pub lines: Vec<(i64, Vec<u8>)>,
     /// Whether memory in use is beyond the limit and nothing can be evicted: set by the front end.
     pub memory_is_out: bool,
+    /// What scripts are told that write while what they write could not be kept: set by the front end.
+    pub refusal: Option<Box<Refusal>>,
     machines: Vec<Machine>,
     running: usize,
     by_text: HashMap<Box<[u8]>, Arc<Script>>,
@@ -72,11 +83,16 @@ impl Scripts {
     /// Whether a script with these flags (none: it has no `#!` line) may need memory although there is none.
     ///
     /// # Errors
-    /// There is none, and it says neither that it never writes nor that it may.
+    /// There is none, and it says neither that it never writes nor that it may; or it may write and nothing may be written.
     fn admits(&self, flags: Option<u32>) -> Result<bool, Vec<u8>> {
         let Some(said) = flags else {
             return Ok(false);
         };
+        if let Some(refusal) = &self.refusal
+            && said & flags::NO_WRITES == 0
+        {
+            return Err(refusal.script.clone());
+        }
         let allows = said & flags::ALLOW_OOM != 0;
         if self.memory_is_out && !allows && said & flags::NO_WRITES == 0 {
             let text = "OOM allow-oom flag is not set on the script, \
@@ -378,6 +394,12 @@ impl Run {
         if self.is_read_only && (writes || spreads) {
             let text = "ERR Write commands are not allowed from read-only scripts.";
             return Ok(Err(text.into()));
+        }
+        if writes
+            && !self.has_written
+            && let Some(text) = host.refusal()
+        {
+            return Ok(Err(text));
         }
         if self.is_out_of_memory && !self.has_written && known.spec.has(flag::DENYOOM) {
             let text = b"OOM command not allowed when used memory > 'maxmemory'.";

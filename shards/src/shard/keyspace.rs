@@ -56,8 +56,6 @@ pub struct Shard {
     pub(super) saving: Saving,
     /// What the log hears of.
     pub(crate) effects: Effects,
-    /// A rewrite of the log was asked for while a snapshot was under way.
-    pub wants_rewrite: bool,
     /// While the log is read: the wall clock. For the rest of the shard no time passes then, so that nothing ends that had not ended.
     pub replay_ms: u64,
     /// While keys of other shards are here: what has changed, for their owners to hear of.
@@ -101,7 +99,6 @@ impl Shard {
             saving: Saving::default(),
             effects: Effects::default(),
             replay_ms: 0,
-            wants_rewrite: false,
             borrowed_changes: None,
         }
     }

@@ -12,6 +12,7 @@ mod fifo;
 mod handover;
 mod keyspace;
 mod record;
+mod reload;
 mod rng;
 mod saving;
 mod settings;

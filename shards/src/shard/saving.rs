@@ -50,7 +50,8 @@ impl Shard {
             Begun::Part(part, number) => (part, number),
             Begun::Busy(other) => return Err(SaveRefused(Some(other))),
         };
-        if purpose == Purpose::Base {
+        // With the log off there is a base, and no file behind it.
+        if purpose == Purpose::Base && self.settings.logs {
             self.switch_log();
         }
         let walks = (0..self.databases())
@@ -65,6 +66,13 @@ impl Shard {
         part.seal();
         self.saving.running = Some(Running { part, walks });
         Ok(number)
+    }
+
+    /// A save for this purpose is to begin as soon as nothing else is under way.
+    pub fn schedule_save(&self, purpose: Purpose) {
+        if let Some(saver) = &self.saving.saver {
+            saver.schedule(purpose);
+        }
     }
 
     /// What the file says about the use of a key: what the policy goes by, as in Redis.

@@ -3,21 +3,24 @@
 //! ```text
 //! sim SEED [--trace]                 one seed, in full; --trace shows what the world did
 //! sim --seeds N [--from S] [--threads T] [--failures F]
+//! sim log SEED | sim log --seeds N ...     the log on a disk that fails, instead of whole nodes
 //! ```
 
 use std::process::ExitCode;
 
+use tessera_tests::crash;
 use tessera_tests::simulator::node::Tampering;
 use tessera_tests::simulator::plan::Plan;
 use tessera_tests::simulator::run::Run;
 use tessera_tests::simulator::seeds::{Campaign, run_seed};
 
 const USAGE: &str =
-    "usage: sim SEED [--trace] | sim --seeds N [--from S] [--threads T] [--failures F]";
+    "usage: sim [log] SEED [--trace] | sim [log] --seeds N [--from S] [--threads T] [--failures F]";
 
 /// What was asked for.
 #[derive(Default)]
 struct Request {
+    is_log: bool,
     seed: Option<u64>,
     trace: bool,
     seeds: Option<u64>,
@@ -36,6 +39,7 @@ impl Request {
         };
         while let Some(arg) = args.next() {
             match arg.as_str() {
+                "log" => request.is_log = true,
                 "--trace" => request.trace = true,
                 "--seeds" => request.seeds = Some(args.next()?.parse().ok()?),
                 "--from" => request.from = args.next()?.parse().ok()?,
@@ -104,12 +108,35 @@ fn many(seeds: u64, request: &Request) -> bool {
     campaign.failures.is_empty()
 }
 
+fn one_disk(seed: u64) -> bool {
+    match crash::world::run_seed(seed, None) {
+        Ok(account) => println!("{account:#?}\nseed {seed}: fine"),
+        Err(why) => {
+            println!("seed {seed}: {why}");
+            return false;
+        }
+    }
+    true
+}
+
+fn many_disks(seeds: u64, request: &Request) -> bool {
+    let (from, threads, failures_max) = (request.from, request.threads, request.failures_max);
+    let campaign = crash::campaign::Campaign::run(from, seeds, threads, failures_max, None);
+    for (seed, why) in &campaign.failures {
+        println!("seed {seed} FAILED: {why}\n  replay: scripts/sim log {seed}");
+    }
+    println!("{}", campaign.summary());
+    campaign.failures.is_empty()
+}
+
 fn main() -> ExitCode {
     let Some(request) = Request::parse(std::env::args().skip(1)) else {
         eprintln!("{USAGE}");
         return ExitCode::from(2);
     };
     let passed = match (request.seed, request.seeds) {
+        (Some(seed), _) if request.is_log => one_disk(seed),
+        (None, seeds) if request.is_log => many_disks(seeds.unwrap_or_default(), &request),
         (Some(seed), _) => one(seed, request.trace),
         (None, seeds) => many(seeds.unwrap_or_default(), &request),
     };

@@ -14,6 +14,7 @@ pub mod hyperloglog;
 pub mod judge;
 pub mod known;
 pub mod lists;
+pub mod recovery;
 pub mod run;
 pub mod scenes;
 pub mod scope;

@@ -2,11 +2,13 @@
 
 use super::generator::Generator;
 use super::judge;
+use super::recovery;
 use super::shrink;
 use super::side::Side;
 use super::step::{Judge, Step, Unit};
 use crate::client::Client;
 use crate::command::show_bytes;
+use crate::deadline::wait_until;
 use crate::launch::Launch;
 use crate::reply::Reply;
 use crate::server::Server;
@@ -60,6 +62,48 @@ impl Run {
         }
     }
 
+    /// Plays the stream to a server with the log on, kills it, starts it on another number of shards, and compares all that it has then; panics with the
+    /// commands about the first key that differs.
+    pub fn check_recovery(&self, shards_then: usize, rewrites: bool) {
+        let logged = |shards: usize| {
+            let launch = Launch::tessera().shards(shards);
+            with_directives(
+                launch
+                    .with("appendonly", "yes")
+                    .with("appendfsync", "everysec"),
+            )
+        };
+        let tessera = logged(self.shards).start();
+        let oracle = start(Launch::oracle());
+        println!("differential, restarted: {self:?}");
+        if let Err(mismatch) = self.play(&mut Pair::new(&tessera, &oracle, self.protocol)) {
+            panic!("{self:?}: before the restart: {mismatch:?}");
+        }
+        let mut client = tessera.client();
+        if rewrites {
+            client.say("BGREWRITEAOF");
+            wait_until("the rewrite", || {
+                let text = client.say("INFO persistence").text();
+                text.contains("aof_rewrite_in_progress:0")
+                    && text.contains("aof_rewrite_scheduled:0")
+            });
+        }
+        assert_eq!(client.say("WAITAOF 1 0 0").elements()[0].int(), 1);
+        let tessera = tessera.crash(logged(shards_then));
+        let Err((key, why)) = recovery::compare(&tessera, &oracle) else {
+            return;
+        };
+        let stream = Generator::new(self.seed, self.protocol).take(self.commands + AUDIT_EVERY);
+        let is_about = |step: &Step| step.command.iter().any(|word| *word == key);
+        let steps = stream.filter(is_about).map(|step| step.show());
+        let steps: Vec<String> = steps.collect();
+        let last = steps[steps.len().saturating_sub(60)..].join("\n");
+        panic!(
+            "{self:?}: after the restart: {why}\n{last}\n{}",
+            tessera.log()
+        );
+    }
+
     fn play(&self, pair: &mut Pair) -> Result<(), Mismatch> {
         // Pipelines are cut by a second stream of choices, so that the steps do not depend on them.
         let mut lengths = Generator::new(self.seed ^ 0xC07, self.protocol);
@@ -82,9 +126,13 @@ impl Run {
 }
 
 fn start(launch: Launch) -> Server {
+    with_directives(launch).start()
+}
+
+fn with_directives(launch: Launch) -> Launch {
     // Small blocks, so that streams have several.
     let launch = launch.with("stream-node-max-entries", "10");
-    launch.with("enable-debug-command", "yes").start()
+    launch.with("enable-debug-command", "yes")
 }
 
 impl Mismatch {

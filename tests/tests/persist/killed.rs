@@ -22,6 +22,11 @@ struct Known {
     sent: AtomicU64,
     /// Read by anybody.
     seen: AtomicU64,
+    /// Elements of its queue, which are numbered from 1: pushed and popped, as far as that was sent and as far as it was acknowledged.
+    pushes_sent: AtomicU64,
+    pushes_acked: AtomicU64,
+    pops_sent: AtomicU64,
+    pops_acked: AtomicU64,
 }
 
 fn keys(writer: usize) -> [String; 4] {
@@ -55,6 +60,61 @@ fn write(client: &mut Client, keys: &[String; 4], number: u64) -> Option<()> {
     Some(())
 }
 
+/// A queue of numbers, each of which is pushed once and popped once, at times by one who waits.
+fn queue(client: &mut Client, writer: usize, known: &Known, number: u64) -> Option<()> {
+    let list = format!("queue{writer}");
+    for _ in 0..1 + number % 3 {
+        let next = known.pushes_sent.fetch_add(1, Ordering::SeqCst) + 1;
+        client.try_call(&["LPUSH", &list, &next.to_string()]).ok()?;
+        known.pushes_acked.store(next, Ordering::SeqCst);
+    }
+    for _ in 0..1 + number % 2 {
+        if known.pops_sent.load(Ordering::SeqCst) == known.pushes_acked.load(Ordering::SeqCst) {
+            break;
+        }
+        let next = known.pops_sent.fetch_add(1, Ordering::SeqCst) + 1;
+        let popped = match number % 2 {
+            0 => client.try_call(&["RPOP", &list]).ok()?.text(),
+            _ => client.try_call(&["BRPOP", &list, "0"]).ok()?.elements()[1].text(),
+        };
+        assert_eq!(popped, next.to_string());
+        known.pops_acked.store(next, Ordering::SeqCst);
+    }
+    Some(())
+}
+
+/// What a queue holds after a crash: all that was pushed and not popped, in order, but for what was under way.
+fn judge_queue(client: &mut Client, writer: usize, known: &Known) {
+    let read = |it: &AtomicU64| it.load(Ordering::SeqCst);
+    let list = client.say(&format!("LRANGE queue{writer} 0 -1"));
+    let numbers: Vec<u64> = list
+        .elements()
+        .iter()
+        .map(|it| it.text().parse().expect("a number"))
+        .collect();
+    let is_next = |pair: &[u64]| pair[0] == pair[1] + 1;
+    assert!(numbers.windows(2).all(is_next), "{numbers:?}");
+    let (pushed, popped) = match (numbers.first(), numbers.last()) {
+        (Some(newest), Some(oldest)) => (*newest, oldest - 1),
+        // Then all that was pushed has been popped.
+        _ => {
+            let all = read(&known.pops_sent).min(read(&known.pushes_sent));
+            let all = all.max(read(&known.pushes_acked));
+            (all, all)
+        }
+    };
+    let pushes = read(&known.pushes_acked)..=read(&known.pushes_sent);
+    let pops = read(&known.pops_acked)..=read(&known.pops_sent);
+    assert!(pushes.contains(&pushed), "{pushed} pushed of {pushes:?}");
+    assert!(pops.contains(&popped), "{popped} popped of {pops:?}");
+    for (counts, number) in [
+        ([&known.pushes_sent, &known.pushes_acked], pushed),
+        ([&known.pops_sent, &known.pops_acked], popped),
+    ] {
+        counts.map(|count| count.store(number, Ordering::SeqCst));
+    }
+}
+
 /// A list through which elements go, keys that end, and a pop that waits: none of it may make the log unreadable.
 fn bustle(client: &mut Client, writer: usize, number: u64) -> Option<()> {
     let (list, done) = (format!("list{writer}"), format!("done{writer}"));
@@ -68,6 +128,10 @@ fn bustle(client: &mut Client, writer: usize, number: u64) -> Option<()> {
         .try_call(&["SET", &format!("short{writer}"), &number, "PX", "3"])
         .ok()?;
     client.try_call(&["INCR", &format!("short{writer}")]).ok()?;
+    let long = format!("long{writer}");
+    client
+        .try_call(&["SET", &long, &number, "EX", "1000"])
+        .ok()?;
     Some(())
 }
 
@@ -87,6 +151,7 @@ fn work(client: &mut Client, writer: usize, known: &[Known]) -> Option<()> {
             known[other].seen.fetch_max(seen, Ordering::SeqCst);
         }
         bustle(client, writer, number)?;
+        queue(client, writer, &known[writer], number)?;
     }
 }
 
@@ -113,10 +178,11 @@ fn round(server: Server, known: &[Known], shards: usize, rewrites: bool) -> Serv
                 .sum::<u64>()
         };
         wait_until("writes", || acked() > before + 100);
-        if rewrites {
-            server.client().say("BGREWRITEAOF");
-            wait_until("more writes", || acked() > before + 120);
-        }
+        let begun = server
+            .client()
+            .say(if rewrites { "BGREWRITEAOF" } else { "BGSAVE" });
+        assert!(!begun.is_error(), "{begun}");
+        wait_until("more writes", || acked() > before + 120);
         is_over.store(true, Ordering::SeqCst);
         server.crash(node(shards, "always"))
     });
@@ -137,6 +203,9 @@ fn round(server: Server, known: &[Known], shards: usize, rewrites: bool) -> Serv
             "a read showed what is lost"
         );
         known.acked.store(number, Ordering::SeqCst);
+        judge_queue(&mut client, writer, known);
+        let left = client.say(&format!("TTL long{writer}")).int();
+        assert!((1..=1000).contains(&left), "{left}");
     }
     server
 }

@@ -5,8 +5,10 @@
 )]
 
 mod exchange;
+mod full;
 mod killed;
 mod refused;
+mod tools;
 
 use tessera_tests::launch::Launch;
 

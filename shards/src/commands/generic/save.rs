@@ -49,7 +49,6 @@ pub(super) const BGREWRITEAOF: KeyspaceRow = KeyspaceRow {
 
 const REWRITING: &str = "ERR Background append only file rewriting already in progress";
 const OTHER: &str = "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in order to schedule a BGSAVE whenever possible.";
-const NO_LOG: &str = "ERR There is no append only file to rewrite: appendonly is off";
 const BUSY: &str = "ERR Background save already in progress";
 
 fn op_save(cx: &mut Cx<'_>, _: &[&[u8]]) {
@@ -66,23 +65,25 @@ fn op_bgsave(cx: &mut Cx<'_>, args: &[&[u8]]) {
     if !matches!(args, [_]) && !matches!(args, [_, word] if is(word, "SCHEDULE")) {
         return cx.error(SYNTAX);
     }
+    let is_patient = args.len() > 1;
     match cx.shard.begin_save(Purpose::Snapshot) {
         Ok(_) => cx.reply.simple("Background saving started"),
+        Err(SaveRefused(Some(Purpose::Base))) if is_patient => {
+            cx.shard.schedule_save(Purpose::Snapshot);
+            cx.reply.simple("Background saving scheduled");
+        }
         Err(SaveRefused(Some(Purpose::Base))) => cx.error(OTHER),
         Err(SaveRefused(_)) => cx.error(BUSY),
     }
 }
 
 fn op_rewrite(cx: &mut Cx<'_>, _: &[&[u8]]) {
-    if !cx.shard.settings.logs {
-        return cx.error(NO_LOG);
-    }
     match cx.shard.begin_save(Purpose::Base) {
         Ok(_) => cx
             .reply
             .simple("Background append only file rewriting started"),
         Err(SaveRefused(Some(Purpose::Snapshot))) => {
-            cx.shard.wants_rewrite = true;
+            cx.shard.schedule_save(Purpose::Base);
             cx.reply
                 .simple("Background append only file rewriting scheduled");
         }
