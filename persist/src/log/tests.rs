@@ -379,3 +379,42 @@ fn what_cannot_be_written_is_made_good() {
     node.wait(|log| !log.has_failed());
     assert_eq!(all_keys(&place), ["b"]);
 }
+
+#[test]
+fn a_queue_that_is_too_long_is_told() {
+    let place = Place::new("slow");
+    let log = Arc::new(Log::new(1));
+    let mut keeper = Keeper::new(Arc::clone(&log), place.0.clone(), FsDisk::default(), || 0);
+    let mut manifest = keeper.old_manifest().unwrap();
+    let disk = &mut FsDisk::default();
+    let base = b"REDIS0010";
+    place.0.begin_with(disk, base, &mut manifest).unwrap();
+    keeper.begin(manifest, 9).unwrap();
+    let value = vec![b'v'; 1 << 20];
+    let push = |count| {
+        for _ in 0..count {
+            let mut chunk = Chunk::default();
+            chunk.choose(0);
+            chunk.command(&[b"SET", b"key", &value]);
+            log.push(chunk);
+        }
+    };
+    push(63);
+    assert!(!log.is_full() && log.queued_bytes() > 63 << 20);
+    push(2);
+    assert!(log.is_full());
+    assert!(!keeper.step(), "nobody said stop");
+    assert!(!log.is_full() && log.queued_bytes() == 0);
+    // What is behind the position of a rewrite waits for the last shard.
+    let mut chunk = Chunk::default();
+    chunk.choose(0);
+    chunk.generation = 1;
+    chunk.command(&[b"SET", b"key", &value]);
+    log.push(chunk);
+    keeper.step();
+    assert!(log.queued_bytes() > 1 << 20);
+    log.switch(1);
+    keeper.step();
+    assert_eq!(log.queued_bytes(), 0);
+    assert_eq!(keys(&place.records(2)).len(), 2);
+}

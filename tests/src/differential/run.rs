@@ -94,7 +94,7 @@ impl Run {
             return;
         };
         let stream = Generator::new(self.seed, self.protocol).take(self.commands + AUDIT_EVERY);
-        let is_about = |step: &Step| step.command.iter().any(|word| *word == key);
+        let is_about = |step: &Step| step.command.contains(&key);
         let steps = stream.filter(is_about).map(|step| step.show());
         let steps: Vec<String> = steps.collect();
         let last = steps[steps.len().saturating_sub(60)..].join("\n");
