@@ -111,7 +111,9 @@ fn judge_queue(client: &mut Client, writer: usize, known: &Known) {
         ([&known.pushes_sent, &known.pushes_acked], pushed),
         ([&known.pops_sent, &known.pops_acked], popped),
     ] {
-        counts.map(|count| count.store(number, Ordering::SeqCst));
+        for count in counts {
+            count.store(number, Ordering::SeqCst);
+        }
     }
 }
 
