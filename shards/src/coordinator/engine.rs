@@ -567,15 +567,6 @@ impl<X> Engine<X> {
         });
     }
 
-    /// Whether a turn without messages or requests would still find work.
-    #[must_use]
-    pub fn has_work(&self) -> bool {
-        !self.running.is_empty()
-            || !self.again.is_empty()
-            || !self.woken.is_empty()
-            || !self.whole_runs.is_empty()
-    }
-
     /// Gives each running task one slice.
     pub fn run_tasks(&mut self) {
         for run in std::mem::take(&mut self.whole_runs) {

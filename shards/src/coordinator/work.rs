@@ -4,10 +4,22 @@ use smallvec::SmallVec;
 use tessera_core::resp::try_copy;
 
 use crate::coordinator::claim::Claim;
+use crate::coordinator::engine::Engine;
 use crate::coordinator::program::{Program, Step};
 use crate::coordinator::whole::WholeParcel;
 use crate::mesh::{Origin, Parcel, RequestHead};
 use crate::shard::tracking::Tracker;
+
+impl<X> Engine<X> {
+    /// Whether a turn without messages or requests would still find work.
+    #[must_use]
+    pub fn has_work(&self) -> bool {
+        !self.running.is_empty()
+            || !self.again.is_empty()
+            || !self.woken.is_empty()
+            || !self.whole_runs.is_empty()
+    }
+}
 
 /// A request with its own arguments.
 #[derive(Clone, Debug)]
