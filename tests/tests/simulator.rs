@@ -31,6 +31,7 @@ fn many_worlds() {
     assert!(campaign.sums.undecided * 200 <= campaign.sums.epochs);
     assert!(campaign.sums.cut > 0 && campaign.sums.scans * 20 > seeds);
     assert!(campaign.sums.waited > 0 && campaign.sums.messages > 0);
+    assert!(campaign.sums.reads > 0);
     // Most transactions run.
     assert!(campaign.sums.transactions > campaign.sums.refused * 2);
 }

@@ -55,7 +55,10 @@ impl Front {
     /// Forgets a client. Its replies that are still on their way go nowhere.
     pub fn forget(&mut self, conn: ConnId) {
         self.forget_blocked(conn);
-        self.unwatch(conn);
+        let asks = |client: &Client| client.asks_for_watched();
+        if !self.clients.get(conn).is_some_and(asks) {
+            self.unwatch(conn);
+        }
         self.unsubscribe_all(conn);
         self.end_tracking(conn);
         self.end_monitor(conn);

@@ -93,7 +93,7 @@ impl Front {
         {
             let registry = &self.shared.registry;
             writes |= transaction.queued.iter().any(|queued| {
-                let command = registry.get(queued.number);
+                let command = registry.get(queued.command);
                 command.is_some_and(|it| it.spec.flags & (flag::WRITE | flag::MAY_REPLICATE) != 0)
             });
         }

@@ -306,16 +306,31 @@ fn nothing(proto: Proto) -> &'static [u8] {
 fn timeout_ms(name: &str, args: &[&[u8]]) -> Option<u64> {
     let seconds = match name {
         "xread" | "xreadgroup" => {
-            let at = args
-                .iter()
-                .position(|arg| arg.eq_ignore_ascii_case(b"block"))?;
-            return u64::try_from(parse_i64(args.get(at + 1)?)?).ok();
+            return u64::try_from(parse_i64(block_option(args)?)?).ok();
         }
         "blmpop" | "bzmpop" => args.get(1)?,
         _ => args.last()?,
     };
     let ms = (parse_double(seconds)? * 1000.0).ceil();
     (ms.is_finite() && ms >= 0.0).then_some(ms as u64)
+}
+
+/// What follows the last BLOCK among the options of a read of streams.
+fn block_option<'a>(args: &[&'a [u8]]) -> Option<&'a [u8]> {
+    let (mut at, mut found) = (1, None);
+    while let Some(option) = args.get(at) {
+        at += match option.to_ascii_lowercase().as_slice() {
+            b"streams" => break,
+            b"group" => 3,
+            b"block" => {
+                found = args.get(at + 1).copied();
+                2
+            }
+            b"count" => 2,
+            _ => 1,
+        };
+    }
+    found
 }
 
 #[cfg(test)]
@@ -334,6 +349,12 @@ mod tests {
         assert_eq!(ms("blmpop 2 1 a left"), Some(2000));
         assert_eq!(ms("xread count 1 block 70 streams s $"), Some(70));
         assert_eq!(ms("xread streams s $"), None);
+        assert_eq!(ms("xread streams block 7"), None);
+        assert_eq!(ms("xreadgroup group block 5 streams s >"), None);
+        assert_eq!(
+            ms("xreadgroup GROUP block 5 NOACK BLOCK 9 count 3 Block 70 streams s >"),
+            Some(70)
+        );
         assert_eq!(ms("blpop a x"), None);
         assert_eq!(ms("blpop a -1"), None);
         assert_eq!(ms("blpop a inf"), None);

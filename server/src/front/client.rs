@@ -3,7 +3,7 @@
 //! Replies keep the order of the commands: `slots` holds one place per command that is not answered yet, or whose answer waits for
 //! an earlier one; when it is empty, replies go straight to `out`. An idle client owns no buffer.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use tessera_core::resp::{OUT_OF_MEMORY, Parser, Proto, try_append};
 use tessera_io::{ConnId, Peer};
@@ -23,6 +23,8 @@ const REPLY_BYTES_LARGE: usize = 16 * 1024;
 /// What a client keeps of its buffers when it is idle.
 const SIDE_BYTES_KEPT: usize = 4096;
 const SLOTS_KEPT: usize = 64;
+/// A watched key beside its name: here and with its owner, about.
+const WATCHED_BYTES: usize = 160;
 
 /// CLIENT REPLY.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -106,6 +108,8 @@ pub struct Client {
     pub(crate) tracking: Option<Box<Mode>>,
     /// Messages that must not go before a reply, each with the sequence number of that reply.
     late: VecDeque<(u32, Vec<u8>)>,
+    /// Bytes of these.
+    late_bytes: usize,
     /// A key that it waits for.
     pub(crate) blocked: Option<Box<Blocked>>,
     /// Between MULTI and EXEC: what it has said.
@@ -119,7 +123,9 @@ pub struct Client {
     /// Whether some shard watches keys for it.
     pub(crate) is_watching: bool,
     /// The keys it watches, with their databases.
-    pub(crate) watched: Vec<(usize, Box<[u8]>)>,
+    watched: BTreeSet<(usize, Box<[u8]>)>,
+    /// Bytes of these.
+    watched_bytes: usize,
     /// Since when more output waits than the soft limit allows, on the clock of `Front::now_ns`.
     pub(crate) above_soft_since_ns: Option<u64>,
     /// Since when replies wait for later ones, on the clock of `Front::now_ns`.
@@ -183,7 +189,9 @@ impl Client {
             is_waiting: false,
             is_open: false,
             is_watching: false,
-            watched: Vec::new(),
+            watched: BTreeSet::new(),
+            watched_bytes: 0,
+            late_bytes: 0,
             above_soft_since_ns: None,
             held_since_ns: None,
             dirty: false,
@@ -227,7 +235,28 @@ impl Client {
         self.slots.clear();
         self.side.clear();
         self.late.clear();
+        self.late_bytes = 0;
         self.out.clear();
+    }
+
+    /// Whether a transaction of its is under way that will end its watching, where its keys are.
+    pub(crate) fn asks_for_watched(&self) -> bool {
+        self.execs.iter().any(Exec::asks_for_watched)
+    }
+
+    /// Notes a key that it watches. Says no if it did already.
+    pub(crate) fn remember_watched(&mut self, db: usize, key: &[u8]) -> bool {
+        let is_new = self.watched.insert((db, key.into()));
+        if is_new {
+            self.watched_bytes += key.len() + WATCHED_BYTES;
+        }
+        is_new
+    }
+
+    /// The keys that it watched; it is to watch none.
+    pub(crate) fn forget_watched(&mut self) -> BTreeSet<(usize, Box<[u8]>)> {
+        self.watched_bytes = 0;
+        std::mem::take(&mut self.watched)
     }
 
     /// A reply that is known now but may have to wait for earlier ones. Empty bytes are no reply.
@@ -275,6 +304,7 @@ impl Client {
         let owed = self.slots.len() - usize::from(self.blocked.is_some() && !self.slots.is_empty());
         if owed > 0 {
             let last = self.first_seq.wrapping_add(owed as u32 - 1);
+            self.late_bytes += bytes.len();
             self.late.push_back((last, bytes));
         } else if !put(&mut self.out, &bytes) {
             self.give_up();
@@ -339,9 +369,11 @@ impl Client {
         let popped = self.first_seq;
         self.first_seq = popped.wrapping_add(1);
         while self.late.front().is_some_and(|(seq, _)| *seq == popped) {
-            if let Some((_, bytes)) = self.late.pop_front()
-                && !put(&mut self.out, &bytes)
-            {
+            let Some((_, bytes)) = self.late.pop_front() else {
+                return;
+            };
+            self.late_bytes -= bytes.len();
+            if !put(&mut self.out, &bytes) {
                 return self.give_up();
             }
         }
@@ -356,7 +388,7 @@ impl Client {
     /// Bytes of replies that have not been handed to the reactor.
     #[must_use]
     pub fn output_bytes(&self) -> usize {
-        self.out.len() + self.side.len()
+        self.out.len() + self.side.len() + self.late_bytes
     }
 
     /// Bytes on the heap, about.
@@ -366,7 +398,11 @@ impl Client {
             + self.query.capacity()
             + self.out.capacity()
             + self.side.capacity()
+            + self.late_bytes
+            + self.late.capacity() * size_of::<(u32, Vec<u8>)>()
             + self.slots.capacity() * size_of::<Slot>()
+            + self.watched_bytes
+            + self.listens.as_ref().map_or(0, |listens| listens.bytes())
             + self.transaction.as_ref().map_or(0, |queued| queued.bytes)
     }
 }

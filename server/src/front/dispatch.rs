@@ -24,12 +24,9 @@ const WHILE_LISTENING: &[&str] = &[
     "quit",
     "reset",
 ];
-/// Bytes of arguments that the error for an unknown command quotes.
-const QUOTED_BYTES_MAX: usize = 128;
-
 impl Front {
-    /// Carries out one command of a client, or sends it where it is carried out. Says false if it has to wait for memory: then nothing has
-    /// been done, and it is to be tried again in a later turn.
+    /// Carries out one command of a client, or sends it where it is carried out. It may have to wait (for memory, for the end of a pause, for its
+    /// client's earlier replies): then nothing has been done, and it is to be tried again in a later turn.
     #[inline]
     pub(super) fn dispatch(&mut self, conn: ConnId, args: &[&[u8]]) -> Taken {
         if self.ledger.is_limited {
@@ -50,8 +47,7 @@ impl Front {
         if look && self.look_closer(conn, args) == Taken::Not {
             return Taken::Not;
         }
-        self.dispatch_now(conn, args);
-        Taken::Yes
+        self.dispatch_now(conn, args)
     }
 
     /// Whether a command has to wait until the disk has caught up: one that may write.
@@ -96,12 +92,13 @@ impl Front {
 
     /// Carries out one command of a client, or sends it where it is carried out, whatever else there is.
     #[inline]
-    fn dispatch_now(&mut self, conn: ConnId, args: &[&[u8]]) {
+    fn dispatch_now(&mut self, conn: ConnId, args: &[&[u8]]) -> Taken {
         let Some(client) = self.clients.get_mut(conn) else {
-            return;
+            return Taken::Yes;
         };
         let Some(command) = self.shared.registry.find(args[0]) else {
-            return self.refuse_unknown(conn, args);
+            self.refuse_unknown(conn, args);
+            return Taken::Yes;
         };
         if !command.spec.accepts(args.len()) {
             let text = format!(
@@ -109,11 +106,13 @@ impl Front {
                 command.spec.name
             );
             let number = command.number;
-            return self.refuse(conn, Some(number), text.as_bytes());
+            self.refuse(conn, Some(number), text.as_bytes());
+            return Taken::Yes;
         }
         if !client.authenticated && !command.spec.has(flag::NO_AUTH) {
             let (number, spec) = (command.number, command.spec);
-            return self.refuse_stranger(conn, number, &spec, args);
+            self.refuse_stranger(conn, number, &spec, args);
+            return Taken::Yes;
         }
         if client.listens.is_some()
             && client.proto == Proto::Resp2
@@ -124,26 +123,38 @@ impl Front {
                 full_name(&command.spec, args)
             );
             let number = command.number;
-            return self.refuse(conn, Some(number), text.as_bytes());
+            self.refuse(conn, Some(number), text.as_bytes());
+            return Taken::Yes;
         }
         if self.is_restricted {
             let writes = command.spec.name == "exec"
                 && client.transaction.as_ref().is_some_and(|it| it.writes);
             if let Some(text) = restriction(&self.shared, &command.spec, args, writes) {
                 let number = command.number;
-                return self.refuse(conn, Some(number), &text);
+                self.refuse(conn, Some(number), &text);
+                return Taken::Yes;
             }
         }
         if client.is_monitor && command.spec.flags & (flag::READONLY | flag::WRITE) != 0 {
             let number = command.number;
-            return self.refuse_monitor(conn, number);
+            self.refuse_monitor(conn, number);
+            return Taken::Yes;
         }
-        if client.transaction.is_some() {
-            let command = *command;
-            if self.queue(conn, &command, args) {
-                return;
-            }
-            return self.dispatch_unqueued(conn, &command, args);
+        let db = client.db;
+        if let Some(transaction) = &mut client.transaction
+            && !command.spec.has(flag::AT_ONCE)
+        {
+            let (number, bytes_max) = (command.number, self.config.query_buffer_bytes_max);
+            let outcome = transaction.queue(command, db, args, bytes_max);
+            self.has_queued(conn, number, outcome);
+            return Taken::Yes;
+        }
+        if !client.slots.is_empty()
+            && matches!(command.run, Run::Session(_))
+            && command.spec.resolve(args).has(flag::AFTER_REPLIES)
+        {
+            // The last of the replies that are owed brings it back.
+            return Taken::Not;
         }
         self.counters.commands += 1;
         self.tally.call(command.number);
@@ -156,16 +167,19 @@ impl Front {
                     && let Some(run) = session::of_node(args)
                 {
                     let command = *command;
-                    return self.dispatch_session(conn, &command, run, args);
+                    self.dispatch_session(conn, &command, run, args);
+                    return Taken::Yes;
                 }
                 if command.spec.has(flag::BLOCKING) {
                     let number = command.number;
-                    return self.dispatch_blocking(conn, number, &asker, args);
+                    self.dispatch_blocking(conn, number, &asker, args);
+                    return Taken::Yes;
                 }
                 let is_open = command.spec.open_keys.is_some_and(|open| open(args));
                 if !client.slots.is_empty() || client.reply_mode != ReplyMode::On {
                     let number = command.number;
-                    return self.dispatch_aside(number, &asker, args, is_open);
+                    self.dispatch_aside(number, &asker, args, is_open);
+                    return Taken::Yes;
                 }
                 if client.out.capacity() == 0 {
                     client.out = self.buffers.pop().unwrap_or_default();
@@ -196,18 +210,7 @@ impl Front {
                 self.dispatch_session(conn, &command, run, args);
             }
         }
-    }
-
-    /// A command that is not queued although its client is in MULTI.
-    fn dispatch_unqueued(&mut self, conn: ConnId, command: &Command<SessionFn>, args: &[&[u8]]) {
-        self.counters.commands += 1;
-        self.tally.call(command.number);
-        if let Some(client) = self.clients.get_mut(conn) {
-            client.last_command = Some((command.number, None));
-        }
-        if let Run::Session(run) = command.run {
-            self.dispatch_session(conn, command, run, args);
-        }
+        Taken::Yes
     }
 
     /// A keyspace command whose reply has to wait for earlier ones, or is not wanted.
@@ -336,72 +339,6 @@ impl Front {
         }
     }
 
-    /// Replies to a command that does not exist. A browser that was made to talk to this port says POST or Host: first; whatever it says next
-    /// must not be taken for commands, so the connection ends.
-    #[cold]
-    fn refuse_unknown(&mut self, conn: ConnId, args: &[&[u8]]) {
-        let is_http =
-            args[0].eq_ignore_ascii_case(b"post") || args[0].eq_ignore_ascii_case(b"host:");
-        match self.clients.get_mut(conn) {
-            Some(client) if is_http => {
-                tracing::warn!(
-                    "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands to Redis. This is likely \
-                     due to an attacker attempting to use Cross Protocol Scripting to compromise your Redis instance. Connection from {:?} \
-                     aborted.",
-                    client.peer
-                );
-                client.forget_replies();
-                client.closing = true;
-                self.mark_dirty(conn);
-            }
-            _ => self.refuse(conn, None, &unknown_command(args)),
-        }
-    }
-
-    /// Replies to a client that has not authenticated. Whether there is such a subcommand comes first, as in Redis.
-    #[cold]
-    fn refuse_stranger(&mut self, conn: ConnId, number: u16, spec: &Spec, args: &[&[u8]]) {
-        let mistake = subcommand_error(spec, args);
-        let text = mistake
-            .as_deref()
-            .unwrap_or(b"NOAUTH Authentication required.");
-        self.refuse(conn, Some(number), text);
-    }
-
-    /// Replies with an error to a command that is not carried out. An EXEC that is refused ends its transaction, as in Redis.
-    #[cold]
-    pub(super) fn refuse(&mut self, conn: ConnId, command: Option<u16>, text: &[u8]) {
-        let named = command.and_then(|number| self.shared.registry.get(number));
-        if named.is_some_and(|command| command.spec.name == "exec") {
-            let reason = text.strip_prefix(b"ERR ").unwrap_or(text);
-            let text = [b"EXECABORT Transaction discarded because of: ", reason].concat();
-            self.unwatch(conn);
-            self.reject(conn, command, &text);
-            if let Some(client) = self.clients.get_mut(conn) {
-                client.transaction = None;
-            }
-        } else {
-            self.reject(conn, command, text);
-        }
-    }
-
-    fn reject(&mut self, conn: ConnId, command: Option<u16>, text: &[u8]) {
-        self.counters.errors += 1;
-        self.tally.reject(command, text);
-        let Some(client) = self.clients.get_mut(conn) else {
-            return;
-        };
-        if let Some(transaction) = &mut client.transaction {
-            transaction.is_broken = true;
-        }
-        if !mute(client) {
-            let mut bytes = Vec::new();
-            Reply::new(&mut bytes, client.proto).error(text);
-            client.reply_now(&bytes);
-        }
-        self.mark_dirty(conn);
-    }
-
     /// The client has something to send, or to be looked at, at the end of the turn.
     pub(super) fn mark_dirty(&mut self, conn: ConnId) {
         if let Some(client) = self.clients.get_mut(conn)
@@ -424,7 +361,7 @@ impl Front {
 pub(super) enum Taken {
     /// It has.
     Yes,
-    /// It waits until a pause is over.
+    /// It waits.
     Not,
 }
 
@@ -487,23 +424,4 @@ fn await_reply(client: &mut Client, command: u16, submitted: Submitted, turn: u6
         client.batched_turn = turn;
         client.batched_target = target;
     }
-}
-
-/// Redis's words for a command that does not exist.
-fn unknown_command(args: &[&[u8]]) -> Vec<u8> {
-    let mut text = b"ERR unknown command '".to_vec();
-    text.extend_from_slice(&args[0][..args[0].len().min(QUOTED_BYTES_MAX)]);
-    text.extend_from_slice(b"', with args beginning with: ");
-    let mut quoted = 0;
-    for arg in &args[1..] {
-        if quoted >= QUOTED_BYTES_MAX {
-            break;
-        }
-        let shown = &arg[..arg.len().min(QUOTED_BYTES_MAX - quoted)];
-        text.push(b'\'');
-        text.extend_from_slice(shown);
-        text.extend_from_slice(b"' ");
-        quoted += shown.len() + 3;
-    }
-    text
 }

@@ -4,7 +4,9 @@
 //! afterwards, in order, and its replies are put between the others. Meanwhile the client's next commands wait if any of this could matter to them.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
+use tessera_core::number::parse_i64;
 use tessera_core::resp::{OUT_OF_MEMORY, Reply, try_copy};
 use tessera_io::ConnId;
 use tessera_shards::command::spec::flag;
@@ -13,7 +15,7 @@ use tessera_shards::coordinator::{Asker, Program, Step, Submitted, TOUCHED, repl
 
 use crate::front::Front;
 use crate::front::client::{Slot, put};
-use crate::front::transaction::{Queued, Transaction};
+use crate::front::transaction::Transaction;
 use crate::session::{self, Session, SessionFn, Then};
 
 /// One command of a transaction that runs.
@@ -21,15 +23,18 @@ enum Part {
     /// The next reply of the program, to a command with this number.
     Keyspace(u16),
     /// A command that runs here.
-    Session(Queued),
+    Session(Step),
 }
 
 /// A transaction that runs.
 pub(crate) struct Exec {
     /// The slot of the reply.
     seq: u32,
+    /// Its commands in order, unless all of them are the program's.
     parts: VecDeque<Part>,
     count: usize,
+    /// The program.
+    steps: Arc<Vec<Step>>,
     /// Replies of the program that are not placed yet.
     replies: VecDeque<Box<[u8]>>,
     /// Replies in order, so far.
@@ -42,9 +47,17 @@ pub(crate) struct Exec {
     holds: bool,
 }
 
+impl Exec {
+    /// Whether the program has not come to the owners of watched keys yet, for all that is known.
+    pub(super) fn asks_for_watched(&self) -> bool {
+        self.watches && !self.has_run
+    }
+}
+
 impl Front {
     /// Runs a client's transaction. Its reply goes to a slot of its own.
     pub(super) fn exec(&mut self, conn: ConnId, number: u16, transaction: Transaction) {
+        let (count, has_parts_here) = (transaction.queued.len(), transaction.has_parts_here);
         let (steps, parts) = self.plan(conn, transaction);
         if self.attention.is_paid()
             && let Some(exec) = self.shared.registry.get(number).map(|exec| exec.spec)
@@ -67,20 +80,20 @@ impl Front {
             tracker: client.tracker(home),
             batched: (client.batched_turn == turn).then_some(client.batched_target),
         };
-        let watched = std::mem::take(&mut client.watched);
+        let watched: Vec<_> = client.forget_watched().into_iter().collect();
         let watcher = (!watched.is_empty()).then_some(client.id);
         client.slots.push_back(if is_muted {
             Slot::Muted
         } else {
             Slot::Waiting(number)
         });
-        let has_session_parts = parts.iter().any(|part| matches!(part, Part::Session(_)));
-        let holds = has_session_parts || watcher.is_some();
+        let holds = has_parts_here || watcher.is_some();
         client.is_waiting |= holds;
         client.execs.push_back(Exec {
             seq,
-            count: parts.len(),
+            count,
             parts,
+            steps: Arc::clone(&steps),
             replies: VecDeque::new(),
             out: Vec::new(),
             has_run: false,
@@ -111,40 +124,44 @@ impl Front {
     }
 
     /// Divides the commands into those for keys and the others. SELECT is both: it says where the following ones run.
-    fn plan(&mut self, conn: ConnId, transaction: Transaction) -> (Vec<Step>, VecDeque<Part>) {
+    fn plan(&mut self, conn: ConnId, transaction: Transaction) -> (Arc<Vec<Step>>, VecDeque<Part>) {
+        if !transaction.has_parts_here && !self.attention.is_paid() {
+            self.counters.commands += transaction.queued.len() as u64;
+            for step in &transaction.queued {
+                self.tally.call(step.command);
+            }
+            return (Arc::new(transaction.queued), VecDeque::new());
+        }
         let mut db = self.clients.get(conn).map_or(0, |client| client.db);
         let databases = self.engine.shard.databases();
         let (mut steps, mut parts) = (Vec::new(), VecDeque::new());
-        for queued in transaction.queued {
-            let Some(command) = self.shared.registry.get(queued.number).copied() else {
+        for mut step in transaction.queued {
+            let Some(command) = self.shared.registry.get(step.command).copied() else {
                 continue;
             };
             let spec = command.spec;
             self.counters.commands += 1;
-            self.tally.call(queued.number);
+            self.tally.call(step.command);
+            let args = step.args.args();
             if self.attention.is_paid() {
-                let args: Vec<&[u8]> = queued.args.iter().map(|arg| &**arg).collect();
                 self.show(conn, &spec, db, &args);
             }
-            if function(&command, &queued.args).is_none() {
-                parts.push_back(Part::Keyspace(queued.number));
-                steps.push(Step {
-                    command: queued.number,
-                    db,
-                    args: queued.args,
-                });
+            let is_of_keys = runs_here(&command, &args).is_none();
+            drop(args);
+            if is_of_keys {
+                parts.push_back(Part::Keyspace(step.command));
+                step.db = db;
+                steps.push(step);
                 continue;
             }
             if command.spec.name == "select" {
-                let wanted = queued
-                    .args
-                    .get(1)
-                    .and_then(|arg| usize::try_from(tessera_core::number::parse_i64(arg)?).ok());
+                let wanted = step.args.get(1).and_then(parse_i64);
+                let wanted = wanted.and_then(|wanted| usize::try_from(wanted).ok());
                 db = wanted.filter(|wanted| *wanted < databases).unwrap_or(db);
             }
-            parts.push_back(Part::Session(queued));
+            parts.push_back(Part::Session(step));
         }
-        (steps, parts)
+        (Arc::new(steps), parts)
     }
 
     /// What came to a slot that belongs to a transaction: the program's payload, or the reply to one of the commands that run here. Says
@@ -172,6 +189,16 @@ impl Front {
             Reply::new(&mut nothing, proto).null_array();
             self.end_exec(conn, &exec, &nothing);
             return true;
+        } else if exec.parts.is_empty() {
+            let mut out = std::mem::take(&mut self.scratch);
+            out.clear();
+            Reply::new(&mut out, proto).array(exec.count);
+            for (step, reply) in exec.steps.iter().zip(replies(bytes)) {
+                self.place(step.command, reply, &mut out);
+            }
+            self.end_exec(conn, &exec, &out);
+            self.keep_scratch(out);
+            return true;
         } else {
             exec.has_run = true;
             let copy = |reply| try_copy(reply).unwrap_or_else(|| OUT_OF_MEMORY.into());
@@ -188,14 +215,9 @@ impl Front {
             match part {
                 Part::Keyspace(number) => {
                     let reply = exec.replies.pop_front().unwrap_or_default();
-                    if reply.first() == Some(&b'-') {
-                        self.counters.errors += 1;
-                        self.tally.fail(number, &reply[1..]);
-                    }
-                    put(&mut exec.out, &reply);
+                    self.place(number, &reply, &mut exec.out);
                 }
-                Part::Session(queued) => match self.run_part(conn, exec.seq, queued, &mut exec.out)
-                {
+                Part::Session(step) => match self.run_part(conn, exec.seq, &step, &mut exec.out) {
                     PartRun::Done => {}
                     PartRun::Asked => {
                         if let Some(client) = self.clients.get_mut(conn) {
@@ -209,17 +231,25 @@ impl Front {
         self.end_exec(conn, &exec, &exec.out);
     }
 
-    fn run_part(&mut self, conn: ConnId, seq: u32, queued: Queued, out: &mut Vec<u8>) -> PartRun {
-        let Some(command) = self.shared.registry.get(queued.number).copied() else {
+    /// Puts a reply of the program into its place.
+    fn place(&mut self, command: u16, reply: &[u8], out: &mut Vec<u8>) {
+        if reply.first() == Some(&b'-') {
+            self.counters.errors += 1;
+            self.tally.fail(command, &reply[1..]);
+        }
+        put(out, reply);
+    }
+
+    fn run_part(&mut self, conn: ConnId, seq: u32, step: &Step, out: &mut Vec<u8>) -> PartRun {
+        let Some(command) = self.shared.registry.get(step.command).copied() else {
             return PartRun::Done;
         };
-        let (Some(run), Some(client)) =
-            (function(&command, &queued.args), self.clients.get_mut(conn))
+        let args = step.args.args();
+        let (Some(run), Some(client)) = (runs_here(&command, &args), self.clients.get_mut(conn))
         else {
             return PartRun::Done;
         };
         let proto = client.proto;
-        let args: Vec<&[u8]> = queued.args.iter().map(|arg| &**arg).collect();
         let start = out.len();
         let mut session = Session {
             front: self,
@@ -233,11 +263,11 @@ impl Front {
         run(&mut session, &args);
         session.reply.finish();
         let then = session.then;
-        let ns = self.engine.meter.end(queued.number, begun);
-        self.note_slow(conn, queued.number, &args, ns);
+        let ns = self.engine.meter.end(step.command, begun);
+        self.note_slow(conn, step.command, &args, ns);
         if out.get(start) == Some(&b'-') {
             self.counters.errors += 1;
-            self.tally.fail(queued.number, &out[start + 1..]);
+            self.tally.fail(step.command, &out[start + 1..]);
         }
         let Some(client) = self.clients.get_mut(conn) else {
             return PartRun::Done;
@@ -288,13 +318,10 @@ impl Front {
 }
 
 /// The function of a command that runs here; `None`: one for keys.
-fn function(command: &Command<SessionFn>, args: &[Box<[u8]>]) -> Option<SessionFn> {
+pub(super) fn runs_here(command: &Command<SessionFn>, args: &[&[u8]]) -> Option<SessionFn> {
     match command.run {
         Run::Session(run) => Some(run),
-        Run::Keyspace { .. } if command.spec.has(flag::OF_NODE) => {
-            let args: Vec<&[u8]> = args.iter().map(|arg| &**arg).collect();
-            session::of_node(&args)
-        }
+        Run::Keyspace { .. } if command.spec.has(flag::OF_NODE) => session::of_node(args),
         Run::Keyspace { .. } => None,
     }
 }

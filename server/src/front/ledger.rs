@@ -15,7 +15,6 @@ use tessera_shards::command::spec::flag;
 
 use crate::budget::Standing;
 use crate::front::Front;
-use crate::front::transaction::AT_ONCE;
 
 /// Redis's words.
 pub(crate) const OOM_ERROR: &[u8] = b"OOM command not allowed when used memory > 'maxmemory'.";
@@ -157,7 +156,7 @@ impl Front {
                 }
                 need += transaction.bytes as u64;
             }
-            Some(_) if AT_ONCE.contains(&command.spec.name) => return Admission::Granted,
+            Some(_) if command.spec.has(flag::AT_ONCE) => return Admission::Granted,
             // What is queued takes memory, whatever it does.
             Some(_) => {}
             None if !command.spec.has(flag::DENYOOM) => return Admission::Granted,

@@ -22,6 +22,7 @@ mod ledger;
 mod log;
 mod output_limit;
 mod pubsub;
+mod refuse;
 mod replay;
 mod save;
 mod scripts;

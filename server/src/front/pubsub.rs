@@ -3,7 +3,7 @@
 //! Each shard knows the subscriptions of its own clients. A message goes to all shards in one position, like a write to all of them, so the order of one
 //! publisher's messages is the same for everybody, and who receives one sees what its publisher did before. An idle pattern costs one match per message and pattern.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 #[cfg(feature = "sabotage")]
 use std::sync::Arc;
 
@@ -16,7 +16,10 @@ use tessera_shards::coordinator::Sabotage;
 use tessera_shards::mesh::{Batch, CallFn, Parcel};
 use tessera_shards::script::Listening;
 
-use crate::front::Front;
+use crate::front::{Client, Front};
+
+/// A subscription beside two copies of its name, about.
+const SUBSCRIPTION_BYTES: usize = 160;
 
 /// The kinds of subscription.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -57,14 +60,22 @@ impl Kind {
 /// What one client listens to.
 #[derive(Debug, Default)]
 pub struct Listens {
-    names: [BTreeSet<Box<[u8]>>; 3],
+    /// The names of each kind, with the number of the subscription.
+    names: [BTreeMap<Box<[u8]>, u64>; 3],
+    /// Bytes of these, about.
+    bytes: usize,
 }
 
 impl Listens {
     /// Its names of one kind.
+    pub fn of(&self, kind: Kind) -> impl ExactSizeIterator<Item = &[u8]> {
+        self.names[kind as usize].keys().map(|name| &**name)
+    }
+
+    /// Bytes that its subscriptions take, about.
     #[must_use]
-    pub fn of(&self, kind: Kind) -> &BTreeSet<Box<[u8]>> {
-        &self.names[kind as usize]
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// The count in replies: sharded channels count apart from the others.
@@ -79,7 +90,7 @@ impl Listens {
     /// Whether it listens to nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.names.iter().all(BTreeSet::is_empty)
+        self.names.iter().all(BTreeMap::is_empty)
     }
 }
 
@@ -149,9 +160,11 @@ impl Front {
             return 0;
         };
         let listens = client.listens.get_or_insert_default();
-        if listens.names[kind as usize].insert(name.into()) {
+        if !listens.names[kind as usize].contains_key(name) {
             // The time of coming; a client's id would tell the age of its connection.
             self.subscriptions_made += 1;
+            listens.names[kind as usize].insert(name.into(), self.subscriptions_made);
+            listens.bytes += 2 * name.len() + SUBSCRIPTION_BYTES;
             self.subscriptions.listeners[kind as usize]
                 .entry(name.into())
                 .or_default()
@@ -170,11 +183,12 @@ impl Front {
         let Some(listens) = &mut client.listens else {
             return 0;
         };
-        if listens.names[kind as usize].remove(name) {
+        if let Some(number) = listens.names[kind as usize].remove(name) {
+            listens.bytes -= 2 * name.len() + SUBSCRIPTION_BYTES;
             self.shared.scripts.audience.goes(kind.into(), name);
             let all = &mut self.subscriptions.listeners[kind as usize];
             if let Some(listeners) = all.get_mut(name) {
-                listeners.retain(|_, listener| *listener != conn);
+                listeners.remove(&number);
                 if listeners.is_empty() {
                     all.remove(name);
                 }
@@ -206,8 +220,30 @@ impl Front {
             .get(conn)
             .and_then(|client| client.listens.as_ref());
         listens.map_or_else(Vec::new, |listens| {
-            listens.of(kind).iter().cloned().collect()
+            listens.of(kind).map(Box::from).collect()
         })
+    }
+
+    /// Whether a message of this client, which takes its place in the order now, reaches nobody on other shards.
+    ///
+    /// Who subscribed elsewhere before a message is seen there: this shard has carried out what that one sent after it, and what is heard of a subscription that
+    /// is not seen came later.
+    pub(crate) fn is_heard_here_alone(&self, conn: ConnId) -> bool {
+        #[cfg(feature = "sabotage")]
+        if self.engine.sabotage == Some(Sabotage::PublishEarly) {
+            return false;
+        }
+        let has_position = |client: &Client| client.batched_turn != self.turn;
+        let mut others = (0..self.shared.mesh.shards()).filter(|shard| *shard != self.id);
+        self.clients.get(conn).is_some_and(has_position)
+            && others.all(|shard| !self.shared.is_listening(shard))
+    }
+
+    /// Hands a message to this shard's listeners at once, behind what commands before it have left to tell.
+    pub(crate) fn publish_here(&mut self, kind: Kind, channel: &[u8], payload: &[u8]) -> usize {
+        self.hear_scripts();
+        self.tell_events();
+        self.deliver_message(kind, channel, payload)
     }
 
     /// Hands a message to this shard's listeners and returns how many got it. `kind`: `Channel` (patterns too) or `Sharded`.

@@ -4,6 +4,7 @@
 //! shards begin to record, and then the node serves clients.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::TryRecvError;
 
@@ -11,7 +12,7 @@ use tessera_core::number::parse_u64;
 use tessera_core::resp::{Proto, Reply};
 use tessera_io::ConnId;
 use tessera_persist::log::Command;
-use tessera_shards::command::Run;
+use tessera_shards::command::{Run, Words};
 use tessera_shards::coordinator::{Asker, Program, Step, Submitted};
 
 use crate::front::Front;
@@ -146,10 +147,11 @@ impl Front {
                     return Ok(());
                 }
                 if let Some(queue) = &mut replay.queue {
+                    let words = Words::of(&args);
                     queue.push(Step {
                         command: known.number,
                         db: replay.db,
-                        args: command,
+                        args: words.ok_or_else(|| "there is no memory for the log".to_owned())?,
                     });
                     return Ok(());
                 }
@@ -194,7 +196,7 @@ impl Front {
         }
         let asker = self.replay_asker(replay);
         let program = Program {
-            steps,
+            steps: Arc::new(steps),
             proto: asker.proto,
             no_touch: false,
             is_bare: false,

@@ -1,31 +1,24 @@
 //! MULTI: commands that wait for EXEC.
 
-use tessera_core::resp::{OUT_OF_MEMORY, try_copy};
+use tessera_core::resp::OUT_OF_MEMORY;
 use tessera_io::ConnId;
 use tessera_shards::command::spec::flag;
-use tessera_shards::command::{Command, Run};
+use tessera_shards::command::{Command, Words};
+use tessera_shards::coordinator::Step;
 
 use crate::front::Front;
 use crate::front::dispatch::{may_write, subcommand_error};
+use crate::front::exec::runs_here;
 use crate::session::SessionFn;
 
-/// Commands that run at once although the client is in MULTI.
-pub(super) const AT_ONCE: &[&str] = &["exec", "discard", "multi", "watch", "quit", "reset"];
-
-/// A command that waits for EXEC.
-#[derive(Debug)]
-pub(crate) struct Queued {
-    /// Its number in the registry.
-    pub(crate) number: u16,
-    /// Its arguments, the name included.
-    pub(crate) args: Vec<Box<[u8]>>,
-}
+/// What a word that waits takes beside its bytes, as Redis counts.
+const WORD_BYTES: usize = 8;
 
 /// What a client in MULTI has said so far.
 #[derive(Debug, Default)]
 pub struct Transaction {
     /// The commands.
-    pub(crate) queued: Vec<Queued>,
+    pub(crate) queued: Vec<Step>,
     /// One was refused: EXEC will refuse the rest.
     pub(crate) is_broken: bool,
     /// One of the commands may need memory.
@@ -34,52 +27,86 @@ pub struct Transaction {
     pub(crate) writes: bool,
     /// Whether one of them writes, or may.
     pub(crate) may_write: bool,
+    /// Whether one of them runs at the connection.
+    pub(crate) has_parts_here: bool,
     /// Bytes of the arguments.
     pub(crate) bytes: usize,
 }
 
-impl Front {
-    /// Keeps a command of a client in MULTI for EXEC. Says whether it did; otherwise the command runs at once.
-    #[cold]
+/// Why a command is not kept for EXEC.
+pub(super) enum Unqueued {
+    /// It is refused with these words.
+    Refused(Vec<u8>),
+    /// The client has said more than it may (`client-query-buffer-limit`).
+    TooMuch,
+}
+
+impl Transaction {
+    /// Keeps a command for EXEC.
+    ///
+    /// # Errors
+    /// Why it is not kept.
     pub(super) fn queue(
         &mut self,
-        conn: ConnId,
         command: &Command<SessionFn>,
+        db: usize,
         args: &[&[u8]],
-    ) -> bool {
-        if AT_ONCE.contains(&command.spec.name) && matches!(command.run, Run::Session(_)) {
-            return false;
-        }
-        if command.spec.has(flag::NO_MULTI) {
+        bytes_max: u64,
+    ) -> Result<(), Unqueued> {
+        let spec = &command.spec;
+        if spec.has(flag::NO_MULTI) {
             let text = b"ERR Command not allowed inside a transaction";
-            self.refuse(conn, Some(command.number), text);
-            return true;
+            return Err(Unqueued::Refused(text.into()));
         }
         // As Redis does, a subcommand is checked when it is queued.
-        if let Some(error) = subcommand_error(&command.spec, args) {
-            self.refuse(conn, Some(command.number), &error);
-            return true;
+        if let Some(error) = subcommand_error(spec, args) {
+            return Err(Unqueued::Refused(error));
         }
-        let Some(copies) = args.iter().map(|arg| try_copy(arg)).collect() else {
+        let bytes: usize = args.iter().map(|arg| arg.len() + WORD_BYTES).sum();
+        if (self.bytes + bytes) as u64 > bytes_max {
+            return Err(Unqueued::TooMuch);
+        }
+        let Some(words) = Words::of(args) else {
             let text = OUT_OF_MEMORY.trim_ascii_end().strip_prefix(b"-");
-            self.refuse(conn, Some(command.number), text.unwrap_or_default());
-            return true;
+            return Err(Unqueued::Refused(text.unwrap_or_default().into()));
         };
-        let Some(client) = self.clients.get_mut(conn) else {
-            return true;
-        };
-        if let Some(transaction) = &mut client.transaction {
-            transaction.may_need_memory |= command.spec.has(flag::DENYOOM);
-            transaction.writes |= command.spec.resolve(args).has(flag::WRITE);
-            transaction.may_write |= may_write(&command.spec, args);
-            transaction.bytes += args.iter().map(|arg| arg.len()).sum::<usize>();
-            transaction.queued.push(Queued {
-                number: command.number,
-                args: copies,
-            });
+        self.may_need_memory |= spec.has(flag::DENYOOM);
+        self.writes |= spec.resolve(args).has(flag::WRITE);
+        self.may_write |= may_write(spec, args);
+        self.has_parts_here |= runs_here(command, args).is_some();
+        self.bytes += bytes;
+        self.queued.push(Step {
+            command: command.number,
+            db,
+            args: words,
+        });
+        Ok(())
+    }
+}
+
+impl Front {
+    /// What a client in MULTI has said was kept, or not.
+    pub(super) fn has_queued(&mut self, conn: ConnId, number: u16, outcome: Result<(), Unqueued>) {
+        match outcome {
+            Ok(()) => self.say(conn, b"+QUEUED\r\n"),
+            Err(Unqueued::Refused(text)) => self.refuse(conn, Some(number), &text),
+            Err(Unqueued::TooMuch) => self.end_talkative(conn),
         }
-        self.say(conn, b"+QUEUED\r\n");
-        true
+    }
+
+    /// Ends a client whose transaction is longer than its requests may be.
+    #[cold]
+    fn end_talkative(&mut self, conn: ConnId) {
+        if let Some(client) = self.clients.get_mut(conn) {
+            tracing::warn!(
+                "Closing client id={}: its transaction is longer than client-query-buffer-limit",
+                client.id
+            );
+            client.transaction = None;
+            client.closing = true;
+            client.forget_replies();
+            self.mark_dirty(conn);
+        }
     }
 
     /// Sends a short reply, behind those that are owed.

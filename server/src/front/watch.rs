@@ -19,8 +19,9 @@ impl Front {
         let (db, watcher) = (client.db, client.id);
         let mut shares: Vec<Vec<Box<[u8]>>> = vec![Vec::new(); self.shared.mesh.shards()];
         for key in keys {
-            client.watched.push((db, (*key).into()));
-            shares[self.engine.owner_of(key)].push((*key).into());
+            if client.remember_watched(db, key) {
+                shares[self.engine.owner_of(key)].push((*key).into());
+            }
         }
         for (target, keys) in shares.into_iter().enumerate() {
             if !keys.is_empty() {
@@ -43,7 +44,7 @@ impl Front {
             return;
         }
         client.is_watching = false;
-        client.watched.clear();
+        client.forget_watched();
         let watcher = client.id;
         let unwatch: CallFn<Front> =
             Arc::new(move |front: &mut Front, _| front.engine.shard.unwatch(watcher));

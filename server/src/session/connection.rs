@@ -47,7 +47,7 @@ pub(super) const ROWS: &[(Spec, SessionFn)] = &[
         Spec {
             name: "quit",
             arity: -1,
-            flags: ALWAYS,
+            flags: ALWAYS | flag::AT_ONCE,
             summary: "Ends the connection once all replies have been sent.",
             ..BASE
         },
@@ -89,7 +89,7 @@ pub(super) const ROWS: &[(Spec, SessionFn)] = &[
         Spec {
             name: "reset",
             arity: 1,
-            flags: ALWAYS,
+            flags: ALWAYS | flag::AT_ONCE,
             since: "6.2.0",
             summary: "Puts the connection back into the state of a new one.",
             ..BASE

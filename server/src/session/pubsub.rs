@@ -225,6 +225,10 @@ fn sum(parts: &[Vec<u8>]) -> i64 {
 }
 
 fn publish(session: &mut Session<'_>, kind: Kind, args: &[&[u8]]) {
+    if session.front.is_heard_here_alone(session.conn) {
+        let count = session.front.publish_here(kind, args[1], args[2]);
+        return session.reply.integer(count as i64);
+    }
     let (channel, payload): (Box<[u8]>, Box<[u8]>) = (args[1].into(), args[2].into());
     let deliver: Call = Arc::new(move |front, said| {
         let count = front.deliver_message(kind, &channel, &payload);

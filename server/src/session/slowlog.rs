@@ -13,7 +13,7 @@ use crate::slow_log::Entry;
 
 const BASE: Spec = Spec {
     arity: 2,
-    flags: flag::ADMIN | flag::LOADING | flag::STALE,
+    flags: flag::ADMIN | flag::LOADING | flag::STALE | flag::AFTER_REPLIES,
     since: "2.2.12",
     group: "server",
     complexity: "O(1)",

@@ -20,6 +20,7 @@ pub(super) const ROWS: &[(Spec, SessionFn)] = &[
     (
         Spec {
             name: "multi",
+            flags: BASE.flags | flag::AT_ONCE,
             since: "1.2.0",
             summary: "Begins a transaction: the following commands wait for EXEC.",
             ..BASE
@@ -29,7 +30,11 @@ pub(super) const ROWS: &[(Spec, SessionFn)] = &[
     (
         Spec {
             name: "exec",
-            flags: flag::NOSCRIPT | flag::LOADING | flag::STALE | flag::SKIP_SLOWLOG,
+            flags: flag::NOSCRIPT
+                | flag::LOADING
+                | flag::STALE
+                | flag::SKIP_SLOWLOG
+                | flag::AT_ONCE,
             since: "1.2.0",
             summary: "Runs the commands of a transaction as one.",
             complexity: "Depends on the commands",
@@ -40,6 +45,7 @@ pub(super) const ROWS: &[(Spec, SessionFn)] = &[
     (
         Spec {
             name: "discard",
+            flags: BASE.flags | flag::AT_ONCE,
             since: "2.0.0",
             summary: "Forgets the commands of a transaction.",
             complexity: "O(N) with N commands",
@@ -51,6 +57,7 @@ pub(super) const ROWS: &[(Spec, SessionFn)] = &[
         Spec {
             name: "watch",
             arity: -2,
+            flags: BASE.flags | flag::AT_ONCE,
             keys: &[KeySpec::range(access::RO, 1, -1, 1)],
             since: "2.2.0",
             summary: "Makes the next EXEC do nothing if one of the keys changes before it.",

@@ -7,6 +7,7 @@ mod registry;
 mod run;
 pub mod spec;
 mod subcommand;
+mod words;
 
 pub use context::{Cx, Further, Task};
 pub use keys::KeyPlaces;
@@ -14,3 +15,4 @@ pub use registry::{Command, Registry};
 pub use run::{KeyspaceRow, Merge, Op, Run, Spread};
 pub use spec::Spec;
 pub use subcommand::find_subcommand;
+pub use words::Words;

@@ -53,6 +53,10 @@ pub mod flag {
     pub const NO_MANDATORY_KEYS: Bits = 1 << 19;
     /// Ours, shown to nobody: some of its subcommands concern the node, and run at the connection.
     pub const OF_NODE: Bits = 1 << 20;
+    /// Ours, shown to nobody: it asks what earlier commands have come to, so it waits for the replies to those of its own connection.
+    pub const AFTER_REPLIES: Bits = 1 << 21;
+    /// Ours, shown to nobody: it runs at once although its client is in MULTI.
+    pub const AT_ONCE: Bits = 1 << 22;
 
     /// Names in the order in which COMMAND INFO lists them.
     pub const NAMES: &[(Bits, &str)] = &[

@@ -10,7 +10,7 @@ use std::collections::{HashMap, VecDeque};
 use tessera_core::list::List;
 use tessera_core::resp::Reply;
 
-use crate::command::{Cx, Further};
+use crate::command::{Cx, Further, Words};
 use crate::coordinator::claim::Claim;
 use crate::coordinator::engine::{Asker, Engine, Submitted, check_whole, refused};
 use crate::coordinator::reads::note_reads;
@@ -151,7 +151,7 @@ impl<X> Engine<X> {
             Some(keys) => {
                 claim.give_back();
                 let mut parked = parked.clone();
-                if let Some(request) = waits_as {
+                if let Some(request) = waits_as.and_then(|request| Words::of(&request)) {
                     parked.args = request;
                 }
                 Found::Waits(keys, parked)
@@ -172,7 +172,7 @@ impl<X> Engine<X> {
                 if is_measured {
                     let head = &parked.head;
                     let slow = &mut self.shard.slow;
-                    slow.note(head.command, head.origin, &parked.args, ns);
+                    slow.note(head.command, head.origin, &parked.args(), ns);
                 }
                 Found::Replied(reply)
             }

@@ -8,11 +8,11 @@ use tessera_core::number::parse_i64;
 
 use crate::command::Further;
 use crate::coordinator::blocking::Found;
-use crate::coordinator::engine::{Asker, Engine, Submitted, distinct, refused};
+use crate::coordinator::engine::{Asker, Engine, Submitted, refused};
 use crate::coordinator::further::Outcome;
 use crate::coordinator::program::{Step, TOUCHED};
 use crate::coordinator::route::{Places, owner};
-use crate::coordinator::work::{Job, Parked};
+use crate::coordinator::work::{Job, Parked, distinct};
 use crate::mesh::{Parcel, TakenKey, Wait};
 use crate::shard::event::Happened;
 use crate::shard::tracking::Track;
@@ -105,10 +105,7 @@ impl<X> Engine<X> {
         let mut dbs = match &job {
             Job::Command(parked) => databases(&parked.args(), parked.head.db, count),
             Job::Program(program) => {
-                let of_step = |step: &Step| {
-                    let args: Vec<&[u8]> = step.args.iter().map(|arg| &**arg).collect();
-                    databases(&args, step.db, count)
-                };
+                let of_step = |step: &Step| databases(&step.args.args(), step.db, count);
                 program.1.steps.iter().flat_map(of_step).collect()
             }
         };
@@ -125,12 +122,10 @@ impl<X> Engine<X> {
         keys: Vec<Box<[u8]>>,
         dbs: &SmallVec<[usize; 2]>,
     ) {
-        let watch = job.watcher().map(|watcher| {
-            let Job::Program(program) = &job else {
-                return Box::new((watcher, Vec::new()));
-            };
-            Box::new((watcher, program.1.watched.clone()))
-        });
+        let mut watches = match &job {
+            Job::Program(program) => self.watches_of(&program.1),
+            Job::Command(_) => Vec::new(),
+        };
         let lent = if self.is_open(&job) {
             keys.clone()
         } else {
@@ -153,10 +148,7 @@ impl<X> Engine<X> {
             }
             self.borrows[number].waiting += 1;
             self.hops += u64::from(target != self.id);
-            let mut watch = watch.clone();
-            if let Some(watch) = &mut watch {
-                watch.1.retain(|(_, key)| owner(key, self.shards) == target);
-            }
+            let watch = watches.get_mut(target).map(std::mem::take).map(Box::new);
             self.out[target].parcel(Parcel::Take {
                 sender: self.id,
                 borrow: number as u32,
@@ -255,7 +247,7 @@ impl<X> Engine<X> {
         let watch = watch.filter(|_| {
             sender == self.id || self.sabotage != Some(crate::coordinator::Sabotage::SkipWatch)
         });
-        let touched = watch.is_some_and(|watch| self.shard.is_touched(watch.0, &watch.1));
+        let touched = watch.is_some_and(|watch| self.shard.end_watch(watch.0, &watch.1));
         let mut taken = Vec::new();
         if sender != self.id {
             for db in dbs {

@@ -4,6 +4,8 @@
 //! empties `out` into the other shards' inboxes. The rules are those of docs/design/transactions.md. Replies to clients
 //! of this shard that could not be written at once are in `local`.
 
+use std::rc::Rc;
+
 use slab::Slab;
 use tessera_core::resp::{OUT_OF_MEMORY, Proto, Reply, try_append};
 use tessera_io::ConnId;
@@ -20,7 +22,7 @@ use crate::coordinator::reads::{note_reads, note_script_reads};
 use crate::coordinator::route::{KeyPlan, Places, owner};
 use crate::coordinator::saving::SavedFirst;
 use crate::coordinator::whole::{Whole, WholeRun};
-use crate::coordinator::work::{Job, Parked};
+use crate::coordinator::work::{Job, Parked, distinct};
 use crate::mesh::{Batch, Origin, RequestHead, Route};
 use crate::shard::effects::Unit;
 use crate::shard::tracking::Tracker;
@@ -57,6 +59,7 @@ pub enum Submitted {
 }
 
 /// A keyspace command with what routing precomputed.
+#[derive(Clone)]
 pub(super) struct Row {
     pub(super) row: KeyspaceRow,
     pub(super) plan: KeyPlan,
@@ -125,7 +128,7 @@ pub struct Engine<X> {
     pub meter: Meter,
     pub(super) id: usize,
     pub(super) shards: usize,
-    pub(super) rows: Box<[Row]>,
+    pub(super) rows: Rc<[Row]>,
     pub(super) out: Vec<Batch<X>>,
     pub(super) local: Batch<X>,
     /// Whether somebody could compare the positions of this turn's batches (rule 3).
@@ -251,7 +254,7 @@ impl<X> Engine<X> {
         let slow = &mut self.shard.slow;
         slow.set(from_ns);
         let wants_all = slow.wants_all();
-        for row in &mut self.rows {
+        for row in Rc::make_mut(&mut self.rows) {
             row.measured_from = if wants_all {
                 0
             } else {
@@ -784,12 +787,4 @@ pub(super) fn check_whole(reply: &mut Vec<u8>) {
 pub(super) fn refused(out: &mut Vec<u8>) -> Submitted {
     out.extend_from_slice(OUT_OF_MEMORY);
     Submitted::Done
-}
-
-/// Copies of keys, each once, in order.
-pub(super) fn distinct(keys: impl Iterator<Item = Box<[u8]>>) -> Vec<Box<[u8]>> {
-    let mut keys: Vec<_> = keys.collect();
-    keys.sort_unstable();
-    keys.dedup();
-    keys
 }

@@ -96,10 +96,7 @@ impl<X> Engine<X> {
     pub(super) fn is_open_program(&self, program: &Program) -> bool {
         program.steps.iter().any(|step| {
             let spec = &self.rows[usize::from(step.command)].row.spec;
-            spec.open_keys.is_some_and(|open| {
-                let args: Vec<&[u8]> = step.args.iter().map(|arg| &**arg).collect();
-                open(&args)
-            })
+            spec.open_keys.is_some_and(|open| open(&step.args.args()))
         })
     }
 }

@@ -6,16 +6,18 @@
 
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::sync::Arc;
 
+use smallvec::SmallVec;
 use tessera_core::resp::{OUT_OF_MEMORY, Proto, Reply, make_room, try_append};
 
 use crate::command::spec::flag;
-use crate::command::{Cx, Further, KeyspaceRow, Merge, Spread, Task};
-use crate::coordinator::engine::{Asker, Engine, Submitted, check_whole};
+use crate::command::{Cx, Further, KeyspaceRow, Merge, Spread, Task, Words};
+use crate::coordinator::engine::{Asker, Engine, Row, Submitted, check_whole};
 use crate::coordinator::gather::merge_parts;
 use crate::coordinator::route::owner;
 use crate::coordinator::work::Job;
-use crate::mesh::{Origin, Parcel, Route};
+use crate::mesh::{Origin, Parcel, Route, Watch};
 use crate::shard::effects::Mark;
 use crate::shard::tracking::{Track, Tracker};
 use crate::shard::{Shard, Slow};
@@ -25,6 +27,8 @@ pub const TOUCHED: u8 = 0;
 /// First byte of a payload: the commands ran.
 pub const RAN: u8 = 1;
 
+/// Length of a reply's length.
+const LENGTH_BYTES: usize = 4;
 /// Commands per slice.
 const STEPS_PER_SLICE: usize = 256;
 
@@ -36,14 +40,14 @@ pub struct Step {
     /// The database in which it runs.
     pub db: usize,
     /// Its arguments, the name included.
-    pub args: Vec<Box<[u8]>>,
+    pub args: Words,
 }
 
 /// Several commands that run as one.
 #[derive(Clone, Debug)]
 pub struct Program {
     /// The commands.
-    pub steps: Vec<Step>,
+    pub steps: Arc<Vec<Step>>,
     /// Protocol of the replies.
     pub proto: Proto,
     /// CLIENT NO-TOUCH.
@@ -60,7 +64,10 @@ pub struct Program {
 
 /// A program that runs.
 struct Running {
-    steps: VecDeque<(KeyspaceRow, Step)>,
+    rows: Rc<[Row]>,
+    steps: Arc<Vec<Step>>,
+    /// How many of them have begun.
+    begun: usize,
     proto: Proto,
     no_touch: bool,
     tracker: Option<Tracker>,
@@ -80,15 +87,14 @@ struct Inner {
     /// Its reply so far.
     reply: Vec<u8>,
     mark: Mark,
-    row: KeyspaceRow,
-    step: Step,
+    /// Which of the program's it is.
+    at: usize,
 }
 
 /// Tells the log of a command that has run.
 fn record(shard: &mut Shard, mark: Mark, row: &KeyspaceRow, step: &Step) {
     if shard.records() && row.spread != Spread::Script {
-        let args: Vec<&[u8]> = step.args.iter().map(|arg| &**arg).collect();
-        shard.end_command(mark, &row.spec, step.db, &args);
+        shard.end_command(mark, &row.spec, step.db, &step.args.args());
     }
 }
 
@@ -105,10 +111,11 @@ impl StepWatch {
     fn ran(&mut self, shard: &mut Shard, step: &Step, begun: u64, goes_on: bool) {
         let ns = (self.clock)().saturating_sub(begun);
         if goes_on {
-            let slow = Slow::new(step.command, self.origin, &step.args);
+            let slow = Slow::new(step.command, self.origin, &step.args.args());
             self.inner = Some(Slow { ns, ..slow });
         } else {
-            shard.slow.note(step.command, self.origin, &step.args, ns);
+            let args = step.args.args();
+            shard.slow.note(step.command, self.origin, &args, ns);
         }
     }
 
@@ -125,37 +132,51 @@ impl StepWatch {
 }
 
 impl Running {
-    /// Runs the next command or a slice of the current one.
-    fn run_one(&mut self, shard: &mut Shard) {
+    /// Runs a slice of the command that goes on in slices, if there is one.
+    fn run_inner(&mut self, shard: &mut Shard) -> bool {
+        let Some(inner) = &mut self.inner else {
+            return false;
+        };
         let begun = self.watch.as_ref().map(|watch| (watch.clock)());
-        if let Some(inner) = &mut self.inner {
-            let is_done = inner.task.step(shard, &mut inner.reply);
-            if is_done {
-                let mut inner = self.inner.take().expect("it was just there");
-                record(shard, inner.mark, &inner.row, &inner.step);
-                check_whole(&mut inner.reply);
-                put_reply(&mut self.payload, &inner.reply);
-            }
-            if let (Some(watch), Some(begun)) = (&mut self.watch, begun) {
-                watch.sliced(shard, begun, is_done);
-            }
-            return;
+        let is_done = inner.task.step(shard, &mut inner.reply);
+        if is_done {
+            let mut inner = self.inner.take().expect("it was just there");
+            let step = &self.steps[inner.at];
+            record(
+                shard,
+                inner.mark,
+                &self.rows[usize::from(step.command)].row,
+                step,
+            );
+            check_whole(&mut inner.reply);
+            put_reply(&mut self.payload, &inner.reply);
         }
-        let Some((row, step)) = self.steps.pop_front() else {
+        if let (Some(watch), Some(begun)) = (&mut self.watch, begun) {
+            watch.sliced(shard, begun, is_done);
+        }
+        true
+    }
+
+    /// Runs the next command.
+    fn run_one(&mut self, shard: &mut Shard) {
+        let Some(step) = self.steps.get(self.begun) else {
             return;
         };
+        self.begun += 1;
+        let row = &self.rows[usize::from(step.command)].row;
+        let begun = self.watch.as_ref().map(|watch| (watch.clock)());
         shard.no_touch = self.no_touch;
         shard.run_for(self.tracker);
-        let args: Vec<&[u8]> = step.args.iter().map(|arg| &**arg).collect();
-        let mut reply = Vec::new();
+        let args = step.args.args();
         if shard.records() {
             shard.prepare_record(&row.spec, step.db, &args);
         }
         let mark = shard.begin_command();
+        let place = begin_reply(&mut self.payload);
         let mut cx = Cx {
             shard,
             db: step.db,
-            reply: Reply::new(&mut reply, self.proto),
+            reply: Reply::new(&mut self.payload, self.proto),
             reach: &|_| true,
             held: &[],
             is_alone: false,
@@ -169,36 +190,39 @@ impl Running {
         cx.reply.finish();
         let task = cx.task;
         if let (Some(watch), Some(begun)) = (&mut self.watch, begun) {
-            watch.ran(shard, &step, begun, task.is_some());
+            watch.ran(shard, step, begun, task.is_some());
         }
         if let (Some(tracker), Some(reads)) = (self.tracker, self.reads.pop_front()) {
             shard.note_reads(tracker, reads.iter().map(|at| args[*at]));
         }
-        if task.is_none() {
-            record(shard, mark, &row, &step);
-        }
         match task {
             Some(task) => {
+                self.payload.truncate(place);
                 self.inner = Some(Inner {
                     task,
                     reply: Vec::new(),
                     mark,
-                    row,
-                    step,
+                    at: self.begun - 1,
                 });
             }
-            // With one shard nobody merges; the weight beside the value is for the merge only.
-            None if is_weighted(row.spread) => {
-                let (rng, mut merged) = (&mut shard.rng, Vec::new());
-                merge_parts(Merge::Weighted, &[], &[reply], self.proto, rng, &mut merged);
-                put_reply(&mut self.payload, &merged);
+            None => {
+                record(shard, mark, row, step);
+                if is_weighted(row.spread) {
+                    // With one shard nobody merges; the weight beside the value is for the merge only.
+                    let reply = self.payload.split_off(place + LENGTH_BYTES);
+                    self.payload.truncate(place);
+                    let (rng, mut merged) = (&mut shard.rng, Vec::new());
+                    merge_parts(Merge::Weighted, &[], &[reply], self.proto, rng, &mut merged);
+                    put_reply(&mut self.payload, &merged);
+                } else {
+                    end_reply(&mut self.payload, place);
+                }
             }
-            None => put_reply(&mut self.payload, &reply),
         }
     }
 
     fn is_done(&self) -> bool {
-        self.steps.is_empty() && self.inner.is_none()
+        self.begun == self.steps.len() && self.inner.is_none()
     }
 }
 
@@ -212,17 +236,18 @@ impl Task for Running {
     fn step(&mut self, shard: &mut Shard, reply: &mut Vec<u8>) -> bool {
         for _ in 0..STEPS_PER_SLICE {
             if self.is_done() {
-                if !try_append(reply, &self.payload) {
+                if reply.is_empty() {
+                    *reply = std::mem::take(&mut self.payload);
+                } else if !try_append(reply, &self.payload) {
                     // No payload begins like this: the whole answer is the error.
                     reply.extend_from_slice(OUT_OF_MEMORY);
                 }
                 return true;
             }
-            let was_sliced = self.inner.is_some();
-            self.run_one(shard);
-            if was_sliced {
+            if self.run_inner(shard) {
                 return false;
             }
+            self.run_one(shard);
         }
         false
     }
@@ -244,10 +269,7 @@ impl<X> Engine<X> {
             shard: self.id,
             route: Route::Client(asker.conn, asker.seq),
         };
-        let keys = self.keys_of_program(&program);
-        let mut owners: Vec<usize> = keys.iter().map(|key| owner(key, self.shards)).collect();
-        owners.sort_unstable();
-        owners.dedup();
+        let owners = self.owners_of_program(&program);
         let program = Box::new((origin, program));
         let is_whole = self.shards > 1 && self.is_whole_program(&program.1);
         if is_whole || self.is_open_program(&program.1) {
@@ -267,23 +289,52 @@ impl<X> Engine<X> {
             }
             _ => {
                 self.spans = true;
+                let keys = self.keys_of_job(&job);
                 self.borrow_for(job, keys)
             }
         }
     }
 
+    /// Calls `visit` for every key of a program, as often as it names it.
+    fn each_key(&self, program: &Program, mut visit: impl FnMut(&[u8])) {
+        program.watched.iter().for_each(|(_, key)| visit(key));
+        for step in program.steps.iter() {
+            let args = step.args.args();
+            let spec = &self.rows[usize::from(step.command)].row.spec;
+            let keys = spec.keys_of(&args);
+            keys.iter().for_each(|(at, _)| visit(args[*at]));
+        }
+    }
+
+    /// The owners of a program's keys, each once, in order; of many, the first two found.
+    fn owners_of_program(&self, program: &Program) -> SmallVec<[usize; 2]> {
+        let mut owners = SmallVec::new();
+        self.each_key(program, |key| {
+            let owner = owner(key, self.shards);
+            if owners.len() < 2 && !owners.contains(&owner) {
+                owners.push(owner);
+            }
+        });
+        owners
+    }
+
+    /// What each shard is asked about watched keys. Empty if the client watches none.
+    pub(super) fn watches_of(&self, program: &Program) -> Vec<Watch> {
+        let Some(watcher) = program.watcher else {
+            return Vec::new();
+        };
+        let mut watches: Vec<Watch> = vec![(watcher, Vec::new()); self.shards];
+        for place in &program.watched {
+            let owner = owner(&place.1, self.shards);
+            watches[owner].1.push(place.clone());
+        }
+        watches
+    }
+
     /// All keys of a program, each once, in order.
     pub(super) fn keys_of_program(&self, program: &Program) -> Vec<Box<[u8]>> {
-        let mut keys: Vec<Box<[u8]>> = program.watched.iter().map(|(_, key)| key.clone()).collect();
-        for step in &program.steps {
-            let args: Vec<&[u8]> = step.args.iter().map(|arg| &**arg).collect();
-            let spec = &self.rows[usize::from(step.command)].row.spec;
-            keys.extend(
-                spec.keys_of(&args)
-                    .iter()
-                    .map(|(at, _)| step.args[*at].clone()),
-            );
-        }
+        let mut keys: Vec<Box<[u8]>> = Vec::new();
+        self.each_key(program, |key| keys.push(key.into()));
         keys.sort_unstable();
         keys.dedup();
         keys
@@ -305,7 +356,7 @@ impl<X> Engine<X> {
 
     /// Where the keys of a command are, if it only reads.
     fn read_places(&self, step: &Step) -> Vec<usize> {
-        let args: Vec<&[u8]> = step.args.iter().map(|arg| &**arg).collect();
+        let args = step.args.args();
         let spec = &self.rows[usize::from(step.command)].row.spec;
         if !spec.resolve(&args).has(flag::READONLY) {
             return Vec::new();
@@ -345,8 +396,9 @@ impl<X> Engine<X> {
     fn reads_at(&self, step: &Step, home: usize) -> Vec<Box<[u8]>> {
         let places = self.read_places(step).into_iter();
         places
-            .map(|at| step.args[at].clone())
+            .map(|at| &step.args[at])
             .filter(|key| owner(key, self.shards) == home)
+            .map(Box::from)
             .collect()
     }
 
@@ -388,14 +440,15 @@ impl<X> Engine<X> {
     ) -> Option<Box<dyn Task>> {
         let (origin, program) = job;
         if let Some(watcher) = program.watcher
-            && self.shard.is_touched(watcher, &program.watched)
+            && self.shard.end_watch(watcher, &program.watched)
         {
             out.push(TOUCHED);
             return None;
         }
-        let with_row = |step: &Step| (self.rows[usize::from(step.command)].row, step.clone());
         let mut running = Running {
-            steps: program.steps.iter().map(with_row).collect(),
+            rows: Rc::clone(&self.rows),
+            steps: Arc::clone(&program.steps),
+            begun: 0,
             proto: program.proto,
             no_touch: program.no_touch,
             tracker: program.tracker,
@@ -429,9 +482,22 @@ impl<X> Engine<X> {
     }
 }
 
+/// Room for the length of a reply that is about to be written into a payload. Returns where it is.
+fn begin_reply(payload: &mut Vec<u8>) -> usize {
+    let place = payload.len();
+    payload.extend_from_slice(&[0; LENGTH_BYTES]);
+    place
+}
+
+/// The reply behind this place has been written.
+fn end_reply(payload: &mut [u8], place: usize) {
+    let length = payload.len() - place - LENGTH_BYTES;
+    payload[place..place + LENGTH_BYTES].copy_from_slice(&(length as u32).to_le_bytes());
+}
+
 /// Puts a reply into a payload, or the error when there is no memory for it.
 pub(super) fn put_reply(payload: &mut Vec<u8>, reply: &[u8]) {
-    let reply = if make_room(payload, 4 + reply.len()) {
+    let reply = if make_room(payload, LENGTH_BYTES + reply.len()) {
         reply
     } else {
         OUT_OF_MEMORY

@@ -4,18 +4,19 @@
 //! sends them home. One position on every shard, as for a borrow, so it is as strict; but the whole node waits for it.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use tessera_core::number::parse_u64;
 use tessera_core::resp::{OUT_OF_MEMORY, Reply, try_append};
 
 use crate::command::spec::flag;
-use crate::command::{Cx, Further, KeyspaceRow, Spread};
-use crate::coordinator::engine::{Engine, Submitted, check_whole, distinct};
+use crate::command::{Cx, Further, KeyspaceRow, Spread, Words};
+use crate::coordinator::engine::{Engine, Submitted, check_whole};
 use crate::coordinator::gather::{merge_parts, split_number};
 use crate::coordinator::program::{Program, RAN, Step, TOUCHED, put_reply, replies};
 use crate::coordinator::route::{Places, owner};
 use crate::coordinator::scan::count_of;
-use crate::coordinator::work::Work;
+use crate::coordinator::work::{Work, distinct};
 use crate::mesh::{KeyPlace, Origin, Parcel, Watch};
 use crate::script::{CallFailed, Host, Progress, Request, Run, Wanted, first_mistake};
 use crate::shard::effects::Unit;
@@ -72,8 +73,11 @@ struct WholeHost<'a, X> {
 
 impl<X> Host for WholeHost<'_, X> {
     fn call(&mut self, wanted: &Wanted<'_>) -> Result<Vec<u8>, CallFailed> {
+        let Some(args) = Words::of(wanted.args) else {
+            return Ok(OUT_OF_MEMORY.to_vec());
+        };
         let program = Program {
-            steps: Vec::new(),
+            steps: Arc::default(),
             proto: wanted.proto,
             no_touch: self.no_touch,
             is_bare: true,
@@ -84,7 +88,7 @@ impl<X> Host for WholeHost<'_, X> {
         let step = Step {
             command: wanted.known.number,
             db: wanted.db,
-            args: wanted.args.iter().map(|arg| Box::from(*arg)).collect(),
+            args,
         };
         let row = &self.engine.rows[usize::from(step.command)].row;
         self.reshuffled |= is_reshuffling(row);
@@ -149,10 +153,7 @@ impl<X> Engine<X> {
     /// Asks all shards for their tables, in one position.
     pub(super) fn submit_whole(&mut self, job: Box<(Origin, Program)>) -> Submitted {
         self.spans = true;
-        let program = &job.1;
-        let watch = program
-            .watcher
-            .map(|watcher| (watcher, program.watched.clone()));
+        let mut watches = self.watches_of(&job.1);
         let whole = self.wholes.insert(Whole {
             job,
             waiting: self.shards,
@@ -160,10 +161,7 @@ impl<X> Engine<X> {
             touched: false,
         }) as u32;
         for target in 0..self.shards {
-            let mut watch = watch.clone().map(Box::new);
-            if let Some(watch) = &mut watch {
-                watch.1.retain(|(_, key)| owner(key, self.shards) == target);
-            }
+            let watch = watches.get_mut(target).map(std::mem::take).map(Box::new);
             self.out[target].parcel(Parcel::Whole(WholeParcel::Take {
                 sender: self.id,
                 whole,
@@ -248,6 +246,9 @@ impl<X> Engine<X> {
                 watch,
             });
         };
+        if let Some(watch) = watch {
+            self.shard.unwatch(watch.0);
+        }
         self.locks.closed = true;
         let parcel = WholeParcel::Taken {
             whole,
@@ -346,14 +347,14 @@ impl<X> Engine<X> {
 
     /// Runs the commands of a program that are left. Says no if a script among them goes on with another slice.
     fn step_whole(&mut self, run: &mut WholeRun) -> bool {
-        while let Some(step) = run.program.steps.get(run.at) {
+        let steps = Arc::clone(&run.program.steps);
+        while let Some(step) = steps.get(run.at) {
             let row = &self.rows[usize::from(step.command)].row;
             run.reshuffled |= is_reshuffling(row);
-            let step = step.clone();
             let clock = self.meter.clock();
             let begun = clock();
             if row.spread == Spread::Script {
-                match self.step_script(run, &step) {
+                match self.step_script(run, step) {
                     Some(reply) => put_reply(&mut run.payload, &reply),
                     None => {
                         run.step_ns += clock().saturating_sub(begun);
@@ -361,12 +362,12 @@ impl<X> Engine<X> {
                     }
                 }
             } else {
-                let reply = self.run_step(&run.program, &step, &mut run.tables);
+                let reply = self.run_step(&run.program, step, &mut run.tables);
                 put_reply(&mut run.payload, &reply);
             }
             let ns = std::mem::take(&mut run.step_ns) + clock().saturating_sub(begun);
             let slow = &mut self.shard.slow;
-            slow.note(step.command, run.origin, &step.args, ns);
+            slow.note(step.command, run.origin, &step.args.args(), ns);
             run.at += 1;
         }
         true
@@ -402,7 +403,7 @@ impl<X> Engine<X> {
             }
             Progress::Paused => {
                 if is_new {
-                    script.linger(step.args.clone(), None);
+                    script.linger(step.args.iter().map(Box::from).collect(), None);
                 }
                 run.script = Some(script);
                 None
@@ -414,7 +415,7 @@ impl<X> Engine<X> {
     }
 
     fn begin_script(&mut self, program: &Program, step: &Step) -> Result<Run, Vec<u8>> {
-        let args: Vec<&[u8]> = step.args.iter().map(|arg| &**arg).collect();
+        let args = step.args.args();
         let (now_ms, databases) = (self.shard.now_ms, self.shard.databases());
         let seed = self.shard.rng.next_u64();
         let scripts = &mut self.shard.scripts;
@@ -430,7 +431,7 @@ impl<X> Engine<X> {
 
     /// Runs one command on the tables it needs and returns its reply.
     fn run_step(&mut self, program: &Program, step: &Step, tables: &mut [Tables]) -> Vec<u8> {
-        let args: Vec<&[u8]> = step.args.iter().map(|arg| &**arg).collect();
+        let args = step.args.args();
         let row = self.rows[usize::from(step.command)].row;
         let mark = self.shard.begin_command();
         let reply = self.run_spread(&row, program, step, tables);
@@ -447,7 +448,7 @@ impl<X> Engine<X> {
         step: &Step,
         tables: &mut [Tables],
     ) -> Vec<u8> {
-        let args: Vec<&[u8]> = step.args.iter().map(|arg| &**arg).collect();
+        let args = step.args.args();
         match row.spread {
             Spread::Everywhere { merge } => {
                 let parts: Vec<Vec<u8>> = tables

@@ -1,8 +1,10 @@
 //! What has to wait: its own copy of everything that is needed to run it later.
 
-use smallvec::SmallVec;
-use tessera_core::resp::try_copy;
+use std::sync::Arc;
 
+use smallvec::SmallVec;
+
+use crate::command::Words;
 use crate::coordinator::claim::Claim;
 use crate::coordinator::engine::Engine;
 use crate::coordinator::program::{Program, Step};
@@ -25,7 +27,7 @@ impl<X> Engine<X> {
 #[derive(Clone, Debug)]
 pub struct Parked {
     pub(super) head: RequestHead,
-    pub(super) args: Vec<Box<[u8]>>,
+    pub(super) args: Words,
     /// Of a blocking command: the right to answer it.
     pub(super) claim: Option<Claim>,
     /// How often it has begun and found keys missing.
@@ -35,13 +37,9 @@ pub struct Parked {
 impl Parked {
     /// `None` if there is no memory for the arguments.
     pub(super) fn new(head: &RequestHead, args: &[&[u8]]) -> Option<Self> {
-        let args = args
-            .iter()
-            .map(|arg| try_copy(arg))
-            .collect::<Option<_>>()?;
         Some(Parked {
             head: *head,
-            args,
+            args: Words::of(args)?,
             claim: None,
             tries: 0,
         })
@@ -58,11 +56,11 @@ impl Parked {
     /// The same as a program that looks at whole shards.
     pub(super) fn into_program(self) -> (Origin, Program) {
         let program = Program {
-            steps: vec![Step {
+            steps: Arc::new(vec![Step {
                 command: self.head.command,
                 db: self.head.db,
                 args: self.args,
-            }],
+            }]),
             proto: self.head.proto,
             no_touch: self.head.no_touch,
             is_bare: true,
@@ -74,7 +72,7 @@ impl Parked {
     }
 
     pub(super) fn args(&self) -> SmallVec<[&[u8]; 8]> {
-        self.args.iter().map(|arg| &**arg).collect()
+        self.args.args()
     }
 }
 
@@ -103,14 +101,6 @@ impl Job {
             Job::Program(program) => program.1.tracker,
         }
     }
-
-    /// The client whose watched keys have to be untouched.
-    pub(super) fn watcher(&self) -> Option<u64> {
-        match self {
-            Job::Command(_) => None,
-            Job::Program(program) => program.1.watcher,
-        }
-    }
 }
 
 /// What waits for a lock or at the gate.
@@ -121,4 +111,12 @@ pub(super) enum Work<X> {
     Take(Parcel<X>),
     /// A take of all there is, `WholeParcel::Take`.
     Whole(WholeParcel),
+}
+
+/// Copies of keys, each once, in order.
+pub(super) fn distinct(keys: impl Iterator<Item = Box<[u8]>>) -> Vec<Box<[u8]>> {
+    let mut keys: Vec<_> = keys.collect();
+    keys.sort_unstable();
+    keys.dedup();
+    keys
 }

@@ -12,6 +12,7 @@ use super::library::Registered;
 use super::machine::{Call, Input, Output, State, sha1_hex};
 use super::shebang;
 use super::{convert, decimal, pattern};
+use crate::command::Words;
 
 /// Which functions of `redis` there are.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -21,6 +22,13 @@ enum Kind {
     /// For libraries that are being loaded.
     Loading,
 }
+
+/// Room for the words of a command, to begin with.
+const WORDS_BYTES: usize = 64;
+/// Words that are not worth counting their bytes.
+const WORDS_FEW: usize = 4;
+/// The longest command of a script.
+const WORDS_BYTES_MAX: usize = 1 << 30;
 
 /// The version of Redis that scripts see.
 const VERSION: &str = "7.2.4";
@@ -229,36 +237,47 @@ where
 }
 
 /// The words of a command.
-fn words(args: MultiValue) -> mlua::Result<Result<Vec<Box<[u8]>>, &'static str>> {
+fn words(args: MultiValue) -> mlua::Result<Result<Words, &'static str>> {
     if args.is_empty() {
         return Ok(Err(
             "ERR Please specify at least one argument for this redis lib call",
         ));
     }
-    let mut words: Vec<Box<[u8]>> = Vec::with_capacity(args.len());
+    // One text many times over takes no memory of the machine; a few words are no longer than that.
+    if args.len() > WORDS_FEW && args.iter().map(text_bytes).sum::<usize>() > WORDS_BYTES_MAX {
+        return Ok(Err("ERR Lua redis lib command arguments are too long"));
+    }
+    let mut words = Words::with_room(WORDS_BYTES);
     for value in args {
-        let word = match value {
-            Value::String(text) => text.as_bytes().as_ref().into(),
-            Value::Integer(number) => number.to_string().into_bytes().into(),
-            Value::Number(number) => number_word(number),
+        match value {
+            Value::String(text) => words.push(&text.as_bytes()),
+            Value::Integer(number) => words.push(number.to_string().as_bytes()),
+            Value::Number(number) => push_number(&mut words, number),
             _ => {
                 return Ok(Err(
                     "ERR Lua redis lib command arguments must be strings or integers",
                 ));
             }
-        };
-        words.push(word);
+        }
     }
     Ok(Ok(words))
 }
 
-/// A number as Redis sends it: all digits of an integer, otherwise 17 digits.
-fn number_word(number: f64) -> Box<[u8]> {
+fn text_bytes(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.as_bytes().len(),
+        _ => 0,
+    }
+}
+
+/// Adds a number as Redis sends it: all digits of an integer, otherwise 17 digits.
+fn push_number(words: &mut Words, number: f64) {
     const EXACT: f64 = 9_007_199_254_740_992.0;
     if number.fract() == 0.0 && number.abs() < EXACT {
-        return (number as i64).to_string().into_bytes().into();
+        words.push((number as i64).to_string().as_bytes());
+    } else {
+        words.push(decimal::general(number, 17).as_bytes());
     }
-    decimal::general(number, 17).into_bytes().into()
 }
 
 /// Runs a command. `Err`: the text of its error.

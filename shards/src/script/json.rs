@@ -4,9 +4,10 @@ use mlua::{Lua, MultiValue, Table, Value, Variadic};
 
 use super::api::{kind, raise};
 use super::decimal::general;
+use super::machine::MEMORY_BYTES_MAX;
 
 /// What scripts may set; each run begins with these.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 struct Settings {
     encode_depth_max: usize,
     decode_depth_max: usize,
@@ -42,7 +43,10 @@ const DEPTH_LIMIT: usize = 2000;
 
 /// Forgets what a script has set.
 pub(super) fn reset(lua: &Lua) {
-    lua.set_app_data(Settings::default());
+    let usual = Settings::default();
+    if settings(lua) != usual {
+        lua.set_app_data(usual);
+    }
 }
 
 fn settings(lua: &Lua) -> Settings {
@@ -58,7 +62,18 @@ fn write(out: &mut Vec<u8>, value: &Value, depth: usize, set: &Settings) -> Resu
         Value::Boolean(truth) => out.extend_from_slice(truth.to_string().as_bytes()),
         Value::Integer(number) => write_number(out, *number as f64, set)?,
         Value::Number(number) => write_number(out, *number, set)?,
-        Value::String(text) => write_text(out, &text.as_bytes()),
+        Value::String(text) => {
+            let text = text.as_bytes();
+            // One text many times over takes no memory of the machine until it is written.
+            if out.len() + text.len() > MEMORY_BYTES_MAX {
+                return Err("not enough memory".into());
+            }
+            write_text(out, &text);
+        }
+        // One table many times over, likewise.
+        Value::Table(_) if out.len() > MEMORY_BYTES_MAX => {
+            return Err("not enough memory".into());
+        }
         Value::Table(table) => return write_table(out, table, depth + 1, set),
         other => {
             let kind = kind(other);

@@ -17,6 +17,7 @@ use tessera_core::resp::{Proto, Reply};
 use super::library::{Library, Registered};
 use super::node::Script;
 use super::{api, bits, convert, json, msgpack, structs};
+use crate::command::Words;
 
 /// How the panic begins with which mlua refuses to hold more values than Lua's stack has places for. It is an error of the script, which the
 /// machine survives: no reason for the server to end.
@@ -25,7 +26,7 @@ pub const REFUSAL: &str = "cannot create a Lua reference";
 /// Address space of a machine's stack; pages are taken when they are used. Lua nests at most 200 C calls, the largest of them some 9 KiB.
 const STACK_BYTES: usize = 8 << 20;
 /// Bytes that the state of a machine may take.
-const MEMORY_BYTES_MAX: usize = 256 << 20;
+pub(super) const MEMORY_BYTES_MAX: usize = 256 << 20;
 /// Bytes above which what a run has left is collected at once, lest the next one finds no memory.
 const MEMORY_BYTES_LEFT_MAX: usize = 16 << 20;
 /// Instructions after which a script is interrupted, from its second such interruption on.
@@ -44,8 +45,8 @@ pub(super) enum What {
 /// A run, from the machine's point of view.
 pub(super) struct Invocation {
     pub(super) what: What,
-    pub(super) keys: Vec<Box<[u8]>>,
-    pub(super) args: Vec<Box<[u8]>>,
+    pub(super) keys: Words,
+    pub(super) args: Words,
     /// Of the reply.
     pub(super) proto: Proto,
     /// Of `math.random`.
@@ -87,7 +88,7 @@ pub(super) enum Input {
 
 /// A command that a script wants to be run.
 pub(crate) struct Call {
-    pub(crate) args: Vec<Box<[u8]>>,
+    pub(crate) args: Words,
     /// Protocol in which the script wants to see the reply.
     pub(crate) proto: Proto,
 }
@@ -109,7 +110,7 @@ pub(super) enum Output {
     /// A line for the log, with its level.
     Log(i64, Vec<u8>),
     /// Whether the user may run this command: the reply says an integer.
-    MayRun(Vec<Box<[u8]>>),
+    MayRun(Words),
 }
 
 /// See the head of this file.
@@ -390,9 +391,9 @@ impl<'v, 'y> Vm<'v, 'y> {
     /// Runs a script or a function, and says whether it ended well and what it returned or threw.
     fn call(&mut self, run: &Invocation) -> Result<(bool, Value), Vec<u8>> {
         let lua = self.lua;
-        let words = |words: &[Box<[u8]>]| -> mlua::Result<Table> {
+        let words = |words: &Words| -> mlua::Result<Table> {
             let table = lua.create_table_with_capacity(words.len(), 0)?;
-            for word in words {
+            for word in words.iter() {
                 table.raw_push(lua.create_string(word)?)?;
             }
             Ok(table)

@@ -3,6 +3,7 @@
 use mlua::{Lua, MultiValue, Table, Value, Variadic};
 
 use super::api::{kind, raise};
+use super::machine::MEMORY_BYTES_MAX;
 
 /// Tables inside each other; what is deeper becomes nil.
 const NESTING_MAX: usize = 16;
@@ -57,6 +58,14 @@ fn put_length(out: &mut Vec<u8>, len: usize, small: u8, kinds: [u8; 2]) {
 }
 
 fn pack_value(out: &mut Vec<u8>, value: &Value, level: usize) -> mlua::Result<()> {
+    // One value many times over takes no memory of the machine until it is written.
+    let more = match value {
+        Value::String(text) => text.as_bytes().len(),
+        _ => 0,
+    };
+    if out.len() + more > MEMORY_BYTES_MAX {
+        return Err(mlua::Error::MemoryError("not enough memory".to_owned()));
+    }
     match value {
         Value::String(text) => put_bytes(out, &text.as_bytes()),
         Value::Boolean(truth) => out.push(if *truth { 0xC3 } else { 0xC2 }),

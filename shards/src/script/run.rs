@@ -15,7 +15,7 @@ use super::node::{Busy, Node, Script};
 use super::request::{Kind, Request};
 use super::shebang::flags;
 use crate::command::spec::flag;
-use crate::command::{Cx, Further, Task};
+use crate::command::{Cx, Further, Task, Words};
 use crate::shard::Shard;
 use crate::shard::event::Happened;
 
@@ -221,7 +221,7 @@ pub(crate) struct Run {
     is_out_of_memory: bool,
     /// Whether it has called a command that writes.
     has_written: bool,
-    /// Its keys, each once, in order.
+    /// The keys that it declares, each once, in order.
     keys: Vec<Box<[u8]>>,
     published: Vec<Published>,
     lines: Vec<(i64, Vec<u8>)>,
@@ -276,19 +276,22 @@ impl Run {
             allows_oom = scripts.admits(script.flags)?;
             What::Script(script)
         };
+        let copies = (Words::of(request.keys), Words::of(request.args));
+        let (Some(keys), Some(args)) = copies else {
+            return Err(b"ERR not enough memory".to_vec());
+        };
         let machine = scripts
             .machine()
             .ok_or_else(|| b"ERR too many scripts are running".to_vec())?;
         scripts.running += 1;
-        let copies = |words: &[&[u8]]| words.iter().map(|word| Box::from(*word)).collect();
         let invocation = Invocation {
             what,
-            keys: copies(request.keys),
-            args: copies(request.args),
+            keys,
+            args,
             proto: request.proto,
             seed,
         };
-        let mut keys: Vec<Box<[u8]>> = copies(request.keys);
+        let mut keys: Vec<Box<[u8]>> = request.keys.iter().map(|key| Box::from(*key)).collect();
         keys.sort_unstable();
         keys.dedup();
         Ok(Run {
@@ -383,7 +386,7 @@ impl Run {
         host: &mut dyn Host,
         call: &Call,
     ) -> Result<Result<Vec<u8>, Vec<u8>>, CallFailed> {
-        let args: Vec<&[u8]> = call.args.iter().map(|arg| &**arg).collect();
+        let args = call.args.args();
         let commands = self.commands.clone();
         let known = match commands.find(&args) {
             Ok(known) => known,
@@ -573,7 +576,7 @@ pub(crate) fn eval(cx: &mut Cx<'_>, args: &[&[u8]]) {
     let held = if is_borrower {
         cx.held.to_vec()
     } else {
-        run.keys.clone()
+        std::mem::take(&mut run.keys)
     };
     let mut host = ShardHost {
         shard: cx.shard,

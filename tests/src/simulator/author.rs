@@ -3,6 +3,8 @@
 //! Every value is used once, so that a reply tells which command wrote what it shows. Pays no attention to what the
 //! commands will do; the judges see to that.
 
+mod fields;
+
 use tessera_io::sim::Prng;
 
 use super::command::{Command, Verb};
@@ -266,6 +268,12 @@ impl Author {
             let score = Word::from("7");
             return Command::new(Verb::ZAdd, vec![key.clone(), score, self.member()]);
         }
+        if verb.reads_streams() {
+            let words = ["1-*", "f"].map(Word::from);
+            let args = std::iter::once(key.clone()).chain(words);
+            let args = args.chain([self.value(client)]).collect();
+            return Command::new(Verb::XAdd, args);
+        }
         Command::new(Verb::RPush, vec![key.clone(), self.value(client)])
     }
 
@@ -343,13 +351,21 @@ impl Author {
             Verb::Mget | Verb::Exists | Verb::Touch => self.keys(),
             Verb::Del | Verb::Unlink => {
                 let count = 1 + self.prng.index(KEYS_MAX);
-                (0..count).map(|_| self.mortal_key()).collect()
+                let mut keys: Vec<Word> = (0..count).map(|_| self.mortal_key()).collect();
+                if !self.subject.streams.is_empty() && self.one_in(6) {
+                    let place = self.prng.index(self.subject.streams.len());
+                    keys.push(self.subject.streams[place].clone());
+                }
+                keys
             }
             Verb::Mset | Verb::MsetNx => self.pairs(client),
             Verb::Rename | Verb::RenameNx => vec![self.mortal_key(), self.key()],
             Verb::Copy => self.copy(),
             Verb::Move => vec![self.mortal_key(), self.database()],
             Verb::Lcs => vec![self.key(), self.key(), Word::from("LEN")],
+            verb if verb.is_about_hashes() || verb.is_about_streams() => {
+                self.about_fields(verb, client)
+            }
             verb if verb.blocks() => self.about_others(verb, client, history),
             verb if verb.is_about_collections() => self.about_collections(verb, client),
             verb => self.about_others(verb, client, history),
@@ -437,6 +453,9 @@ impl Author {
             let verb = [Verb::LRange, Verb::SMembers, Verb::ZRange][self.prng.index(3)];
             return Command::new(verb, self.about_collections(verb, client));
         }
+        if !self.subject.hashes.is_empty() && self.one_in(4) {
+            return Command::new(Verb::HGetAll, self.about_fields(Verb::HGetAll, client));
+        }
         match self.prng.index(8) {
             0 => Command::new(Verb::Echo, vec![self.value(client)]),
             1 => Command::new(Verb::Mget, self.keys()),
@@ -505,6 +524,10 @@ mod tests {
                     "-ERR source",
                     "-ERR value is not",
                     "-ERR The specified keys",
+                    "-ERR The XGROUP subcommand",
+                    "-ERR hash value is not",
+                    "-BUSYGROUP",
+                    "-NOGROUP",
                     "-WRONGTYPE",
                 ];
                 let is_fine = !answer.starts_with('-')

@@ -439,9 +439,12 @@ impl Client {
     pub fn prefill(&mut self, stage: &mut Stage<'_>) {
         let shard = self.prng.index(stage.shards);
         let place = self.line_to(shard, stage);
-        let command = stage.author.prefill(self.number);
         let mut bytes = Vec::new();
-        self.lines[place].invoke(command, &mut bytes, stage.history);
+        let command = stage.author.prefill(self.number);
+        let groups = stage.author.groups();
+        for command in std::iter::once(command).chain(groups) {
+            self.lines[place].invoke(command, &mut bytes, stage.history);
+        }
         self.lines[place].send(&bytes);
     }
 }

@@ -1,4 +1,4 @@
-//! The oracle's part about lists, sets, sorted sets and bits: what each command does and answers, one at a time.
+//! The oracle's part about lists, sets, sorted sets and bits: what each command does and answers, one at a time. Hashes are in `hashes`, streams in `reading`.
 //!
 //! Written from the documentation like the rest of the oracle. Scores are whole numbers.
 
@@ -30,6 +30,12 @@ impl Model {
             // Where it may not wait, it replies as if its time had run out.
             let found = self.try_blocking(db, command);
             return found.unwrap_or(Answer::Only(Reply::Null));
+        }
+        if command.verb.is_about_hashes() {
+            return self.apply_to_hashes(db, command);
+        }
+        if command.verb.is_about_streams() {
+            return self.apply_to_streams(db, command);
         }
         Answer::Only(match command.verb {
             Verb::LPush => self.push(db, args, true),
@@ -85,6 +91,11 @@ impl Model {
                 .iter()
                 .any(|key| is_no(key, &[Type::Set, Type::Zset])),
             Verb::Sort => is_no(&args[0], &[Type::List, Type::Set, Type::Zset]),
+            Verb::XGroup => is_no(&args[1], &[Type::Stream]),
+            // A read says itself what is wrong with the first of its keys.
+            verb if verb.reads_streams() => false,
+            verb if verb.is_about_hashes() => is_no(&args[0], &[Type::Hash]),
+            verb if verb.is_about_streams() => is_no(&args[0], &[Type::Stream]),
             Verb::BitOp => args[2..].iter().any(|key| is_no(key, &[Type::Text])),
             _ => false,
         }

@@ -53,6 +53,12 @@ verbs! {
     GetDel "GETDEL",
     GetRange "GETRANGE",
     GetSet "GETSET",
+    HDel "HDEL",
+    HGet "HGET",
+    HGetAll "HGETALL",
+    HIncrBy "HINCRBY",
+    HLen "HLEN",
+    HSet "HSET",
     Identity "CLIENT",
     Incr "INCR",
     IncrBy "INCRBY",
@@ -98,6 +104,14 @@ verbs! {
     Unlink "UNLINK",
     Unwatch "UNWATCH",
     Watch "WATCH",
+    XAck "XACK",
+    XAdd "XADD",
+    XDel "XDEL",
+    XGroup "XGROUP",
+    XLen "XLEN",
+    XRange "XRANGE",
+    XRead "XREAD",
+    XReadGroup "XREADGROUP",
     ZAdd "ZADD",
     ZRange "ZRANGE",
     ZUnionStore "ZUNIONSTORE",
@@ -186,6 +200,9 @@ impl Verb {
                 | Verb::Exists
                 | Verb::Get
                 | Verb::GetRange
+                | Verb::HGet
+                | Verb::HGetAll
+                | Verb::HLen
                 | Verb::Identity
                 | Verb::Keys
                 | Verb::Lcs
@@ -204,6 +221,8 @@ impl Verb {
                 | Verb::StrLen
                 | Verb::Touch
                 | Verb::Unwatch
+                | Verb::XLen
+                | Verb::XRange
                 | Verb::ZRange
         )
     }
@@ -214,10 +233,34 @@ impl Verb {
         matches!(
             self,
             Verb::Blmove | Verb::Blmpop | Verb::Blpop | Verb::Brpop | Verb::BzpopMin
+        ) || self.reads_streams()
+    }
+
+    /// Whether commands of this verb read entries of streams behind others.
+    #[must_use]
+    pub fn reads_streams(self) -> bool {
+        matches!(self, Verb::XRead | Verb::XReadGroup)
+    }
+
+    /// Whether commands of this verb are about hashes.
+    #[must_use]
+    pub fn is_about_hashes(self) -> bool {
+        matches!(
+            self,
+            Verb::HDel | Verb::HGet | Verb::HGetAll | Verb::HIncrBy | Verb::HLen | Verb::HSet
         )
     }
 
-    /// Whether commands of this verb are about lists, sets, sorted sets or bits.
+    /// Whether commands of this verb are about streams.
+    #[must_use]
+    pub fn is_about_streams(self) -> bool {
+        matches!(
+            self,
+            Verb::XAck | Verb::XAdd | Verb::XDel | Verb::XGroup | Verb::XLen | Verb::XRange
+        ) || self.reads_streams()
+    }
+
+    /// Whether commands of this verb are about lists, sets, sorted sets, hashes, streams or bits.
     #[must_use]
     pub fn is_about_collections(self) -> bool {
         matches!(
@@ -242,6 +285,8 @@ impl Verb {
                 | Verb::ZRange
                 | Verb::ZUnionStore
         ) || self.blocks()
+            || self.is_about_hashes()
+            || self.is_about_streams()
     }
 
     /// The verb of this name.

@@ -112,7 +112,7 @@ impl Model {
         self.block(Blocked {
             connection: operation.connection,
             db: operation.db,
-            command: operation.command.clone(),
+            command: self.as_it_waits(operation.db, &operation.command),
         });
         Answer::Anything
     }

@@ -104,6 +104,8 @@ impl Operation {
                 verb,
                 Verb::Incr
                     | Verb::IncrBy
+                    | Verb::HIncrBy
+                    | Verb::HSet
                     | Verb::ZAdd
                     | Verb::SInterStore
                     | Verb::SUnionStore

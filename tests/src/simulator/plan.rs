@@ -44,11 +44,15 @@ pub struct Subject {
     pub sets: Vec<Word>,
     /// See `lists`.
     pub zsets: Vec<Word>,
+    /// See `lists`.
+    pub hashes: Vec<Word>,
+    /// Keys of streams; none in part of the worlds.
+    pub streams: Vec<Word>,
     /// Lists between which BLMOVE moves.
     pub near: Vec<(Word, Word)>,
     /// Who waits keeps its place for certain: each waits for keys of one shard.
     pub is_strict: bool,
-    /// Nothing but pushing and popping is done to lists.
+    /// Nothing but pushing and popping is done to lists, nothing but adding and reading to streams.
     pub is_careful: bool,
     /// Channels of messages.
     pub channels: Vec<Word>,
@@ -181,6 +185,29 @@ const COLLECTION_WEIGHTS: &[(Verb, u64)] = &[
     (Verb::BitOp, 4),
 ];
 
+/// Hashes.
+const HASH_WEIGHTS: &[(Verb, u64)] = &[
+    (Verb::HSet, 10),
+    (Verb::HGetAll, 6),
+    (Verb::HIncrBy, 8),
+    (Verb::HDel, 5),
+    (Verb::HGet, 3),
+    (Verb::HLen, 2),
+];
+
+/// Streams.
+const STREAM_WEIGHTS: &[(Verb, u64)] = &[
+    (Verb::XAdd, 14),
+    (Verb::XGroup, 3),
+    (Verb::XAck, 5),
+    (Verb::XRange, 4),
+    (Verb::XLen, 2),
+    (Verb::XDel, 3),
+];
+
+/// Commands that wait for entries of streams.
+const READING_WEIGHTS: &[(Verb, u64)] = &[(Verb::XReadGroup, 18), (Verb::XRead, 8)];
+
 /// Commands that wait, and what ends their waiting.
 const WAITING_WEIGHTS: &[(Verb, u64)] = &[
     (Verb::Blpop, 14),
@@ -205,6 +232,7 @@ const CARELESS: &[Verb] = &[
     Verb::Move,
     Verb::Select,
     Verb::Eval,
+    Verb::XDel,
 ];
 
 /// What takes a key's time elsewhere, or counts keys whose time has come.
@@ -220,6 +248,8 @@ const CARRYING: &[Verb] = &[
 const LISTS: &[&str] = &["l1", "l2", "{t}l3", "{t}l4", "{u}l5"];
 const SETS: &[&str] = &["s1", "s2", "{t}s3", "{u}s4"];
 const ZSETS: &[&str] = &["z1", "z2", "{u}z3"];
+const HASHES: &[&str] = &["h1", "h2", "{t}h3"];
+const STREAMS: &[&str] = &["x1", "x2", "{t}x3"];
 const CHANNELS: &[&str] = &["news", "noise", "new"];
 
 /// Names of keys: some alone, some tied together by a hash tag.
@@ -235,6 +265,8 @@ struct Themes {
     near: bool,
     transactions: bool,
     collections: bool,
+    hashes: bool,
+    streams: bool,
     waiting: bool,
     careful: bool,
     far: bool,
@@ -254,6 +286,8 @@ impl Themes {
             near: times && chance(600_000),
             transactions: chance(500_000),
             collections,
+            hashes: collections && chance(500_000),
+            streams: collections && chance(500_000),
             waiting,
             careful: waiting && chance(400_000),
             far: waiting && chance(250_000),
@@ -284,6 +318,12 @@ fn chosen_verbs(prng: &mut Prng, kind: Kind, themes: Themes) -> Vec<(Verb, u64)>
     if themes.collections {
         verbs.extend_from_slice(COLLECTION_WEIGHTS);
     }
+    if themes.hashes {
+        verbs.extend_from_slice(HASH_WEIGHTS);
+    }
+    if themes.streams {
+        verbs.extend_from_slice(STREAM_WEIGHTS);
+    }
     if themes.messages {
         verbs.push((Verb::Publish, 14));
     }
@@ -303,6 +343,16 @@ fn chosen_verbs(prng: &mut Prng, kind: Kind, themes: Themes) -> Vec<(Verb, u64)>
         insist(&mut waiting, &WAITING_WEIGHTS[..1]);
         verbs.extend(waiting);
         verbs.extend([(Verb::RPush, 12), (Verb::LPush, 6)]);
+    }
+    if themes.waiting && themes.streams {
+        verbs.extend_from_slice(READING_WEIGHTS);
+        verbs.push((Verb::XAdd, 14));
+    }
+    if themes.hashes {
+        insist(&mut verbs, &HASH_WEIGHTS[..2]);
+    }
+    if themes.streams {
+        insist(&mut verbs, &STREAM_WEIGHTS[..1]);
     }
     if themes.transactions {
         insist(&mut verbs, &TRANSACTION_WEIGHTS[..2]);
@@ -387,6 +437,8 @@ fn chosen_subject(prng: &mut Prng, kind: Kind, shards: usize) -> Subject {
         lists,
         sets: some_of(prng, SETS, themes.collections),
         zsets: some_of(prng, ZSETS, themes.collections),
+        hashes: some_of(prng, HASHES, themes.hashes),
+        streams: some_of(prng, STREAMS, themes.streams),
         is_strict: !themes.far,
         is_careful: themes.careful,
         channels: some_of(prng, CHANNELS, themes.messages),

@@ -35,6 +35,8 @@ pub enum Answer {
     Only(Reply),
     /// An array of these words, in any order.
     AnyOrder(Vec<Word>),
+    /// An array of these fields, each with its value behind it, in any order of the fields.
+    Pairs(Vec<(Word, Word)>),
     /// One of these words; null if there is none.
     OneOf(Vec<Word>),
     /// A cursor and an array.
@@ -128,6 +130,14 @@ impl Answer {
                 words.sort_unstable();
                 words == *expected
             }),
+            Self::Pairs(expected) => reply.words().is_some_and(|words| {
+                let mut pairs: Vec<(Word, Word)> = words
+                    .chunks_exact(2)
+                    .map(|pair| (pair[0].clone(), pair[1].clone()))
+                    .collect();
+                pairs.sort_unstable();
+                words.len().is_multiple_of(2) && pairs == *expected
+            }),
             Self::OneOf(words) => match reply {
                 Reply::Null => words.is_empty(),
                 Reply::Bulk(word) => words.contains(word),
@@ -178,6 +188,10 @@ impl fmt::Display for Answer {
         match self {
             Self::Only(reply) => write!(f, "{reply}"),
             Self::AnyOrder(words) => write!(f, "{{{}}}", list(words)),
+            Self::Pairs(pairs) => {
+                let pairs: Vec<String> = pairs.iter().map(|(a, b)| format!("{a}={b}")).collect();
+                write!(f, "{{{}}}", pairs.join(", "))
+            }
             Self::OneOf(words) => write!(f, "one of {{{}}}", list(words)),
             Self::SomeKeys => f.write_str("some keys"),
             Self::SomeNumber => f.write_str("some number"),
@@ -204,6 +218,13 @@ mod tests {
         let words = || vec![Word::from("a"), Word::from("b")];
         assert!(Answer::AnyOrder(words()).allows(&bulks(&["b", "a"])));
         assert!(!Answer::AnyOrder(words()).allows(&bulks(&["a", "b", "b"])));
+        let pairs = || {
+            let pair = |a, b| (Word::from(a), Word::from(b));
+            Answer::Pairs(vec![pair("a", "1"), pair("b", "2")])
+        };
+        assert!(pairs().allows(&bulks(&["b", "2", "a", "1"])));
+        assert!(!pairs().allows(&bulks(&["b", "1", "a", "2"])));
+        assert!(!pairs().allows(&bulks(&["b", "2", "a", "1", "c"])));
         assert!(Answer::OneOf(words()).allows(&Reply::Bulk(Word::from("b"))));
         assert!(!Answer::OneOf(words()).allows(&Reply::Null));
         assert!(Answer::OneOf(Vec::new()).allows(&Reply::Null));

@@ -13,7 +13,7 @@ use super::command::Verb;
 use super::expiry::{come_due, wall_ms};
 use super::history::History;
 use super::judge::order::{self, Impasse, Ruling};
-use super::judge::{delivery, messages, place, rest, scans};
+use super::judge::{delivery, messages, place, reading, rest, scans};
 use super::listener::Listener;
 use super::model::Model;
 use super::node::{Node, Tampering, owner};
@@ -59,6 +59,8 @@ pub struct Account {
     pub refused: u64,
     /// Messages received.
     pub messages: u64,
+    /// Reads for a consumer of a group that got entries.
+    pub reads: u64,
     /// Epochs judged.
     pub epochs: u64,
     /// Epochs in which the search for an order gave up.
@@ -361,6 +363,11 @@ impl Run {
         {
             return Err(self.failure("delivery", text));
         }
+        if self.plan.subject.is_careful
+            && let Some(text) = reading::judge(&self.start, &self.history, &end)
+        {
+            return Err(self.failure("reading", text));
+        }
         if let Some(text) = messages::judge(&self.history) {
             return Err(self.failure("messages", text));
         }
@@ -394,6 +401,9 @@ impl Run {
         account.commands += operations.len() as u64;
         account.scans += self.history.cycles.len() as u64;
         for operation in operations {
+            let is_read = operation.command.verb == Verb::XReadGroup;
+            account.reads +=
+                u64::from(is_read && matches!(operation.reply(), Some(Reply::Array(_))));
             let Role::Exec(exec) = &operation.role else {
                 continue;
             };

@@ -20,6 +20,9 @@ pub const CALLED: &[Verb] = &[
     Verb::Del,
     Verb::Exists,
     Verb::Get,
+    Verb::HGetAll,
+    Verb::HIncrBy,
+    Verb::HSet,
     Verb::Incr,
     Verb::LLen,
     Verb::LMove,
@@ -34,6 +37,8 @@ pub const CALLED: &[Verb] = &[
     Verb::SInterStore,
     Verb::SMembers,
     Verb::SMove,
+    Verb::XAdd,
+    Verb::XLen,
     Verb::ZAdd,
     Verb::ZUnionStore,
 ];

@@ -105,6 +105,7 @@ impl Campaign {
                 sums.transactions += account.transactions;
                 sums.refused += account.refused;
                 sums.messages += account.messages;
+                sums.reads += account.reads;
                 sums.epochs += account.epochs;
                 sums.undecided += account.undecided;
                 sums.steps += account.steps;
@@ -123,6 +124,7 @@ impl Campaign {
             transactions,
             refused,
             messages,
+            reads,
             epochs,
             undecided,
             steps,
@@ -130,7 +132,7 @@ impl Campaign {
         } = self.sums;
         format!(
             "{} seeds, {} failed; {epochs} epochs, {commands} commands ({cut} on cut connections), {scans} whole scans, {waited} waits, \
-             {transactions} transactions ({refused} refused), {messages} messages, {steps} steps, {undecided} undecided",
+             {transactions} transactions ({refused} refused), {messages} messages, {reads} reads for groups, {steps} steps, {undecided} undecided",
             self.seeds,
             self.failures.len(),
         )

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::rc::Rc;
 
+use super::stream::Stream;
 use super::word::{Word, mix};
 
 /// What is under a key.
@@ -19,6 +20,10 @@ pub enum Value {
     Set(Rc<BTreeSet<Word>>),
     /// Members with their scores.
     Zset(Rc<BTreeMap<Word, i64>>),
+    /// Fields with their values.
+    Hash(Rc<BTreeMap<Word, Word>>),
+    /// Entries and groups.
+    Stream(Rc<Stream>),
     /// A type that the clients do not use.
     Foreign,
 }
@@ -34,6 +39,10 @@ pub enum Type {
     Set,
     /// `Value::Zset`.
     Zset,
+    /// `Value::Hash`.
+    Hash,
+    /// `Value::Stream`.
+    Stream,
     /// `Value::Foreign`.
     Foreign,
 }
@@ -47,6 +56,8 @@ impl Value {
             Self::List(_) => Type::List,
             Self::Set(_) => Type::Set,
             Self::Zset(_) => Type::Zset,
+            Self::Hash(_) => Type::Hash,
+            Self::Stream(_) => Type::Stream,
             Self::Foreign => Type::Foreign,
         }
     }
@@ -84,14 +95,15 @@ impl Value {
         }
     }
 
-    /// Whether it is a collection without elements: then there is no key.
+    /// Whether it is a collection without elements: then there is no key. A stream stays.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         match self {
             Self::List(elements) => elements.is_empty(),
             Self::Set(members) => members.is_empty(),
             Self::Zset(members) => members.is_empty(),
-            Self::Text(_) | Self::Foreign => false,
+            Self::Hash(fields) => fields.is_empty(),
+            Self::Text(_) | Self::Stream(_) | Self::Foreign => false,
         }
     }
 
@@ -109,6 +121,13 @@ impl Value {
                     .iter()
                     .map(|(member, score)| mix(member.digest(), *score as u64)),
             ),
+            Self::Hash(fields) => fold(
+                5,
+                &mut fields
+                    .iter()
+                    .map(|(field, value)| mix(field.digest(), value.digest())),
+            ),
+            Self::Stream(stream) => stream.digest(),
             Self::Foreign => 4,
         }
     }
@@ -129,6 +148,11 @@ impl fmt::Display for Value {
                 let shown = |(member, score): (&Word, &i64)| format!("{member}:{score}");
                 write!(f, "<{}>", list(&mut members.iter().map(shown)))
             }
+            Self::Hash(fields) => {
+                let shown = |(field, value): (&Word, &Word)| format!("{field}={value}");
+                write!(f, "({})", list(&mut fields.iter().map(shown)))
+            }
+            Self::Stream(stream) => write!(f, "{stream}"),
             Self::Foreign => f.write_str("(a type that no client uses)"),
         }
     }

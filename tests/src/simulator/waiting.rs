@@ -1,4 +1,4 @@
-//! `Blocked`: a command of the model that waits for a list or a sorted set, and how it is served.
+//! `Blocked`: a command of the model that waits for a list, a sorted set or a stream, and how it is served.
 //!
 //! As one thread does it: whoever waits is looked at after every command, those who came first in front, and is served as soon as one of
 //! its keys holds what it wants. If several keys do at once, the reply that it really got tells which one it was.
@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use super::command::{Command, Verb};
 use super::model::Model;
+use super::reading::{Reading, named};
 use super::reply::{Answer, Reply};
 use super::value::{Type, Value};
 use super::word::{Word, mix};
@@ -23,10 +24,11 @@ pub struct Blocked {
 }
 
 impl Blocked {
-    /// Stands for it: a connection waits with one command at a time.
+    /// Stands for it. A connection waits with one command at a time, but that depends on when it began to: it may name the last entry of that moment.
     #[must_use]
     pub fn digest(&self) -> u64 {
-        mix(7, self.connection as u64)
+        let args = self.command.args.iter().map(Word::digest);
+        args.fold(mix(7, self.connection as u64), mix)
     }
 }
 
@@ -38,6 +40,7 @@ pub fn awaited(command: &Command) -> &[Word] {
         Verb::Blpop | Verb::Brpop | Verb::BzpopMin => &args[..args.len() - 1],
         Verb::Blmove => &args[..1],
         Verb::Blmpop => &args[2..args.len() - 1],
+        Verb::XRead | Verb::XReadGroup => Reading::of(command).map_or(&[], |reading| reading.keys),
         _ => &[],
     }
 }
@@ -53,6 +56,12 @@ fn wanted(verb: Verb) -> Type {
 impl Model {
     /// Carries a blocking command out, if there is something for it.
     pub fn try_blocking(&mut self, db: usize, command: &Command) -> Option<Answer> {
+        if let Some(reading) = Reading::of(command) {
+            let mistake = self.mistake_of(db, &reading);
+            return mistake
+                .or_else(|| self.read(db, &reading, |_| true))
+                .map(Answer::Only);
+        }
         let type_of = |key: &Word| self.get(db, key).map(|entry| entry.value.kind());
         let found = awaited(command)
             .iter()
@@ -71,6 +80,14 @@ impl Model {
         command: &Command,
         got: Option<&Reply>,
     ) -> Option<Answer> {
+        if let Some(reading) = Reading::of(command) {
+            let told = named(got);
+            if self.mistake_of(db, &reading).is_some() {
+                return None;
+            }
+            let read = self.read(db, &reading, |key| told.contains(key));
+            return read.map(Answer::Only);
+        }
         let Some(Reply::Array(parts)) = got else {
             return None;
         };
@@ -149,6 +166,16 @@ impl Model {
                 db,
                 command,
             } = blocked;
+            if let Some(reading) = Reading::of(command) {
+                // Its group is gone; a plain reader goes on waiting for a key of another type.
+                let mistake = self.mistake_of(*db, &reading);
+                let mistake = mistake.filter(|_| reading.group.is_some());
+                let Some(reply) = mistake.or_else(|| self.read(*db, &reading, |_| true)) else {
+                    continue;
+                };
+                self.unblock(*connection);
+                return Some((*connection, reply));
+            }
             let has = |key: &&Word| {
                 self.get(*db, key)
                     .is_some_and(|entry| entry.value.kind() == wanted(command.verb))
@@ -218,5 +245,27 @@ mod tests {
         model.block(blocked(6, "BZPOPMIN z 0"));
         model.apply(0, &Command::parse("ZADD z 2 b 1 c"));
         assert_eq!(served(&mut model), "6 [\"z\", \"c\", \"1\"]");
+    }
+
+    #[test]
+    fn an_entry_goes_to_one_of_a_group_and_to_all_others() {
+        let mut model = Model::default();
+        model.apply(0, &Command::parse("XGROUP CREATE x g $ MKSTREAM"));
+        let consumer = |who| format!("XREADGROUP GROUP g {who} COUNT 1 BLOCK 0 STREAMS x >");
+        model.block(blocked(1, &consumer("a")));
+        model.block(blocked(2, &consumer("b")));
+        model.block(blocked(3, "XREAD COUNT 1 BLOCK 0 STREAMS x 0-0"));
+        model.block(blocked(4, "XREAD COUNT 1 BLOCK 0 STREAMS x 1-0"));
+        assert_eq!(served(&mut model), "nobody");
+        model.apply(0, &Command::parse("XADD x 1-* f v"));
+        let entry = "[[\"x\", [[\"1-0\", [\"f\", \"v\"]]]]]";
+        assert_eq!(served(&mut model), format!("1 {entry}"));
+        assert_eq!(served(&mut model), format!("3 {entry}"));
+        assert_eq!(served(&mut model), "nobody");
+        model.apply(0, &Command::parse("DEL x"));
+        let gone = "NOGROUP No such key 'x' or consumer group 'g' in XREADGROUP with GROUP option";
+        let told = model.serve_next(|_| None);
+        assert_eq!(told, Some((2, Reply::error(gone))));
+        assert_eq!(served(&mut model), "nobody");
     }
 }

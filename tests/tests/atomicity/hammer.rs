@@ -54,6 +54,11 @@ impl Hammer {
         self.server.client()
     }
 
+    /// A new connection that speaks RESP3.
+    pub(crate) fn client3(&self) -> Client {
+        self.server.client3()
+    }
+
     /// Whether there is time left for another round; counts it.
     pub(crate) fn another_round(&self) -> bool {
         let goes_on = self.goes_on();

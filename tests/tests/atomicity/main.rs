@@ -7,6 +7,7 @@
     reason = "the tests drive real processes in real time"
 )]
 
+mod caching;
 mod collections;
 mod counting;
 mod hammer;

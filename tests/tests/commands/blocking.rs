@@ -2,10 +2,14 @@
 
 use std::thread::scope;
 
+use tessera_tests::deadline::wait_until;
 use tessera_tests::launch::Launch;
 use tessera_tests::reply::Reply;
 
 use crate::scene::{Cue, compare};
+
+/// A script that holds its keys for a while.
+const LONG: &str = "local n = 0 for i = 1, 20000000 do n = n + 1 end return n";
 
 const SCENE: &[Cue] = &[
     ("one", "BLPOP a b c d 0", &[]),
@@ -324,5 +328,31 @@ fn every_element_is_delivered_once() {
         got.sort_by_key(|element| element.parse::<usize>().expect("a number"));
         let expected: Vec<String> = (0..ELEMENTS).map(|n| n.to_string()).collect();
         assert!(got == expected, "{} of {ELEMENTS}", got.len());
+    }
+}
+
+/// A push that waits for a lock serves who waits for it, before what its client asks next ends the waiting.
+#[test]
+fn unblocking_does_not_overtake_a_push() {
+    for shards in [1, 2] {
+        let server = Launch::tessera().shards(shards).start();
+        let mut control = server.client();
+        for key in ["a", "b", "c", "d"] {
+            let (mut waiter, mut busy) = (server.client(), server.client());
+            let id = waiter.say("CLIENT ID").int().to_string();
+            waiter.send(&["BLPOP", key, "0"]);
+            wait_until("it waits", || {
+                let line = control.call(&["CLIENT", "LIST", "ID", &id]).text();
+                line.contains("flags=b")
+            });
+            busy.send(&["EVAL", LONG, "1", key]);
+            let replies = control.pipeline(&[
+                vec!["RPUSH", key, "x"],
+                vec!["CLIENT", "UNBLOCK", &id, "ERROR"],
+            ]);
+            assert_eq!(replies, [Reply::Int(1), Reply::Int(0)], "{key}");
+            assert_eq!(waiter.read().elements()[1], Reply::bulk("x"));
+            assert!(matches!(busy.read(), Reply::Int(_)));
+        }
     }
 }

@@ -4,6 +4,10 @@
 
 use tessera_tests::client::Client;
 use tessera_tests::launch::Launch;
+use tessera_tests::reply::Reply;
+
+/// A script that holds its keys for a while.
+const LONG: &str = "local n = 0 for i = 1, 20000000 do n = n + 1 end return n";
 
 /// The requests in the log, oldest first, without those that ask for it.
 fn logged(client: &mut Client) -> Vec<String> {
@@ -114,6 +118,32 @@ fn what_was_pipelined_before_is_in_the_log() {
         .collect();
     log.sort();
     assert_eq!(log, ["bar", "foo"]);
+}
+
+/// What waits for a lock when the log is asked for is in it nevertheless: the command before was sent first.
+#[test]
+fn what_had_to_wait_is_in_the_log() {
+    for shards in [1, 2] {
+        let server = Launch::tessera().shards(shards).start();
+        let (mut client, mut busy) = (server.client(), server.client());
+        client
+            .say("CONFIG SET slowlog-log-slower-than 0")
+            .expect_ok();
+        busy.send(&["EVAL", LONG, "2", "foo", "bar"]);
+        let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        let replies = client.pipeline(&[
+            words("SET foo 1"),
+            words("RENAME foo bar"),
+            words("SLOWLOG GET -1"),
+        ]);
+        let log = replies[2].elements().iter();
+        let names: Vec<String> = log
+            .map(|entry| entry.elements()[3].elements()[0].text())
+            .collect();
+        let count = |name: &str| names.iter().filter(|it| *it == name).count();
+        assert_eq!((count("SET"), count("RENAME")), (1, 1), "{names:?}");
+        assert!(matches!(busy.read(), Reply::Int(_)));
+    }
 }
 
 #[test]

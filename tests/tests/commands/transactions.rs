@@ -1,5 +1,6 @@
 //! MULTI, EXEC, WATCH: the same words to ours and to the oracle.
 
+use tessera_tests::deadline::wait_until;
 use tessera_tests::launch::Launch;
 use tessera_tests::reply::Reply;
 
@@ -254,6 +255,34 @@ fn a_key_that_moves_in_a_transaction_is_found() {
             ]);
             let found = [Reply::bulk("1"), Reply::bulk("2")];
             assert_eq!(replies[6].elements(), found, "{shards} shards");
+        }
+    }
+}
+
+/// A transaction that waits for a lock when its client goes does not forget what it has been told of the watched keys.
+#[test]
+fn a_touched_transaction_whose_client_goes_does_not_run() {
+    const LONG: &str = "local n = 0 for i = 1, 20000000 do n = n + 1 end return n";
+    for shards in [1, 2] {
+        let server = Launch::tessera().shards(shards).start();
+        let mut control = server.client();
+        for (held, watched) in [("a", "b"), ("b", "a"), ("{t}c", "{t}d")] {
+            let (mut client, mut busy) = (server.client(), server.client());
+            let id = client.say("CLIENT ID").int().to_string();
+            client.call(&["WATCH", held, watched]).expect_ok();
+            control.call(&["SET", watched, "changed"]).expect_ok();
+            busy.send(&["EVAL", LONG, "1", held]);
+            client.say("MULTI").expect_ok();
+            client.call(&["SET", held, "by nobody"]);
+            client.send(&["EXEC"]);
+            drop(client);
+            wait_until("it has gone", || {
+                let list = control.call(&["CLIENT", "LIST", "ID", &id]).text();
+                list.trim().is_empty()
+            });
+            assert!(matches!(busy.read(), Reply::Int(_)));
+            let value = control.call(&["GET", held]);
+            assert_ne!(value, Reply::bulk("by nobody"), "{held}");
         }
     }
 }

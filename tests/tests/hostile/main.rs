@@ -9,5 +9,6 @@ mod frames;
 mod limits;
 mod memory;
 mod pressure;
+mod scripts;
 mod start_stop;
 mod together;

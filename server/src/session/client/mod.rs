@@ -199,7 +199,7 @@ const SUBCOMMANDS: [(Spec, SessionFn); 18] = [
         Spec {
             name: "unblock",
             arity: -3,
-            flags: flag::ADMIN | flag::NOSCRIPT | flag::LOADING | flag::STALE,
+            flags: flag::ADMIN | flag::NOSCRIPT | flag::LOADING | flag::STALE | flag::AFTER_REPLIES,
             since: "5.0.0",
             summary: "Ends another client's waiting for a key.",
             complexity: "O(N) with N clients",

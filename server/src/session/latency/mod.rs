@@ -16,7 +16,7 @@ use crate::spikes::{COMMAND, EVICTION_CYCLE, EXPIRE_CYCLE, FAST_COMMAND, Series}
 
 const BASE: Spec = Spec {
     arity: 2,
-    flags: flag::ADMIN | flag::NOSCRIPT | flag::LOADING | flag::STALE,
+    flags: flag::ADMIN | flag::NOSCRIPT | flag::LOADING | flag::STALE | flag::AFTER_REPLIES,
     tips: &[
         "nondeterministic_output",
         "request_policy:all_nodes",

@@ -5,5 +5,6 @@ pub mod delivery;
 pub mod messages;
 pub mod order;
 pub mod place;
+pub mod reading;
 pub mod rest;
 pub mod scans;

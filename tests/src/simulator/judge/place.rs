@@ -2,15 +2,17 @@
 //!
 //! Reads the tables themselves, so it also says what the keyspace is, which the judge of order needs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use tessera_core::entry::ValueRef;
 use tessera_core::listpack::Item;
 use tessera_core::object::Object;
+use tessera_core::stream::StreamId;
 
 use crate::simulator::model::{DATABASES, Entry, Model};
 use crate::simulator::node::{Node, owner};
+use crate::simulator::stream::{Group, Stream};
 use crate::simulator::value::Value;
 use crate::simulator::word::Word;
 
@@ -27,8 +29,49 @@ fn collection(object: &Object) -> Value {
             let scored = zset.iter().map(|(item, score)| (word(item), score as i64));
             Value::Zset(Rc::new(scored.collect()))
         }
-        Object::Hash(_) | Object::Stream(_) => Value::Foreign,
+        Object::Hash(hash) => {
+            let mut fields = BTreeMap::new();
+            hash.for_each(0, &mut |field, value| {
+                fields.insert(word(field), word(value));
+            });
+            Value::Hash(Rc::new(fields))
+        }
+        Object::Stream(stream) => Value::Stream(Rc::new(entries(stream))),
     }
+}
+
+/// The number of an entry, of which the clients' have millisecond 1.
+fn number(id: StreamId) -> u64 {
+    match (id.ms, id.seq) {
+        (0, 0) => 0,
+        (1, seq) => seq + 1,
+        _ => u64::MAX,
+    }
+}
+
+fn entries(stream: &tessera_core::stream::Stream) -> Stream {
+    let mut found = Stream {
+        last: number(stream.entries.last_id()),
+        ..Stream::default()
+    };
+    for entry in stream.entries.range(StreamId::MIN, StreamId::MAX) {
+        let value = entry.fields().next().map(|(_, value)| value.to_vec());
+        let value = Word::new(&value.unwrap_or_default());
+        found.entries.insert(number(entry.id), value);
+    }
+    for (name, group) in stream.groups.iter() {
+        let pending = group.pending().iter().map(|(id, pending)| {
+            let consumer = group.consumer(pending.consumer);
+            let name = consumer.map_or(&b"(nobody)"[..], |consumer| &consumer.name);
+            (number(*id), Word::new(name))
+        });
+        let group = Group {
+            last: number(group.last_id),
+            pending: pending.collect(),
+        };
+        found.groups.insert(Word::new(name), group);
+    }
+    found
 }
 
 /// The keyspace of a node at rest.
