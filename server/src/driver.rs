@@ -196,7 +196,7 @@ impl<E: Env> Driver<E> {
         let time = Duration::from_micros(std::mem::take(&mut self.front.sleep_us));
         let begun = self.front.engine.meter.begin(true);
         self.env.sleep(time);
-        if let Some(debug) = self.front.shared.registry.find(b"debug") {
+        if let Some(debug) = self.front.shared.registry.find_row(b"debug") {
             self.front.engine.meter.part(debug.number, begun);
         }
     }

@@ -121,7 +121,12 @@ impl Front {
 
     fn replay_one(&mut self, replay: &mut Replay, command: Command) -> Result<(), String> {
         let args: Vec<&[u8]> = command.iter().map(|arg| &**arg).collect();
-        let Some(known) = self.shared.registry.find(args[0]).copied() else {
+        // What was recorded in place of what a client said has the names of the rows, whatever commands are called by now.
+        let registry = &self.shared.registry;
+        let found = registry
+            .find(args[0])
+            .or_else(|| registry.find_row(args[0]));
+        let Some(known) = found.copied() else {
             let name = String::from_utf8_lossy(args[0]);
             return Err(format!(
                 "the log has a command that is not known: '{name}'; it was written by a newer server, or commands were renamed since"

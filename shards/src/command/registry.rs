@@ -17,9 +17,12 @@ pub struct Command<S: 'static> {
     pub run: Run<S>,
 }
 
-/// All commands.
+/// All commands. A command keeps the name of its row, which its replies, its statistics and COMMAND tell, when it is called by another one
+/// (`rename-command`): so Redis has it.
 pub struct Registry<S: 'static> {
     commands: Vec<Command<S>>,
+    /// By which name each is called, in lower case; empty: by none.
+    called: Vec<&'static str>,
     /// Open addressing by `Short::hash`; beside the name the number + 1, 0 is empty. At most a quarter full.
     short: ShortIndex,
     long: HashMap<Vec<u8>, u16>,
@@ -77,24 +80,22 @@ fn fold(word: u64) -> u64 {
 }
 
 /// The two ways to find a name, for commands that have one.
-fn index<S>(commands: &[Command<S>]) -> (ShortIndex, HashMap<Vec<u8>, u16>) {
-    let slots = (commands.len() * 4).next_power_of_two();
+fn index(called: &[&str]) -> (ShortIndex, HashMap<Vec<u8>, u16>) {
+    let slots = (called.len() * 4).next_power_of_two();
     let mut short = vec![(Short::default(), 0); slots].into_boxed_slice();
     let mut long = HashMap::new();
-    for command in commands
-        .iter()
-        .filter(|command| !command.spec.name.is_empty())
-    {
-        let name = command.spec.name.as_bytes();
-        let known = long.insert(name.to_vec(), command.number);
-        assert!(known.is_none(), "two commands named {}", command.spec.name);
+    let named = (0u16..).zip(called).filter(|(_, name)| !name.is_empty());
+    for (number, name) in named {
+        let known = long.insert(name.as_bytes().to_vec(), number);
+        assert!(known.is_none(), "two commands named {name}");
+        let name = name.as_bytes();
         if name.len() <= SHORT_MAX {
             let name = Short::of(name);
             let mut place = name.hash(slots - 1);
             while short[place].1 != 0 {
                 place = (place + 1) & (slots - 1);
             }
-            short[place] = (name, command.number + 1);
+            short[place] = (name, number + 1);
         }
     }
     (short, long)
@@ -129,15 +130,17 @@ impl<S: Copy> Registry<S> {
                 run,
             })
             .collect();
-        let (short, long) = index(&commands);
+        let called: Vec<&'static str> = commands.iter().map(|command| command.spec.name).collect();
+        let (short, long) = index(&called);
         Registry {
             commands,
+            called,
             short,
             long,
         }
     }
 
-    /// Gives a command another name, or none: then nobody can call it. Numbers stay. For `rename-command`, at start; the new name
+    /// Calls a command by another name, or by none: then nobody can call it. Numbers and rows stay. For `rename-command`, at start; the new name
     /// lives as long as the process.
     ///
     /// # Errors
@@ -150,10 +153,23 @@ impl<S: Copy> Registry<S> {
         if !to.is_empty() && self.find(to.as_bytes()).is_some() {
             return Err("Target command name already exists");
         }
-        self.commands[usize::from(number)].spec.name =
-            Box::leak(to.to_ascii_lowercase().into_boxed_str());
-        (self.short, self.long) = index(&self.commands);
+        self.called[usize::from(number)] = Box::leak(to.to_ascii_lowercase().into_boxed_str());
+        (self.short, self.long) = index(&self.called);
         Ok(())
+    }
+
+    /// By which name a command is called: empty if nobody can call it.
+    #[must_use]
+    pub fn called(&self, number: u16) -> &'static str {
+        self.called.get(usize::from(number)).copied().unwrap_or("")
+    }
+
+    /// The command whose row has this name, in any case, whatever it is called by. O(N) with N commands.
+    #[must_use]
+    pub fn find_row(&self, name: &[u8]) -> Option<&Command<S>> {
+        self.commands
+            .iter()
+            .find(|command| command.spec.name.as_bytes().eq_ignore_ascii_case(name))
     }
 
     /// The command of this name in any case.
@@ -220,7 +236,7 @@ mod tests {
     ];
 
     #[test]
-    fn commands_get_other_names_and_keep_their_numbers() {
+    fn commands_get_other_names_and_keep_their_rows() {
         let mut registry = Registry::new(&[], &[ROWS]);
         let number = |registry: &Registry<()>, name: &str| {
             registry.find(name.as_bytes()).map(|command| command.number)
@@ -251,6 +267,19 @@ mod tests {
             (None, None)
         );
         assert_eq!(registry.all().len(), 2);
+        assert_eq!(
+            (registry.called(0), registry.called(1)),
+            ("fetch-the-value", "")
+        );
+        let row = |name: &[u8]| {
+            registry
+                .find_row(name)
+                .map(|command| (command.number, command.spec.name))
+        };
+        assert_eq!(
+            (row(b"GET"), row(b"Rather-Long"), row(b"fetch-the-value")),
+            (Some((0, "get")), Some((1, "rather-long")), None)
+        );
     }
 
     #[test]

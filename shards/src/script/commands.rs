@@ -41,7 +41,10 @@ impl Commands {
         };
         let all: Vec<Known> = registry.all().iter().map(known).collect();
         let names = all.iter().enumerate();
-        let names = names.map(|(at, known)| (known.spec.name, at)).collect();
+        let names = names
+            .map(|(at, known)| (registry.called(known.number), at))
+            .filter(|(name, _)| !name.is_empty())
+            .collect();
         Commands { all, names }
     }
 

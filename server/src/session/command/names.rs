@@ -9,15 +9,13 @@ use crate::session::context::SYNTAX_ERROR;
 
 /// All commands that can be called.
 pub(super) fn commands(session: &Session<'_>) -> impl Iterator<Item = Spec> {
-    let all: Vec<Spec> = session
-        .front
-        .shared
-        .registry
+    let registry = &session.front.shared.registry;
+    let callable = registry
         .all()
         .iter()
-        .map(|command| command.spec)
-        .collect();
-    all.into_iter().filter(|spec| !spec.name.is_empty())
+        .filter(|command| !registry.called(command.number).is_empty());
+    let all: Vec<Spec> = callable.map(|command| command.spec).collect();
+    all.into_iter()
 }
 
 /// The row with this full name, in any case, and that name.
