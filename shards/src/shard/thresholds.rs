@@ -60,7 +60,7 @@ impl Shard {
         PackLimits {
             entries_max: thresholds.hash_entries_max,
             value_bytes_max: thresholds.hash_value_bytes_max,
-            seed: self.hash_seed(),
+            seed: self.collection_seed(),
         }
     }
 
@@ -78,7 +78,7 @@ impl Shard {
             integers_max: thresholds.set_integers_max,
             entries_max: thresholds.set_entries_max,
             value_bytes_max: thresholds.set_value_bytes_max,
-            seed: self.hash_seed(),
+            seed: self.collection_seed(),
         }
     }
 
@@ -89,7 +89,7 @@ impl Shard {
         PackLimits {
             entries_max: thresholds.zset_entries_max,
             value_bytes_max: thresholds.zset_value_bytes_max,
-            seed: self.hash_seed(),
+            seed: self.collection_seed(),
         }
     }
 

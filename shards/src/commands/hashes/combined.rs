@@ -114,7 +114,7 @@ fn op_hgetex(cx: &mut Cx<'_>, args: &[&[u8]]) {
     let Some(fields) = fields(cx, rest, NOT_POSITIVE) else {
         return;
     };
-    let (now_ms, seed) = (cx.shard.now_ms, cx.shard.hash_seed());
+    let (now_ms, seed) = (cx.shard.now_ms, cx.shard.collection_seed());
     let event = if end == Some(None) {
         event::HPERSIST
     } else {

@@ -252,7 +252,7 @@ fn expire(cx: &mut Cx<'_>, args: &[&[u8]], lifetime: Lifetime, command: &str) {
     let Some(fields) = fields(cx, rest, not_positive) else {
         return;
     };
-    let (now_ms, seed) = (cx.shard.now_ms, cx.shard.hash_seed());
+    let (now_ms, seed) = (cx.shard.now_ms, cx.shard.collection_seed());
     change_each(cx, key, fields, event::HEXPIRE, |hash, field| {
         let Some(before) = hash.expire_at(field) else {
             return NO_FIELD;
@@ -330,7 +330,7 @@ fn op_hpersist(cx: &mut Cx<'_>, args: &[&[u8]]) {
     let Some(fields) = fields(cx, &args[2..], NOT_POSITIVE) else {
         return;
     };
-    let seed = cx.shard.hash_seed();
+    let seed = cx.shard.collection_seed();
     change_each(
         cx,
         args[1],

@@ -67,7 +67,7 @@ fn one(cx: &mut Cx<'_>, key: &[u8]) {
 
 fn many(cx: &mut Cx<'_>, key: &[u8], count: i64) {
     let rng = Rng::new(cx.shard.rng.next_u64());
-    let seed = cx.shard.hash_seed();
+    let seed = cx.shard.collection_seed();
     let set = match cx.shard.read_object::<Set>(cx.db, key) {
         Ok(Some(set)) if count != 0 => set,
         Ok(_) => return cx.reply.array(0),

@@ -129,7 +129,7 @@ impl Merge {
     pub(super) fn run(mut self, cx: &mut Cx<'_>) {
         self.db = cx.db;
         self.proto = cx.reply.proto();
-        self.limits.seed = cx.shard.hash_seed();
+        self.limits.seed = cx.shard.collection_seed();
         if self.sources.iter().map(|source| source.len).sum::<usize>() > ELEMENTS_AT_ONCE {
             cx.task = Some(Box::new(self));
             return;
