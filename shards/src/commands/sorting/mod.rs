@@ -2,10 +2,14 @@
 //!
 //! BY and GET patterns name keys which are known only when the elements are; they may lie on other shards. So the command runs in steps that change
 //! nothing (elements, keys of BY, order, keys of GET), asks for all keys of a step at once, and starts anew when they have been fetched.
+//! Without such patterns a long one goes on in slices (`slices`).
 
+mod merge;
 mod options;
 mod order;
 mod pattern;
+mod slices;
+mod texts;
 
 use std::ops::Range;
 
@@ -18,7 +22,7 @@ use self::pattern::Pattern;
 use crate::command::spec::{Begin, Find, KeySpec, access, category, flag};
 use crate::command::{Cx, KeyPlaces, KeyspaceRow, Spec, Spread};
 use crate::commands::args::is;
-use crate::shard::event;
+use crate::shard::{Shard, event};
 
 /// The rows of the family.
 pub const ROWS: &[KeyspaceRow] = &[SORT, SORT_RO];
@@ -78,6 +82,8 @@ const SORT_RO: KeyspaceRow = KeyspaceRow {
     spread: Spread::Borrow,
 };
 
+const NOT_NUMBERS: &str = "ERR One or more scores can't be converted into double";
+
 /// The options of a request with the values that follow them.
 fn words<'a, 'b>(args: &'a [&'b [u8]]) -> impl Iterator<Item = (&'b [u8], usize)> + 'a {
     let mut at = 2;
@@ -113,7 +119,13 @@ fn sort(cx: &mut Cx<'_>, args: &[&[u8]], may_store: bool) {
     let Some(mut options) = Options::parse(cx, &args[2..], may_store) else {
         return;
     };
-    let mut rows = match cx.shard.read(cx.db, args[1]) {
+    let is_there = cx.shard.read(cx.db, args[1]).is_some();
+    if is_there && slices::begin(cx, args[1], &options) {
+        return;
+    }
+    let hash = cx.shard.hash(args[1]);
+    let entry = cx.shard.table(cx.db).get(hash, args[1]);
+    let mut rows = match entry.filter(|_| is_there) {
         None => Rows::default(),
         Some(entry) => match entry
             .object()
@@ -133,7 +145,7 @@ fn sort(cx: &mut Cx<'_>, args: &[&[u8]], may_store: bool) {
         return;
     }
     if !options.is_unsorted && !order(cx, &mut rows, &options) {
-        return cx.error("ERR One or more scores can't be converted into double");
+        return cx.error(NOT_NUMBERS);
     }
     let range = options.range(rows.len());
     if !get_all_here(cx, &options, &rows, range.clone()) {
@@ -215,14 +227,20 @@ fn store(cx: &mut Cx<'_>, options: &Options<'_>, rows: &Rows, range: Range<usize
     each_value(cx, options, rows, range, &mut |_, value| {
         list.push(End::Back, &[value.unwrap_or(b"")], &limits);
     });
+    let len = store_list(cx.shard, cx.db, target, list);
+    cx.reply.integer(len);
+}
+
+/// Puts the result under a key, or removes the key if there is none; its length.
+fn store_list(shard: &mut Shard, db: usize, target: &[u8], list: List) -> i64 {
     let len = list.len();
     if len == 0 {
-        cx.shard.remove(cx.db, target);
+        shard.remove(db, target);
     } else {
-        cx.shard.put_object(cx.db, target, list);
-        cx.shard.changed_by(cx.db, target, event::SORTSTORE);
+        shard.put_object(db, target, list);
+        shard.changed_by(db, target, event::SORTSTORE);
     }
-    cx.reply.integer(len as i64);
+    len as i64
 }
 
 #[cfg(test)]

@@ -63,6 +63,12 @@ impl<'a> Options<'a> {
         (self.is_unsorted, self.is_text, self.by) = (false, true, None);
     }
 
+    /// Whether keys are needed that patterns name.
+    pub(super) fn names_keys(&self) -> bool {
+        let is_sorted_by = !self.is_unsorted && self.by.is_some();
+        is_sorted_by || self.get.iter().any(Pattern::names_keys)
+    }
+
     pub(super) fn has_no_limit(&self) -> bool {
         self.limit.is_none()
     }

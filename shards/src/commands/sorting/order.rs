@@ -6,20 +6,72 @@ use tessera_core::number::parse_double;
 
 use super::options::Options;
 use super::pattern::up_to_nul;
+use super::texts::{Place, Texts};
 use crate::command::Cx;
 
-/// The elements' texts, one after the other in one buffer.
+/// An element with the number that it is sorted by.
+#[derive(Clone, Copy)]
+pub(super) struct Weighed {
+    pub(super) score: f64,
+    pub(super) place: Place,
+}
+
+/// How elements are put in order that are their own weight.
+#[derive(Clone, Copy)]
+pub(super) struct Order {
+    pub(super) is_descending: bool,
+    pub(super) is_text: bool,
+    /// What is returned is compared as C strings are, so that nobody can tell it from Redis's; what is stored, to the last byte.
+    pub(super) is_stored: bool,
+}
+
+impl Order {
+    fn of(options: &Options<'_>) -> Self {
+        Self {
+            is_descending: options.is_descending,
+            is_text: options.is_text,
+            is_stored: options.store.is_some(),
+        }
+    }
+
+    /// What is compared of a text.
+    fn seen(self, text: &[u8]) -> &[u8] {
+        if self.is_stored {
+            text
+        } else {
+            up_to_nul(text)
+        }
+    }
+
+    /// Equal elements stay in their order.
+    pub(super) fn compare(self, texts: &Texts, a: &Weighed, b: &Weighed) -> Ordering {
+        let text = |row: &Weighed| texts.get(row.place);
+        let order = if self.is_text {
+            self.seen(text(a)).cmp(self.seen(text(b)))
+        } else {
+            // No score is NaN; equal ones are told apart by their elements.
+            let order = a.score.partial_cmp(&b.score).unwrap_or(Ordering::Equal);
+            order.then_with(|| text(a).cmp(text(b)))
+        };
+        if self.is_descending {
+            order.reverse()
+        } else {
+            order
+        }
+    }
+}
+
+/// The elements.
 #[derive(Default)]
 pub(super) struct Rows {
-    bytes: Vec<u8>,
-    /// Where each text lies.
-    places: Vec<(usize, usize)>,
+    texts: Texts,
+    places: Vec<Place>,
 }
 
 impl Rows {
     pub(super) fn push(&mut self, text: &[u8]) {
-        self.places.push((self.bytes.len(), text.len()));
-        self.bytes.extend_from_slice(text);
+        let place = self.texts.push(text);
+        self.places.push(place);
     }
 
     pub(super) fn len(&self) -> usize {
@@ -27,78 +79,50 @@ impl Rows {
     }
 
     pub(super) fn text(&self, row: usize) -> &[u8] {
-        let (start, len) = self.places[row];
-        &self.bytes[start..start + len]
+        self.texts.get(self.places[row])
     }
 
     pub(super) fn reverse(&mut self) {
         self.places.reverse();
     }
 
-    /// Sorts by a value per row, equal ones staying in their order.
-    fn sort_by<K>(
-        &mut self,
-        keys: Vec<K>,
-        is_descending: bool,
-        compare: impl Fn((&K, &[u8]), (&K, &[u8])) -> Ordering,
-    ) {
-        let mut sorted: Vec<(K, (usize, usize))> = keys
-            .into_iter()
-            .zip(std::mem::take(&mut self.places))
-            .collect();
-        let text = |(start, len): (usize, usize)| &self.bytes[start..start + len];
-        sorted.sort_by(|(a, a_place), (b, b_place)| {
-            let order = compare((a, text(*a_place)), (b, text(*b_place)));
-            if is_descending {
-                order.reverse()
-            } else {
-                order
-            }
-        });
+    /// Sorts by the elements' own numbers, or by those of BY.
+    fn sort_weighed(&mut self, scores: Vec<f64>, order: Order) {
+        let places = std::mem::take(&mut self.places);
+        let weigh = |(score, place)| Weighed { score, place };
+        let mut sorted: Vec<Weighed> = scores.into_iter().zip(places).map(weigh).collect();
+        sorted.sort_by(|a, b| order.compare(&self.texts, a, b));
+        self.places = sorted.into_iter().map(|row| row.place).collect();
+    }
+
+    /// Sorts by a text per row, equal ones staying in their order. An element without one comes first.
+    fn sort_by_texts(&mut self, weights: Vec<Option<Vec<u8>>>, is_descending: bool) {
+        let places = std::mem::take(&mut self.places);
+        let mut sorted: Vec<(Option<Vec<u8>>, Place)> = weights.into_iter().zip(places).collect();
+        sorted.sort_by(|(a, _), (b, _)| if is_descending { b.cmp(a) } else { a.cmp(b) });
         self.places = sorted.into_iter().map(|(_, place)| place).collect();
     }
 }
 
 /// Sorts the rows; the keys of BY are at hand. Says false if a score is no number.
 pub(super) fn order(cx: &mut Cx<'_>, rows: &mut Rows, options: &Options<'_>) -> bool {
-    let is_descending = options.is_descending;
-    if !options.is_text {
-        let Some(scores) = scores(cx, rows, options) else {
-            return false;
-        };
-        // No score is NaN; equal ones are told apart by their elements.
-        rows.sort_by(scores, is_descending, |(a, a_text), (b, b_text)| {
-            a.partial_cmp(b)
-                .unwrap_or(Ordering::Equal)
-                .then_with(|| a_text.cmp(b_text))
-        });
-        return true;
-    }
-    // What is returned is compared as C strings are, so that nobody can tell it from Redis's; what is stored, to the last byte.
-    let is_stored = options.store.is_some();
-    let seen = |text: &'_ [u8]| -> usize {
-        if is_stored {
-            text.len()
-        } else {
-            up_to_nul(text).len()
-        }
-    };
+    let order = Order::of(options);
     match &options.by {
-        None => {
-            let nothing = vec![(); rows.len()];
-            rows.sort_by(nothing, is_descending, |(_, a), (_, b)| {
-                a[..seen(a)].cmp(&b[..seen(b)])
-            });
-        }
-        Some(by) => {
+        Some(by) if options.is_text => {
             let weight = |row: usize| {
                 let mut weight = by.value(cx, rows.text(row))?;
-                weight.truncate(seen(&weight));
+                weight.truncate(order.seen(&weight).len());
                 Some(weight)
             };
-            let weights: Vec<Option<Vec<u8>>> = (0..rows.len()).map(weight).collect();
-            // An element without a weight comes first.
-            rows.sort_by(weights, is_descending, |(a, _), (b, _)| a.cmp(b));
+            let weights = (0..rows.len()).map(weight).collect();
+            rows.sort_by_texts(weights, options.is_descending);
+        }
+        None if options.is_text => rows.sort_weighed(vec![0.0; rows.len()], order),
+        _ => {
+            let Some(scores) = scores(cx, rows, options) else {
+                return false;
+            };
+            rows.sort_weighed(scores, order);
         }
     }
     true
@@ -116,7 +140,7 @@ fn scores(cx: &mut Cx<'_>, rows: &Rows, options: &Options<'_>) -> Option<Vec<f64
 }
 
 /// A number as `strtod` reads it: up to a NUL, white space before it, nothing being 0.
-fn number(text: &[u8]) -> Option<f64> {
+pub(super) fn number(text: &[u8]) -> Option<f64> {
     let text = up_to_nul(text);
     if text.is_empty() {
         return Some(0.0);

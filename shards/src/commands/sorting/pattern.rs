@@ -54,6 +54,11 @@ impl<'a> Pattern<'a> {
         matches!(self, Self::Key { .. })
     }
 
+    /// Whether it stands for the element itself.
+    pub(super) fn is_element(&self) -> bool {
+        *self == Self::Element
+    }
+
     /// Makes the key for an element, if there is one.
     pub(super) fn key(&self, element: &[u8], key: &mut Vec<u8>) -> bool {
         let Self::Key { before, after, .. } = self else {

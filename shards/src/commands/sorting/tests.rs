@@ -118,3 +118,52 @@ fn keys_are_found_behind_the_options() {
     assert!(has_patterns(&words("SORT l GET # GET w_*")));
     assert!(!has_patterns(&words("SORT l BY nosort GET # STORE a*")));
 }
+
+/// A long one goes on in slices, and gives the same as a short one.
+#[test]
+fn long_ones_in_slices() {
+    let mut rig = Rig::new();
+    for n in 0..5_000u32 {
+        let n = n.wrapping_mul(7_919) % 5_000;
+        rig.run(&format!("RPUSH l {n}"));
+        rig.run(&format!("SADD s m{n:04}"));
+        rig.run(&format!("ZADD z {n} m{n:04}"));
+    }
+    let numbers = |range: &mut dyn Iterator<Item = u32>| {
+        let shown: Vec<String> = range.map(|n| format!("\"{n}\"")).collect();
+        format!("[{}]", shown.join(" "))
+    };
+    let members = |range: &mut dyn Iterator<Item = u32>| {
+        let shown: Vec<String> = range.map(|n| format!("\"m{n:04}\"")).collect();
+        format!("[{}]", shown.join(" "))
+    };
+    assert_eq!(rig.run("SORT l"), numbers(&mut (0..5_000)));
+    assert!(rig.slices > 10, "{}", rig.slices);
+    assert_eq!(
+        rig.run("SORT l DESC LIMIT 10 2000"),
+        numbers(&mut (2_990..4_990).rev())
+    );
+    assert_eq!(rig.run("SORT s ALPHA DESC"), members(&mut (0..5_000).rev()));
+    assert_eq!(
+        rig.run("SORT z BY nosort DESC"),
+        members(&mut (0..5_000).rev())
+    );
+    assert_eq!(
+        rig.run("SORT z BY nosort LIMIT 4998 9"),
+        members(&mut (4_998..5_000))
+    );
+    rig.check(&[
+        ("SORT l LIMIT 4999 1 GET # GET none", "[\"4999\" (nil)]"),
+        (
+            "SORT s",
+            "ERR One or more scores can't be converted into double",
+        ),
+        ("SORT s BY nosort STORE d", "5000"),
+        ("LRANGE d 0 1", "[\"m0000\" \"m0001\"]"),
+        ("SORT l STORE l", "5000"),
+        ("LRANGE l -2 -1", "[\"4998\" \"4999\"]"),
+        ("SORT l LIMIT 5000 1 STORE d", "0"),
+        ("EXISTS d", "0"),
+        ("SORT l LIMIT 5000 1", "[]"),
+    ]);
+}
