@@ -170,7 +170,9 @@ fn enter_dir(config: &mut Config) -> Result<(), Obstacle> {
 /// script does to its own machine.
 fn exit_on_panic() {
     std::panic::set_hook(Box::new(|panic| {
-        let said = panic.payload_as_str();
+        let payload = panic.payload();
+        let owned = payload.downcast_ref::<String>().map(String::as_str);
+        let said = owned.or_else(|| payload.downcast_ref::<&str>().copied());
         if said.is_some_and(|text| text.starts_with(tessera_shards::script::REFUSAL)) {
             return;
         }
