@@ -283,13 +283,15 @@ impl Front {
         }
     }
 
-    /// Number of clients of this shard that wait.
+    /// Number of clients of this shard that wait, for an element or for the end of a pause.
     #[must_use]
     pub fn blocked_clients(&self) -> usize {
         self.clients
             .iter()
-            .filter_map(|client| client.blocked.as_ref())
-            .filter(|blocked| blocked.claim.is_waiting())
+            .filter(|client| {
+                let blocked = client.blocked.as_ref();
+                client.is_postponed || blocked.is_some_and(|it| it.claim.is_waiting())
+            })
             .count()
     }
 }

@@ -299,7 +299,8 @@ impl Front {
         let Some(client) = self.clients.get_mut(conn) else {
             return;
         };
-        let is_muted = is_skipped || client.reply_mode != ReplyMode::On;
+        let is_muted = !matches!(then, Then::ReplyAnyway)
+            && (is_skipped || client.reply_mode != ReplyMode::On);
         match then {
             Then::Exec(transaction) => self.exec(conn, number, *transaction),
             Then::Wait(ms, nobody) => self.wait_in_vain(conn, number, ms, nobody, is_muted),
@@ -329,6 +330,7 @@ impl Front {
                         self.wake_others();
                     }
                     Then::Reply
+                    | Then::ReplyAnyway
                     | Then::AskAll(..)
                     | Then::Exec(_)
                     | Then::Wait(..)

@@ -295,7 +295,7 @@ impl Front {
                 out.extend_from_slice(nobody);
                 PartRun::Done
             }
-            Then::Reply | Then::Shutdown | Then::Exec(_) => PartRun::Done,
+            Then::Reply | Then::ReplyAnyway | Then::Shutdown | Then::Exec(_) => PartRun::Done,
         }
     }
 

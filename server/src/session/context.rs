@@ -20,6 +20,8 @@ pub type MergeCalls = Box<dyn FnOnce(Vec<Vec<u8>>, &mut Reply<'_>)>;
 pub enum Then {
     /// The reply that was written goes out.
     Reply,
+    /// The reply goes out even if the client wants none (CLIENT REPLY): it is news, or the answer to this very wish.
+    ReplyAnyway,
     /// The reply goes out, then the connection ends.
     Close,
     /// Every shard is asked, this one included; the reply is made of their answers.

@@ -203,7 +203,16 @@ fn delete(session: &mut Session<'_>, args: &[&[u8]]) {
     }
 }
 
+/// What is said of a subcommand with too many arguments.
+fn wrong_number(subcommand: &[u8]) -> Vec<u8> {
+    let text = "ERR unknown subcommand or wrong number of arguments for '";
+    quoting(text, subcommand, "'. Try FUNCTION HELP.")
+}
+
 fn flush(session: &mut Session<'_>, args: &[&[u8]]) {
+    if args.len() > 3 {
+        return session.error(wrong_number(args[1]));
+    }
     if !is_flush_mode(&args[2..]) {
         return session.error("ERR FUNCTION FLUSH only supports SYNC|ASYNC option");
     }
@@ -227,9 +236,7 @@ fn restore_all(session: &mut Session<'_>, args: &[&[u8]]) {
         Some(b"replace") if args.len() == 4 => (true, false),
         Some(b"flush") if args.len() == 4 => (false, true),
         _ if args.len() > 4 => {
-            return session.error(
-                "ERR Unknown subcommand or wrong number of arguments for 'restore'. Try FUNCTION HELP.",
-            );
+            return session.error(wrong_number(args[1]));
         }
         _ => {
             return session.error(

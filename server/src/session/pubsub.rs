@@ -188,6 +188,7 @@ pub(super) const ROWS: &[(Spec, SessionFn)] = &[
 ];
 
 fn subscribe(session: &mut Session<'_>, kind: Kind, names: &[&[u8]]) {
+    session.then = Then::ReplyAnyway;
     for name in names {
         let count = session.front.subscribe(session.conn, kind, name);
         confirm(&mut session.reply, kind.words().0, Some(name), count);
@@ -195,6 +196,7 @@ fn subscribe(session: &mut Session<'_>, kind: Kind, names: &[&[u8]]) {
 }
 
 fn unsubscribe(session: &mut Session<'_>, kind: Kind, names: &[&[u8]]) {
+    session.then = Then::ReplyAnyway;
     let all = session.front.names_of(session.conn, kind);
     let names: Vec<&[u8]> = if names.is_empty() {
         all.iter().map(|name| &**name).collect()

@@ -113,7 +113,7 @@ impl Rig {
         };
         run(&mut session, &args);
         match session.then {
-            Then::Reply => {}
+            Then::Reply | Then::ReplyAnyway => {}
             Then::Close => out.extend(b"<close>"),
             Then::Shutdown => out.extend(b"<shutdown>"),
             Then::Exec(_) => out.extend(b"<exec>"),

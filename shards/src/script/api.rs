@@ -639,7 +639,7 @@ fn register(lua: &Lua, state: &State<'_>, args: &[Value]) -> mlua::Result<()> {
     if loading
         .registered
         .iter()
-        .any(|(other, _)| other.name == what.name)
+        .any(|(other, _)| other.name.eq_ignore_ascii_case(&what.name))
     {
         return Err(thrown("ERR Function already exists in the library"));
     }

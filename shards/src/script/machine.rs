@@ -309,7 +309,8 @@ struct Vm<'v, 'y> {
     load_library: Function,
     globals: Table,
     compiled: HashMap<Box<str>, Function>,
-    functions: HashMap<Box<[u8]>, Function>,
+    /// By their names in small letters.
+    functions: HashMap<Vec<u8>, Function>,
 }
 
 impl<'v, 'y> Vm<'v, 'y> {
@@ -412,7 +413,7 @@ impl<'v, 'y> Vm<'v, 'y> {
             What::Function(name) => {
                 let function = self
                     .functions
-                    .get(name)
+                    .get(&name.to_ascii_lowercase())
                     .ok_or_else(|| b"ERR Function not found".to_vec())?;
                 self.apply.call::<(bool, Value)>((function, keys, args))
             }
@@ -502,7 +503,8 @@ impl<'v, 'y> Vm<'v, 'y> {
         }
         let mut registered = Vec::new();
         for (what, function) in loaded.registered {
-            self.functions.insert(what.name.clone(), function);
+            self.functions
+                .insert(what.name.to_ascii_lowercase(), function);
             registered.push(what);
         }
         Ok(registered)

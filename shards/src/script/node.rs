@@ -106,7 +106,8 @@ pub enum Killed {
 #[derive(Default)]
 struct Libraries {
     all: BTreeMap<Box<[u8]>, Arc<Library>>,
-    functions: HashMap<Box<[u8]>, Arc<Function>>,
+    /// By the names in small letters: FCALL does not tell them from large ones.
+    functions: HashMap<Vec<u8>, Arc<Function>>,
 }
 
 impl Libraries {
@@ -118,7 +119,8 @@ impl Libraries {
                     what: what.clone(),
                     library: library.name.clone(),
                 };
-                self.functions.insert(what.name.clone(), Arc::new(function));
+                let name = what.name.to_ascii_lowercase();
+                self.functions.insert(name, Arc::new(function));
             }
         }
     }
@@ -186,7 +188,7 @@ impl Node {
             .libraries
             .read()
             .unwrap_or_else(PoisonError::into_inner);
-        libraries.functions.get(name).cloned()
+        libraries.functions.get(&name.to_ascii_lowercase()).cloned()
     }
 
     /// All libraries, by name.
@@ -237,7 +239,8 @@ impl Node {
             let names = all.values().flat_map(|library| &library.functions);
             let taken: Vec<&[u8]> = names.map(|function| &*function.name).collect();
             for function in &library.functions {
-                if taken.contains(&&*function.name) {
+                let is_same = |name: &&[u8]| name.eq_ignore_ascii_case(&function.name);
+                if taken.iter().any(is_same) {
                     return Err([b"ERR Function ", &function.name[..], b" already exists"].concat());
                 }
             }

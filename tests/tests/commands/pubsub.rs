@@ -110,3 +110,18 @@ fn a_publishers_messages_come_in_order_and_after_its_writes() {
         }
     }
 }
+
+/// CLIENT REPLY does not hold back news, nor its own answer.
+#[test]
+fn silence_lets_messages_through() {
+    compare(&[
+        ("three", "CLIENT REPLY OFF", &[("three", 0)]),
+        ("three", "SUBSCRIBE ch", &[("three", 1)]),
+        ("three", "PSUBSCRIBE c*", &[("three", 1)]),
+        ("two", "PUBLISH ch hi", &[("two", 1), ("three", 2)]),
+        ("three", "UNSUBSCRIBE", &[("three", 1)]),
+        ("one", "CLIENT REPLY SKIP", &[("one", 0)]),
+        ("one", "CLIENT REPLY ON", &[("one", 1)]),
+        ("one", "PING", &[("one", 1)]),
+    ]);
+}

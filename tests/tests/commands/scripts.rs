@@ -351,3 +351,31 @@ fn too_many_values_end_the_script_alone() {
         assert_eq!(next.int(), 3, "the machine goes on after {call}");
     }
 }
+
+/// FCALL takes large letters for small ones, and so does whoever makes sure that a name is new.
+#[test]
+fn names_of_functions_and_numbers_of_arguments() {
+    compare(&[
+        (
+            "one",
+            "FUNCTION LOAD \"#!lua name=lib\\nredis.register_function('Fn', function() return 'hello' end)\"",
+            &[("one", 1)],
+        ),
+        ("one", "FCALL fN 0", &[("one", 1)]),
+        ("one", "FCALL fn 0", &[("one", 1)]),
+        ("one", "FCALL f 0", &[("one", 1)]),
+        (
+            "one",
+            "FUNCTION LOAD \"#!lua name=other\\nredis.register_function('fn', function() return 1 end)\"",
+            &[("one", 1)],
+        ),
+        (
+            "one",
+            "FUNCTION LOAD \"#!lua name=two\\nredis.register_function('x', function() end) redis.register_function('X', function() end)\"",
+            &[("one", 1)],
+        ),
+        ("one", "FUNCTION RESTORE a b c", &[("one", 1)]),
+        ("one", "FUNCTION FLUSH a b", &[("one", 1)]),
+        ("one", "FUNCTION FLUSH a", &[("one", 1)]),
+    ]);
+}

@@ -15,7 +15,7 @@ pub(crate) use line::address;
 use crate::front::{Client, ReplyMode};
 use crate::session::connection::{is_plain, set_name};
 use crate::session::context::{SYNTAX_ERROR, quoting};
-use crate::session::{Session, SessionFn, container};
+use crate::session::{Session, SessionFn, Then, container};
 
 const QUIET: u32 = flag::NOSCRIPT | flag::LOADING | flag::STALE;
 
@@ -284,6 +284,7 @@ fn cmd_reply(session: &mut Session<'_>, args: &[&[u8]]) {
         b"on" => {
             client.reply_mode = ReplyMode::On;
             session.reply.ok();
+            session.then = Then::ReplyAnyway;
         }
         // No reply to these two: the dispatch sees the mode.
         b"off" => client.reply_mode = ReplyMode::Off,
