@@ -83,7 +83,7 @@ impl fmt::Debug for Entries {
     }
 }
 
-fn cost(pack: &Listpack) -> usize {
+pub(super) fn cost(pack: &Listpack) -> usize {
     pack.heap_bytes() + BLOCK_BYTES
 }
 

@@ -4,6 +4,7 @@
 //! stream may be empty and stays.
 
 mod block;
+mod copy;
 mod entries;
 mod group;
 mod groups;

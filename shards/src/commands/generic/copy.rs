@@ -1,12 +1,14 @@
 //! COPY: a second key with the same value.
 
 use tessera_core::entry::{Entry, INLINE_MAX, OutOfMemory, StrValue, ValueRef};
+use tessera_core::object::Object;
 
+use super::copying::Copying;
 use super::{ROW, SAME_OBJECT};
 use crate::command::spec::{KeySpec, access, flag};
 use crate::command::{Cx, KeyspaceRow, Spec, Spread};
 use crate::commands::args::{OUT_OF_MEMORY, SYNTAX, database, is};
-use crate::shard::event;
+use crate::shard::{Shard, event};
 
 pub(super) const COPY: KeyspaceRow = KeyspaceRow {
     spec: Spec {
@@ -19,7 +21,7 @@ pub(super) const COPY: KeyspaceRow = KeyspaceRow {
         ],
         since: "6.2.0",
         summary: "Copies the value of a key to another key.",
-        complexity: "O(N) with N elements of a collection, O(1) for strings",
+        complexity: "O(N) with N elements of a collection, O(1) for strings; commands on other keys go on meanwhile",
         ..ROW
     },
     op: op_copy,
@@ -55,15 +57,50 @@ fn op_copy(cx: &mut Cx<'_>, args: &[&[u8]]) {
     let Some(entry) = cx.shard.table(cx.db).get(cx.shard.hash(from), from) else {
         return;
     };
-    let Ok(copy) = duplicate(entry, to) else {
+    let copy = Copy {
+        from: (cx.db, from.into()),
+        to: (db, to.into()),
+    };
+    if let Some(task) = Copying::of(entry, &copy, cx.shard, cx.reply.proto()) {
+        cx.task = Some(Box::new(task));
+        return;
+    }
+    let Ok(entry) = duplicate(entry, to) else {
         return cx.error(OUT_OF_MEMORY);
     };
-    if let Some(old) = cx.shard.take(db, to) {
-        // Redis deletes it first, so the copy is a new key; that is no event.
-        cx.shard.discard(old);
-    }
-    cx.shard.add(db, copy, event::COPY_TO);
+    copy.put(cx.shard, entry);
     cx.reply.integer(1);
+}
+
+/// From which key of which database to which.
+#[derive(Clone)]
+pub(super) struct Copy {
+    from: (usize, Box<[u8]>),
+    to: (usize, Box<[u8]>),
+}
+
+impl Copy {
+    /// The database and the key that is copied.
+    pub(super) fn source(&self) -> (usize, &[u8]) {
+        (self.from.0, &self.from.1)
+    }
+
+    /// The copy of an entry, whose collection has been copied before.
+    pub(super) fn entry(&self, model: &Entry, object: Object) -> Entry {
+        let copy = Entry::with_object(&self.to.1, object, model.expire_at());
+        copy.set_access(model.access());
+        copy
+    }
+
+    /// Puts the copy in its place.
+    pub(super) fn put(&self, shard: &mut Shard, copy: Entry) {
+        let (db, key) = (self.to.0, &self.to.1);
+        if let Some(old) = shard.take(db, key) {
+            // Redis deletes it first, so the copy is a new key; that is no event.
+            shard.discard(old);
+        }
+        shard.add(db, copy, event::COPY_TO);
+    }
 }
 
 /// The same value, encoding included, and expiry time under another key.

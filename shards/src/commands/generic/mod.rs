@@ -1,6 +1,7 @@
 //! Commands for keys of any type, and for whole databases: the rows of the family and what its files share.
 
 mod copy;
+mod copying;
 mod database;
 mod digest;
 mod dump;
