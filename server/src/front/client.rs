@@ -321,11 +321,7 @@ impl Client {
             Slot::Muted | Slot::Ready { .. } => None,
         };
         let is_muted = matches!(slot, Slot::Muted);
-        if bytes.len() > REPLY_BYTES_LARGE {
-            self.in_flight_max = self
-                .in_flight_max
-                .min((OUTPUT_BYTES_MAX / bytes.len()).max(1));
-        }
+        self.bound_in_flight(bytes.len());
         if place > 0 {
             let start = self.side.len();
             if !is_muted && !put(&mut self.side, bytes) {
@@ -362,6 +358,26 @@ impl Client {
             }
         }
         command
+    }
+
+    /// Whether the reply to the command with this sequence number is all that has to be sent now.
+    pub(crate) fn takes_whole(&self, seq: u32) -> bool {
+        let is_next = matches!(self.slots.front(), Some(Slot::Waiting(_)));
+        is_next && seq == self.first_seq && self.out.is_empty()
+    }
+
+    /// Puts that reply in its place; `fill` with nothing must follow.
+    pub(crate) fn put_whole(&mut self, bytes: Vec<u8>) {
+        self.bound_in_flight(bytes.len());
+        self.out = bytes;
+    }
+
+    /// Large replies on their way together stay bounded.
+    fn bound_in_flight(&mut self, bytes: usize) {
+        if bytes > REPLY_BYTES_LARGE {
+            let most = (OUTPUT_BYTES_MAX / bytes).max(1);
+            self.in_flight_max = self.in_flight_max.min(most);
+        }
     }
 
     fn pop_slot(&mut self) {
@@ -468,6 +484,23 @@ mod tests {
         assert_eq!(client.out, b"a");
         client.fill(first, b"b");
         assert_eq!(client.out, b"abcnewsd");
+    }
+
+    #[test]
+    fn only_the_next_reply_is_taken_whole() {
+        let mut client = client();
+        let first = client.next_seq();
+        client.slots.push_back(Slot::Waiting(0));
+        let second = client.next_seq();
+        client.slots.push_back(Slot::Waiting(0));
+        assert!(!client.takes_whole(second));
+        assert!(client.takes_whole(first));
+        client.put_whole(b"large".to_vec());
+        client.fill(first, b"");
+        assert_eq!(client.out, b"large");
+        assert!(!client.takes_whole(second), "another reply is before it");
+        client.fill(second, b"!");
+        assert_eq!(client.out, b"large!");
     }
 
     #[test]

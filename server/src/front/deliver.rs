@@ -40,6 +40,13 @@ impl Recipient<Front> for Front {
         }
     }
 
+    fn reply_whole(&mut self, route: Route, bytes: Vec<u8>) {
+        match route {
+            Route::Client(conn, seq) => self.fill_whole(conn, seq, bytes),
+            Route::Gather(gather, part) => self.engine.part(gather, part, &bytes),
+        }
+    }
+
     fn parcel(&mut self, parcel: Parcel<Front>) {
         match parcel {
             Parcel::Call { origin, call } => {
@@ -125,6 +132,19 @@ impl Front {
         if !client.dirty {
             client.dirty = true;
             self.dirty.push(conn);
+        }
+    }
+
+    /// A large reply. If its turn has come and nothing waits before it, it is sent as it is.
+    #[cold]
+    fn fill_whole(&mut self, conn: ConnId, seq: u32, bytes: Vec<u8>) {
+        let is_plain = self.is_plain_client(conn);
+        match self.clients.get_mut(conn) {
+            Some(client) if is_plain && client.takes_whole(seq) => {
+                client.put_whole(bytes);
+                self.fill(conn, seq, b"");
+            }
+            _ => self.fill(conn, seq, &bytes),
         }
     }
 

@@ -7,7 +7,7 @@
 use std::rc::Rc;
 
 use slab::Slab;
-use tessera_core::resp::{OUT_OF_MEMORY, Proto, Reply, try_append};
+use tessera_core::resp::{OUT_OF_MEMORY, Proto, Reply};
 use tessera_io::ConnId;
 
 use crate::command::spec::flag;
@@ -555,21 +555,6 @@ impl<X> Engine<X> {
         outcome
     }
 
-    /// Sends a finished reply to whoever waits for it.
-    pub(super) fn answer(&mut self, origin: Origin, reply: &[u8]) {
-        let batch = if origin.shard == self.id {
-            &mut self.local
-        } else {
-            &mut self.out[origin.shard]
-        };
-        batch.reply(origin.route, |bytes| {
-            if !try_append(bytes, reply) {
-                bytes.extend_from_slice(OUT_OF_MEMORY);
-            }
-            true
-        });
-    }
-
     /// Gives each running task one slice.
     pub fn run_tasks(&mut self) {
         for run in std::mem::take(&mut self.whole_runs) {
@@ -598,7 +583,7 @@ impl<X> Engine<X> {
                 self.record_task(done.record.as_ref(), further.is_missing());
                 match done.again {
                     Some(job) if further.is_missing() => self.put_off(job, further),
-                    _ => self.answer(done.origin, &done.reply),
+                    _ => self.answer_whole(done.origin, std::mem::take(&mut done.reply)),
                 }
                 if done.task.holds_gate() {
                     self.locks.closed = false;

@@ -3,14 +3,16 @@
 use std::collections::VecDeque;
 
 use smallvec::SmallVec;
-use tessera_core::resp::make_room;
+use tessera_core::resp::{make_room, try_append};
 
 use crate::mesh::message::{
-    self, Item, PARCEL, Parcel, REPLY, REQUEST, Reader, RequestHead, Route,
+    self, Item, PARCEL, Parcel, REPLY, REQUEST, Reader, RequestHead, Route, WHOLE,
 };
 
 /// Bytes of messages above which the next message begins a new buffer: so small messages never make a large buffer grow.
 const BUFFER_BYTES: usize = 1 << 18;
+/// Replies from this length on are not copied.
+const WHOLE_BYTES: usize = 1 << 16;
 /// What a request takes besides its arguments, and each argument besides its bytes, rounded up.
 const REQUEST_BYTES: usize = 32;
 const ARG_BYTES: usize = 4;
@@ -22,6 +24,8 @@ pub struct Batch<X> {
     full: Vec<Vec<u8>>,
     bytes: Vec<u8>,
     parcels: VecDeque<Parcel<X>>,
+    /// Large replies, which change hands without being copied.
+    wholes: VecDeque<Vec<u8>>,
 }
 
 impl<X> Default for Batch<X> {
@@ -30,6 +34,7 @@ impl<X> Default for Batch<X> {
             full: Vec::new(),
             bytes: Vec::new(),
             parcels: VecDeque::new(),
+            wholes: VecDeque::new(),
         }
     }
 }
@@ -40,9 +45,8 @@ impl<X> Batch<X> {
     pub fn with_buffer(mut bytes: Vec<u8>) -> Self {
         bytes.clear();
         Batch {
-            full: Vec::new(),
             bytes,
-            parcels: VecDeque::new(),
+            ..Self::default()
         }
     }
 
@@ -103,6 +107,22 @@ impl<X> Batch<X> {
         }
     }
 
+    /// Puts a reply in that exists already. A large one is not copied. Says false when there is no memory for it.
+    #[must_use]
+    pub fn reply_whole(&mut self, route: Route, reply: Vec<u8>) -> bool {
+        if reply.len() < WHOLE_BYTES {
+            let mut is_copied = true;
+            self.reply(route, |bytes| {
+                is_copied = try_append(bytes, &reply);
+                is_copied
+            });
+            return is_copied;
+        }
+        message::put_whole(self.current(), route);
+        self.wholes.push_back(reply);
+        true
+    }
+
     /// Puts a parcel in.
     pub fn parcel(&mut self, parcel: Parcel<X>) {
         self.current().push(PARCEL);
@@ -138,6 +158,10 @@ impl<X> Batch<X> {
                     let (route, bytes) = reader.reply();
                     recipient.reply(route, bytes);
                 }
+                WHOLE => {
+                    let reply = self.wholes.pop_front().expect("one reply per mark");
+                    recipient.reply_whole(reader.whole(), reply);
+                }
                 _ => {
                     let parcel = self.parcels.pop_front().expect("one parcel per mark");
                     recipient.parcel(parcel);
@@ -166,6 +190,9 @@ fn announce<X>(bytes: &[u8], recipient: &mut impl Recipient<X>) -> usize {
             REPLY => {
                 reader.reply();
             }
+            WHOLE => {
+                reader.whole();
+            }
             _ => {}
         }
     }
@@ -183,6 +210,10 @@ pub trait Recipient<X> {
     fn request(&mut self, head: &RequestHead, args: &[&[u8]]);
     /// Hand over a reply.
     fn reply(&mut self, route: Route, bytes: &[u8]);
+    /// Hand over a large reply.
+    fn reply_whole(&mut self, route: Route, bytes: Vec<u8>) {
+        self.reply(route, &bytes);
+    }
     /// See the parcel.
     fn parcel(&mut self, parcel: Parcel<X>);
 }
@@ -236,6 +267,30 @@ mod tests {
             _ => unreachable!("only replies and returns were put in"),
         });
         let sent = (0..5).flat_map(|n| [(n, BUFFER_BYTES * (n as usize % 2)), (n, 1)]);
+        assert_eq!(seen, sent.collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn large_replies_change_hands_in_their_order() {
+        let mut batch: Batch<()> = Batch::default();
+        for n in 0..6u32 {
+            let reply = vec![n as u8; WHOLE_BYTES - 1 + n as usize % 2];
+            assert!(batch.reply_whole(Route::Gather(n, 0), reply));
+            batch.reply(Route::Gather(n, 1), |out| {
+                out.push(n as u8);
+                true
+            });
+        }
+        assert_eq!(batch.wholes.len(), 3);
+        let mut seen = Vec::new();
+        batch.open(&mut |item: Item<'_, ()>| match item {
+            Item::Reply(Route::Gather(n, part), bytes) => {
+                assert!(bytes.iter().all(|byte| u32::from(*byte) == n));
+                seen.push((n, part, bytes.len()));
+            }
+            _ => unreachable!("only replies were put in"),
+        });
+        let sent = (0..6).flat_map(|n| [(n, 0, WHOLE_BYTES - 1 + n as usize % 2), (n, 1, 1)]);
         assert_eq!(seen, sent.collect::<Vec<_>>());
     }
 

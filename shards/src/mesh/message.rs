@@ -7,6 +7,7 @@
 //!          there is one, then per argument u32 length and its bytes
 //! reply    u8 2, origin, u32 length, RESP bytes
 //! parcel   u8 3; the parcel itself is the next of the batch's list
+//! whole    u8 4, origin; the reply itself is the next of the batch's list of large replies
 //! origin   u8 0 client or 1 gather, then u32 index, u32 generation or part, u32 sequence number
 //! ```
 //!
@@ -159,6 +160,7 @@ pub enum Item<'a, X> {
 pub(super) const REQUEST: u8 = 1;
 pub(super) const REPLY: u8 = 2;
 pub(super) const PARCEL: u8 = 3;
+pub(super) const WHOLE: u8 = 4;
 
 const ROUTE_BYTES: usize = 13;
 /// A request up to its arguments, without the mark.
@@ -302,6 +304,11 @@ impl<'a> Reader<'a> {
         (usize::from(u16_at(bytes, 1)), key)
     }
 
+    /// Who waits for a large reply.
+    pub(super) fn whole(&mut self) -> Route {
+        route_of(self.array())
+    }
+
     #[inline]
     pub(super) fn reply(&mut self) -> (Route, &'a [u8]) {
         let route = route_of(self.array());
@@ -349,6 +356,12 @@ pub(super) fn begin_reply(out: &mut Vec<u8>, route: Route) -> usize {
     bytes[1..=ROUTE_BYTES].copy_from_slice(&route_bytes(route));
     out.extend_from_slice(&bytes);
     out.len()
+}
+
+/// The mark of a large reply.
+pub(super) fn put_whole(out: &mut Vec<u8>, route: Route) {
+    out.push(WHOLE);
+    out.extend_from_slice(&route_bytes(route));
 }
 
 /// Ends the reply that began at `start`.

@@ -3,7 +3,7 @@
 use tessera_core::hash::Hash;
 use tessera_core::listpack::Item;
 use tessera_core::object::Collection;
-use tessera_core::resp::{Proto, Reply};
+use tessera_core::resp::{DeferredLen, Gathered, Proto, Reply};
 
 use super::{READS, ROW, reply_item};
 use crate::command::spec::flag;
@@ -53,6 +53,39 @@ enum Part {
     Both,
 }
 
+impl Part {
+    fn write(self, reply: &mut Reply<'_>, field: Item<'_>, value: Item<'_>) {
+        if self != Part::Values {
+            reply_item(reply, field);
+        }
+        if self != Part::Fields {
+            reply_item(reply, value);
+        }
+    }
+
+    fn header(self, reply: &mut Reply<'_>, fields: usize) {
+        match self {
+            Part::Both => reply.map(fields),
+            Part::Fields | Part::Values => reply.array(fields),
+        }
+    }
+
+    fn deferred_header(self, reply: &mut Reply<'_>) -> DeferredLen {
+        match self {
+            Part::Both => reply.deferred_map(),
+            Part::Fields | Part::Values => reply.deferred_array(),
+        }
+    }
+
+    /// The number in the header of so many fields.
+    fn elements_len(self, fields: usize, proto: Proto) -> usize {
+        match (self, proto) {
+            (Part::Both, Proto::Resp2) => 2 * fields,
+            _ => fields,
+        }
+    }
+}
+
 /// A hash of at most this many fields is read at once.
 const FIELDS_AT_ONCE: usize = 1024;
 
@@ -62,22 +95,29 @@ fn read(cx: &mut Cx<'_>, key: &[u8], part: Part) {
         Ok(hash) => hash,
         Err(WrongType) => return cx.wrong_type(),
     };
-    let mut task = ReadTask {
-        db: cx.db,
-        key: key.into(),
-        part,
-        proto: cx.reply.proto(),
-        cursor: 0,
-        fields: 0,
-        bulks: Vec::new(),
-        refused: false,
+    let reply = &mut cx.reply;
+    let Some(hash) = hash else {
+        return part.header(reply, 0);
     };
-    if hash.is_some_and(|hash| hash.len() > FIELDS_AT_ONCE) {
-        cx.task = Some(Box::new(task));
+    if hash.len() > FIELDS_AT_ONCE {
+        let expected = part.elements_len(hash.len(), reply.proto());
+        cx.task = Some(Box::new(ReadTask {
+            db: cx.db,
+            key: key.into(),
+            part,
+            cursor: 0,
+            fields: 0,
+            gathered: Gathered::expecting(expected, reply.proto()),
+        }));
         return;
     }
-    while hash.is_some_and(|hash| !task.read_some(hash, now_ms)) {}
-    task.finish(&mut cx.reply);
+    let header = part.deferred_header(reply);
+    let mut fields = 0;
+    hash.for_each(now_ms, &mut |field, value| {
+        fields += 1;
+        part.write(reply, field, value);
+    });
+    reply.set_len(header, fields);
 }
 
 /// A hash that is being read.
@@ -85,51 +125,30 @@ struct ReadTask {
     db: usize,
     key: Box<[u8]>,
     part: Part,
-    proto: Proto,
     cursor: u64,
     fields: usize,
     /// What has been read, as replies.
-    bulks: Vec<u8>,
-    /// There was no memory for it all.
-    refused: bool,
+    gathered: Gathered,
 }
 
 impl ReadTask {
     /// Reads some more and says whether that was all.
     fn read_some(&mut self, hash: &Hash, now_ms: u64) -> bool {
-        let mut reply = Reply::new(&mut self.bulks, self.proto);
-        let (part, fields) = (self.part, &mut self.fields);
+        let (part, fields, cursor) = (self.part, &mut self.fields, &mut self.cursor);
         let end = *fields + FIELDS_AT_ONCE;
-        let mut cursor = self.cursor;
-        loop {
-            cursor = hash.scan(cursor, now_ms, &mut |field: Item<'_>, value: Item<'_>| {
-                *fields += 1;
-                if part != Part::Values {
-                    reply_item(&mut reply, field);
+        self.gathered.write(|reply| {
+            loop {
+                *cursor = hash.scan(*cursor, now_ms, &mut |field: Item<'_>, value: Item<'_>| {
+                    *fields += 1;
+                    part.write(reply, field, value);
+                });
+                if *cursor == 0 || *fields >= end {
+                    break;
                 }
-                if part != Part::Fields {
-                    reply_item(&mut reply, value);
-                }
-            });
-            if cursor == 0 || *fields >= end {
-                break;
             }
-        }
-        self.refused |= reply.is_refused();
-        self.cursor = cursor;
-        cursor == 0
-    }
-
-    fn finish(&self, reply: &mut Reply<'_>) {
-        match self.part {
-            Part::Both => reply.map(self.fields),
-            Part::Fields | Part::Values => reply.array(self.fields),
-        }
-        reply.raw(&self.bulks);
-        if self.refused {
-            reply.refuse();
-        }
-        reply.finish();
+        });
+        self.gathered.foresee(self.fields, hash.len());
+        self.cursor == 0
     }
 }
 
@@ -142,7 +161,9 @@ impl Task for ReadTask {
         let is_done = hash.is_none_or(|hash| self.read_some(hash, now_ms));
         self.key = key;
         if is_done {
-            self.finish(&mut Reply::new(reply, self.proto));
+            let (part, fields) = (self.part, self.fields);
+            self.gathered
+                .finish(reply, |reply| part.header(reply, fields));
         }
         is_done
     }

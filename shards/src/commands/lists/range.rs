@@ -2,7 +2,7 @@
 
 use tessera_core::list::{End, List, Spot};
 use tessera_core::number::parse_i64;
-use tessera_core::resp::{Proto, Reply};
+use tessera_core::resp::{Proto, Reply, foresee};
 
 use super::{READS, ROW, list_at, range, reply_item};
 use crate::command::spec::flag;
@@ -81,6 +81,7 @@ impl Task for ReadTask {
         }
         self.next = elements.spot();
         self.written += count;
+        foresee(reply, self.written, self.total);
         self.written == self.total
     }
 

@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use tessera_core::entry::Entry;
 use tessera_core::listpack::Item;
 use tessera_core::object::Collection;
-use tessera_core::resp::{Proto, Reply};
+use tessera_core::resp::{Gathered, Proto, Reply};
 use tessera_core::set::{Set, SetLimits};
 
 use super::{MEMBERS_PER_SLICE, reply_item};
@@ -54,6 +54,8 @@ pub(super) struct Operation {
     output: Output,
     proto: Proto,
     limits: SetLimits,
+    /// Members that there are at most.
+    most: usize,
     /// The sets that there are, in the order of their use.
     keys: Vec<Box<[u8]>>,
     /// Which of them are walked, one after the other, and how far it has come.
@@ -68,7 +70,7 @@ pub(super) struct Operation {
     kept: Set,
     found: u64,
     /// The result as replies.
-    bulks: Vec<u8>,
+    gathered: Gathered,
 }
 
 impl Operation {
@@ -111,6 +113,12 @@ impl Operation {
             Kind::Difference if collects => (1..sizes.len()).chain([0]).collect(),
             _ => (0..sizes.len().min(1)).collect(),
         };
+        let most = match kind {
+            Kind::Intersection => sizes.first().map_or(0, |(size, _)| *size),
+            Kind::Union => total,
+            Kind::Difference => first,
+        };
+        let expected = if most > MEMBERS_PER_SLICE { most } else { 0 };
         Some(Operation {
             db: cx.db,
             kind,
@@ -125,13 +133,18 @@ impl Operation {
             collected: Set::new(),
             kept: Set::new(),
             found: 0,
-            bulks: Vec::new(),
+            gathered: Gathered::expecting(expected, cx.reply.proto()),
+            most,
         })
     }
 
     /// Does it at once if it is little, else leaves it as a task.
     pub(super) fn run(mut self, cx: &mut Cx<'_>) {
         if self.advance(cx.shard) {
+            if self.replies() {
+                cx.reply.set(self.found as usize);
+                self.gathered.append_to(&mut cx.reply);
+            }
             self.finish(cx.shard, &mut cx.reply);
         } else {
             cx.task = Some(Box::new(self));
@@ -159,6 +172,7 @@ impl Operation {
             }
         }
         self.keys = keys;
+        self.gathered.foresee(self.found as usize, self.most);
         self.is_enough() || self.turn == self.walked.len()
     }
 
@@ -191,6 +205,10 @@ impl Operation {
         lookups
     }
 
+    fn replies(&self) -> bool {
+        matches!(self.output, Output::Reply | Output::Take)
+    }
+
     fn stores(&self) -> bool {
         matches!(self.output, Output::Store(_))
     }
@@ -199,7 +217,7 @@ impl Operation {
         self.found += 1;
         match self.output {
             Output::Reply | Output::Take => {
-                reply_item(&mut Reply::new(&mut self.bulks, self.proto), member);
+                self.gathered.write(|reply| reply_item(reply, member));
             }
             Output::Store(_) => {
                 self.kept.add_item(member, &self.limits);
@@ -208,13 +226,11 @@ impl Operation {
         }
     }
 
-    /// Writes the reply and stores what is to be stored.
+    /// Writes the number that is the reply, if it is not the members, and stores what is to be stored.
     fn finish(&mut self, shard: &mut Shard, reply: &mut Reply<'_>) {
         let kept = std::mem::take(&mut self.kept);
         match &self.output {
             Output::Reply | Output::Take => {
-                reply.set(self.found as usize);
-                reply.raw(&self.bulks);
                 discard(shard, kept);
                 if self.output == Output::Take
                     && let Some(key) = self.keys.first()
@@ -260,6 +276,10 @@ impl Task for Operation {
     fn step(&mut self, shard: &mut Shard, reply: &mut Vec<u8>) -> bool {
         let is_done = self.advance(shard);
         if is_done {
+            let found = self.found as usize;
+            if self.replies() {
+                self.gathered.finish(reply, |reply| reply.set(found));
+            }
             self.finish(shard, &mut Reply::new(reply, self.proto));
         }
         is_done

@@ -1,7 +1,7 @@
 //! XRANGE and XREVRANGE. Many entries are read in slices while the key stays locked.
 
 use tessera_core::object::Collection;
-use tessera_core::resp::{Proto, Reply};
+use tessera_core::resp::Gathered;
 use tessera_core::stream::{Entry, Stream, StreamId};
 
 use super::{ENTRIES_AT_ONCE, READS, ROW, ids, reply_entry};
@@ -65,11 +65,12 @@ fn read(cx: &mut Cx<'_>, args: &[&[u8]], is_back: bool) {
         is_back,
         left: count,
         found: 0,
-        bulks: Vec::new(),
-        proto: cx.reply.proto(),
+        expected: usize::try_from(count).map_or(stream.len(), |count| count.min(stream.len())),
+        gathered: Gathered::expecting(0, cx.reply.proto()),
     };
     if task.read_some(stream) {
-        task.finish(&mut cx.reply);
+        cx.reply.array(task.found);
+        task.gathered.append_to(&mut cx.reply);
     } else {
         task.key = args[1].into();
         cx.task = Some(Box::new(task));
@@ -105,9 +106,10 @@ struct RangeTask {
     /// Entries still wanted.
     left: u64,
     found: usize,
+    /// How many they are at most.
+    expected: usize,
     /// What has been read, as replies.
-    bulks: Vec<u8>,
-    proto: Proto,
+    gathered: Gathered,
 }
 
 impl RangeTask {
@@ -133,21 +135,18 @@ impl RangeTask {
     /// Writes entries; the id of the last one, if there may be more.
     fn take<'a>(&mut self, entries: impl Iterator<Item = Entry<'a>>) -> Option<StreamId> {
         let wanted = self.left.min(ENTRIES_AT_ONCE as u64) as usize;
-        let mut reply = Reply::new(&mut self.bulks, self.proto);
         let (mut count, mut last) = (0, None);
-        for entry in entries.take(wanted) {
-            reply_entry(&mut reply, &entry);
-            count += 1;
-            last = Some(entry.id);
-        }
+        self.gathered.write(|reply| {
+            for entry in entries.take(wanted) {
+                reply_entry(reply, &entry);
+                count += 1;
+                last = Some(entry.id);
+            }
+        });
         self.found += count;
+        self.gathered.foresee(self.found, self.expected);
         self.left -= count as u64;
         last.filter(|_| count == wanted)
-    }
-
-    fn finish(&self, reply: &mut Reply<'_>) {
-        reply.array(self.found);
-        reply.raw(&self.bulks);
     }
 }
 
@@ -157,7 +156,8 @@ impl Task for RangeTask {
         let stream = entry.and_then(|entry| entry.object()).and_then(Stream::of);
         let is_done = stream.is_none_or(|stream| self.read_some(stream));
         if is_done {
-            self.finish(&mut Reply::new(reply, self.proto));
+            let found = self.found;
+            self.gathered.finish(reply, |reply| reply.array(found));
         }
         is_done
     }

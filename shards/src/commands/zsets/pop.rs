@@ -1,7 +1,7 @@
 //! Elements taken from either end: ZPOPMIN, ZPOPMAX, ZMPOP.
 
 use tessera_core::number::parse_i64;
-use tessera_core::resp::{Proto, Reply};
+use tessera_core::resp::{Gathered, Reply};
 use tessera_core::zset::Zset;
 
 use super::reading::{Reading, Style};
@@ -195,16 +195,14 @@ pub(super) fn pop_some(
     let reading = Reading {
         db: cx.db,
         key: key.into(),
+        gathered: Gathered::expecting(style.elements_len(count), proto),
         ranks,
         reverse,
         style,
-        proto,
         len: 0,
-        bulks: Vec::new(),
     };
     cx.task = Some(Box::new(Popping {
         prefix,
-        proto,
         reading,
         is_read: false,
         removal,
@@ -214,7 +212,6 @@ pub(super) fn pop_some(
 /// Elements of a locked key that are read first and removed then.
 struct Popping {
     prefix: Vec<u8>,
-    proto: Proto,
     reading: Reading,
     is_read: bool,
     removal: Removal,
@@ -228,9 +225,7 @@ impl Task for Popping {
         }
         let is_done = self.removal.remove_some(shard);
         if is_done {
-            let mut reply = Reply::new(reply, self.proto);
-            reply.raw(&self.prefix);
-            self.reading.finish(&mut reply);
+            self.reading.finish(&self.prefix, reply);
         }
         is_done
     }

@@ -1,5 +1,6 @@
 //! Ranges: ZRANGE, ZREVRANGE, ZRANGEBYSCORE, ZREVRANGEBYSCORE, ZRANGEBYLEX, ZREVRANGEBYLEX.
 
+use tessera_core::resp::Gathered;
 use tessera_core::zset::Zset;
 
 use super::query::{By, Form, Query};
@@ -96,15 +97,15 @@ fn range(cx: &mut Cx<'_>, args: &[&[u8]], by: Option<By>, reverse: Option<bool>)
         style.header(&mut cx.reply, ranks.len());
         return style.elements(&mut cx.reply, zset, ranks, reverse);
     }
+    let proto = cx.reply.proto();
     cx.task = Some(Box::new(Reading {
         db: cx.db,
         key: args[1].into(),
+        gathered: Gathered::expecting(style.elements_len(ranks.len()), proto),
         ranks,
         reverse,
         style,
-        proto: cx.reply.proto(),
         len: 0,
-        bulks: Vec::new(),
     }));
 }
 

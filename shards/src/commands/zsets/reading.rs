@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use tessera_core::listpack::Item;
-use tessera_core::resp::{Proto, Reply};
+use tessera_core::resp::{Gathered, Proto, Reply};
 use tessera_core::zset::Zset;
 
 use super::{ELEMENTS_AT_ONCE, held, reply_item};
@@ -36,12 +36,19 @@ impl Style {
         }
     }
 
+    /// The number in the header of so many elements.
+    pub(super) fn elements_len(self, len: usize) -> usize {
+        match self {
+            Self::Flat => 2 * len,
+            Self::Members | Self::Nested => len,
+            Self::Bare => 0,
+        }
+    }
+
     /// The header of so many elements.
     pub(super) fn header(self, reply: &mut Reply<'_>, len: usize) {
-        match self {
-            Self::Flat => reply.array(2 * len),
-            Self::Members | Self::Nested => reply.array(len),
-            Self::Bare => {}
+        if self != Self::Bare {
+            reply.array(self.elements_len(len));
         }
     }
 
@@ -92,11 +99,10 @@ pub(super) struct Reading {
     pub(super) ranks: Range<usize>,
     pub(super) reverse: bool,
     pub(super) style: Style,
-    pub(super) proto: Proto,
-    /// Number of elements in `bulks`.
+    /// Number of elements in `gathered`.
     pub(super) len: usize,
     /// What has been read, as replies.
-    pub(super) bulks: Vec<u8>,
+    pub(super) gathered: Gathered,
 }
 
 impl Reading {
@@ -107,15 +113,20 @@ impl Reading {
         };
         let ranks = next_ranks(&mut self.ranks, self.reverse);
         self.len += ranks.len();
-        let reply = &mut Reply::new(&mut self.bulks, self.proto);
-        self.style.elements(reply, zset, ranks, self.reverse);
+        let (style, reverse) = (self.style, self.reverse);
+        self.gathered
+            .write(|reply| style.elements(reply, zset, ranks, reverse));
+        self.gathered.foresee(self.len, self.len + self.ranks.len());
         self.ranks.is_empty()
     }
 
-    /// Writes what has been read.
-    pub(super) fn finish(&self, reply: &mut Reply<'_>) {
-        self.style.header(reply, self.len);
-        reply.raw(&self.bulks);
+    /// Ends the reply, which begins with `prefix`.
+    pub(super) fn finish(&mut self, prefix: &[u8], reply: &mut Vec<u8>) {
+        let (style, len) = (self.style, self.len);
+        self.gathered.finish(reply, |reply| {
+            reply.raw(prefix);
+            style.header(reply, len);
+        });
     }
 }
 
@@ -123,7 +134,7 @@ impl Task for Reading {
     fn step(&mut self, shard: &mut Shard, reply: &mut Vec<u8>) -> bool {
         let is_done = self.read_some(shard);
         if is_done {
-            self.finish(&mut Reply::new(reply, self.proto));
+            self.finish(b"", reply);
         }
         is_done
     }
