@@ -69,7 +69,7 @@ const HELLOS: &[&str] = &[
 
 fn client(draw: &mut Draw, mut command: Command) -> Vec<Step> {
     let mut judge = Judge::Exact;
-    let text = match draw.rng.below(14) {
+    let text = match draw.rng.below(17) {
         0 => {
             judge = Judge::Kind;
             "ID"
@@ -102,6 +102,11 @@ fn client(draw: &mut Draw, mut command: Command) -> Vec<Step> {
             .pick(&["NO-EVICT ON", "NO-EVICT off", "NO-EVICT maybe", "NO-EVICT"]),
         11 => draw.rng.pick(&["REPLY ON", "REPLY maybe", "REPLY"]),
         12 => return vec![silence(draw)],
+        13 | 14 => draw.rng.pick(OF_OTHERS),
+        15 => {
+            judge = Judge::Unordered;
+            draw.rng.pick(&["TRACKINGINFO", "TRACKINGINFO x"])
+        }
         _ => draw.rng.pick(&[
             "NONSENSE",
             "ID extra",
@@ -117,6 +122,35 @@ fn client(draw: &mut Draw, mut command: Command) -> Vec<Step> {
     command.extend(parts.map(|part| part.as_bytes().to_vec()));
     vec![Step::new(command, judge)]
 }
+
+/// What concerns others, or tracking that is off: nothing is to change.
+const OF_OTHERS: &[&str] = &[
+    "UNBLOCK 99999999",
+    "UNBLOCK 99999999 TIMEOUT",
+    "UNBLOCK 99999999 ERROR",
+    "UNBLOCK 99999999 NEVER",
+    "UNBLOCK x",
+    "UNBLOCK",
+    "GETREDIR",
+    "CACHING YES",
+    "CACHING NO",
+    "CACHING maybe",
+    "TRACKING OFF",
+    "TRACKING maybe",
+    "TRACKING ON REDIRECT 99999999",
+    "TRACKING ON REDIRECT x",
+    "TRACKING ON OPTIN OPTOUT",
+    "TRACKING ON PREFIX a",
+    "TRACKING ON BCAST OPTIN",
+    "TRACKING ON BCAST PREFIX a PREFIX ab",
+    "TRACKING ON NONSENSE",
+    "PAUSE",
+    "PAUSE abc",
+    "PAUSE -1",
+    "PAUSE 10 NEVER",
+    "UNPAUSE",
+    "UNPAUSE x",
+];
 
 const LISTS: &[&str] = &[
     "LIST TYPE",

@@ -103,7 +103,7 @@ fn config(draw: &mut Draw, command: &mut Command) {
 }
 
 fn of_command(draw: &mut Draw, command: &mut Command) -> Judge {
-    match draw.rng.below(8) {
+    match draw.rng.below(9) {
         0 => {
             command.push(draw.cased("COUNT"));
             Judge::Kind
@@ -146,7 +146,8 @@ fn of_command(draw: &mut Draw, command: &mut Command) -> Judge {
             Judge::Kind
         }
         _ => {
-            command.push(draw.cased("GETKEYS"));
+            let name = draw.rng.pick(&["GETKEYS", "GETKEYSANDFLAGS"]);
+            command.push(draw.cased(name));
             for inner in super::generator::any_keyed(draw) {
                 command.push(inner);
             }

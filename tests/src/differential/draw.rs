@@ -151,6 +151,14 @@ const ODD_WORDS: &[&str] = &[
     "$-1",
     "ASYNC",
     "WITHMATCHLEN",
+    "nan",
+    "-nan",
+    "inf",
+    "-inf",
+    "-0",
+    "1e400",
+    "-9223372036854775809",
+    "18446744073709551616",
 ];
 
 const PATTERNS: &[&str] = &[
@@ -397,6 +405,7 @@ impl Draw {
         match self.rng.below(12) {
             0 => self.rng.bytes(9),
             1 => vec![b'z'; 200],
+            2 if self.rng.one_in(20) => vec![b'Z'; 70_000],
             _ => owned(self.rng.pick(ODD_WORDS)),
         }
     }

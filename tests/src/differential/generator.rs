@@ -4,8 +4,8 @@
 use super::draw::Draw;
 use super::step::{Command, Judge, Step};
 use super::{
-    bitmaps, connection, database, expiry, generic, geo, hashes, hyperloglog, lists, scripts, sets,
-    streams, strings, waiting, zsets,
+    bitmaps, connection, database, expiry, functions, generic, geo, hashes, hyperloglog, lists,
+    node, pubsub, scripts, sets, streams, strings, transactions, waiting, zsets,
 };
 
 type Family = fn(&mut Draw) -> Vec<Step>;
@@ -23,6 +23,7 @@ const FAMILIES: &[(usize, Family)] = &[
     (4, hyperloglog::draw),
     (15, expiry::draw),
     (5, scripts::draw),
+    (3, functions::draw),
     (18, generic::draw),
     (1, waiting::draw),
 ];
@@ -72,7 +73,10 @@ impl Generator {
     fn refill(&mut self) {
         let draw = &mut self.draw;
         let mut steps = match draw.rng.below(100) {
-            0..=84 => family(draw)(draw),
+            0..=80 => family(draw)(draw),
+            81 | 82 => transactions::draw(draw),
+            83 => pubsub::draw(draw),
+            84 => node::draw(draw),
             85..=90 => database::draw(draw),
             91..=97 => connection::draw(draw, self.protocol),
             _ => vec![nonsense(draw)],
@@ -130,10 +134,15 @@ fn nonsense(draw: &mut Draw) -> Step {
 fn mutate(draw: &mut Draw, step: &mut Step) {
     let may_change = !matches!(step.judge, Judge::Walk | Judge::Vanish | Judge::Hello)
         && step.silent.is_empty()
+        && step.spoken.is_empty()
         && !matches!(
             step.name().as_str(),
             "SHUTDOWN" | "DEBUG" | "QUIT" | "CONFIG" | "CLIENT" | "RESET" | "XADD"
         )
+        // They would begin something, or be replied to more than once.
+        && !pubsub::COMMANDS.contains(&step.name().as_str())
+        && !transactions::COMMANDS.contains(&step.name().as_str())
+        && !node::FRAGILE.contains(&step.name().as_str())
         // With another word for the time they might wait for ever.
         && !waiting::COMMANDS.contains(&step.name().as_str());
     if !may_change {
@@ -173,6 +182,7 @@ fn mutate(draw: &mut Draw, step: &mut Step) {
 mod tests {
     use super::*;
     use crate::differential::scope;
+    use crate::differential::step::named;
     use std::collections::BTreeMap;
 
     #[test]
@@ -191,6 +201,9 @@ mod tests {
     fn every_command_in_scope_is_drawn() {
         let mut seen: BTreeMap<String, usize> = BTreeMap::new();
         for step in Generator::new(1, 3).take(50_000) {
+            for spoken in &step.spoken {
+                *seen.entry(named(spoken)).or_default() += 1;
+            }
             *seen.entry(step.name()).or_default() += 1;
         }
         for name in scope::COMMANDS {

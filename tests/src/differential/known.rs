@@ -1,7 +1,7 @@
 //! The differences that are meant: where Tessera answers otherwise than the redis-server 7.0 it is
 //! compared with, each with its reason. What is not in this list must be equal.
 
-use super::step::Step;
+use super::step::{Judge, Step};
 use crate::reply::Reply;
 
 /// A difference that is meant.
@@ -37,6 +37,15 @@ pub const KNOWN: &[Known] = &[
                 "COMMAND" => step.command.iter().any(is_rank),
                 _ => step.command.first().is_some_and(is_rank) && step.command.len() > 3,
             }
+        },
+    },
+    Known {
+        reason: "BGSAVE and BGREWRITEAOF are not allowed in MULTI",
+        applies: |step, _, _| {
+            let is_save = |word: &Vec<u8>| {
+                word.eq_ignore_ascii_case(b"bgsave") || word.eq_ignore_ascii_case(b"bgrewriteaof")
+            };
+            step.judge == Judge::CommandInfo && step.command.iter().any(is_save)
         },
     },
     Known {

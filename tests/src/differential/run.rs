@@ -5,7 +5,7 @@ use super::judge;
 use super::recovery;
 use super::shrink;
 use super::side::Side;
-use super::step::{Judge, Step, Unit};
+use super::step::{Command, Judge, Step, Unit};
 use crate::client::Client;
 use crate::command::show_bytes;
 use crate::deadline::wait_until;
@@ -199,10 +199,22 @@ impl<'a> Pair<'a> {
                 ));
             }
         };
-        for (index, step) in steps.iter().enumerate() {
-            let (a, b) = (ours.get(index), theirs.get(index));
+        // A step whose commands before it are replied to has several replies.
+        let parts: Vec<(usize, Option<&Command>)> = steps
+            .iter()
+            .enumerate()
+            .flat_map(|(index, step)| {
+                let spoken = step.spoken.iter().map(Some).chain([None]);
+                spoken.map(move |part| (index, part))
+            })
+            .collect();
+        for (place, (index, part)) in parts.iter().copied().enumerate() {
+            let (a, b) = (ours.get(place), theirs.get(place));
             let verdict = match (a, b) {
-                (Some(a), Some(b)) => judge::compare(step, a, b),
+                (Some(a), Some(b)) => match part {
+                    Some(command) => judge::compare(&Step::exact(command.clone()), a, b),
+                    None => judge::compare(&steps[index], a, b),
+                },
                 (None, None) => Ok(()),
                 _ => Err("only one of them replied".to_owned()),
             };
@@ -334,15 +346,20 @@ fn audit_database(ours: &mut Client, theirs: &mut Client, database: usize) -> Re
 }
 
 /// All that can be asked about a key.
-fn about(key: &[u8]) -> [Step; 5] {
+fn about(key: &[u8]) -> [Step; 8] {
     let step = |words: &[&str], judge| {
         let mut command: Vec<Vec<u8>> = words.iter().map(|word| word.as_bytes().to_vec()).collect();
         command.push(key.to_vec());
         Step::new(command, judge)
     };
     let range = [&b"ZRANGE"[..], key, b"0", b"-1", b"WITHSCORES"];
+    let list = [&b"LRANGE"[..], key, b"0", b"-1"];
+    let stream = [&b"XRANGE"[..], key, b"-", b"+"];
     [
         Step::exact(range.map(<[u8]>::to_vec).to_vec()),
+        Step::exact(list.map(<[u8]>::to_vec).to_vec()),
+        Step::exact(stream.map(<[u8]>::to_vec).to_vec()),
+        step(&["SMEMBERS"], Judge::Unordered),
         step(&["GET"], Judge::Exact),
         step(&["HGETALL"], Judge::Unordered),
         step(&["OBJECT", "ENCODING"], Judge::Exact),

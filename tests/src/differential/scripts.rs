@@ -5,7 +5,13 @@ use super::step::{Command, Judge, Step};
 use super::{lists, strings};
 
 /// The commands of this family.
-pub const COMMANDS: &[&str] = &["EVAL", "EVALSHA", "EVAL_RO", "SCRIPT"];
+pub const COMMANDS: &[&str] = &["EVAL", "EVALSHA", "EVALSHA_RO", "EVAL_RO", "SCRIPT"];
+
+/// A script that is loaded at times, and its name.
+const LOADED: (&str, &str) = (
+    "return {KEYS[1], ARGV[1]}",
+    "d006f1a90249474274c76f5be725b8f5804a346b",
+);
 
 /// Scripts over keys and arguments.
 const CODES: &[&str] = &[
@@ -66,22 +72,46 @@ pub fn draw(draw: &mut Draw) -> Vec<Step> {
     {
         return vec![Step::exact(command)];
     }
-    let name = draw
-        .rng
-        .pick(&["EVAL", "EVAL", "EVAL", "EVAL_RO", "EVALSHA", "SCRIPT"]);
+    let name = draw.rng.pick(&[
+        "EVAL",
+        "EVAL",
+        "EVAL",
+        "EVAL_RO",
+        "EVALSHA",
+        "EVALSHA_RO",
+        "SCRIPT",
+        "SCRIPT",
+    ]);
     let mut command: Command = vec![draw.cased(name)];
     match name {
         "SCRIPT" => {
-            let sub = draw.rng.pick(&["EXISTS", "KILL", "NOSUCH"]);
+            let sub = draw
+                .rng
+                .pick(&["EXISTS", "KILL", "NOSUCH", "LOAD", "LOAD", "FLUSH"]);
             command.push(draw.cased(sub));
-            if sub == "EXISTS" {
-                command.push(draw.odd_word());
+            match sub {
+                "EXISTS" => command.extend([draw.odd_word(), LOADED.1.into()]),
+                "LOAD" => {
+                    let code = draw.rng.pick(&[LOADED.0, LOADED.0, "return +", "#!lua x"]);
+                    command.push(code.into());
+                }
+                "FLUSH" if draw.rng.one_in(2) => {
+                    let how = draw.rng.pick(&["SYNC", "ASYNC", "NEVER"]);
+                    command.push(draw.cased(how));
+                }
+                _ => {}
             }
         }
         name => {
             let code = draw.rng.pick(CODES);
-            command.push(if name == "EVALSHA" {
-                b"0123456789012345678901234567890123456789".to_vec()
+            command.push(if name.starts_with("EVALSHA") {
+                let sha = draw.rng.pick(&[
+                    "0123456789012345678901234567890123456789",
+                    "",
+                    LOADED.1,
+                    LOADED.1,
+                ]);
+                draw.cased(sha)
             } else {
                 code.into()
             });

@@ -47,6 +47,7 @@ impl<'a> Side<'a> {
     pub fn start_over(&mut self) {
         self.client = open(self.server, self.protocol);
         self.client.call(&["FLUSHALL"]).expect_ok();
+        self.client.call(&["FUNCTION", "FLUSH"]).expect_ok();
     }
 
     /// Sends the steps as one pipeline; the replies up to a marker sent after them, or up to the end

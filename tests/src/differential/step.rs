@@ -51,6 +51,8 @@ pub enum Unit {
 pub struct Step {
     /// Commands sent before, which give no reply.
     pub silent: Vec<Command>,
+    /// Commands sent before in the same pipeline, each with one reply, which must be the same bytes: the begin of a transaction or of a subscription.
+    pub spoken: Vec<Command>,
     /// The command.
     pub command: Command,
     /// Sent as an inline command instead of an array.
@@ -65,6 +67,7 @@ impl Step {
     pub fn new(command: Command, judge: Judge) -> Self {
         Self {
             silent: Vec::new(),
+            spoken: Vec::new(),
             command,
             inline: false,
             judge,
@@ -86,8 +89,7 @@ impl Step {
     /// The command's name in capitals.
     #[must_use]
     pub fn name(&self) -> String {
-        let name = self.command.first().map_or(&[][..], Vec::as_slice);
-        String::from_utf8_lossy(&name.to_ascii_uppercase()).into_owned()
+        named(&self.command)
     }
 
     /// Whether it can stand in a pipeline; the others ask more than once.
@@ -104,7 +106,7 @@ impl Step {
 
     /// Appends its bytes to `out`.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        for command in &self.silent {
+        for command in self.silent.iter().chain(&self.spoken) {
             crate::command::encode(command, out);
         }
         if self.inline {
@@ -121,11 +123,19 @@ impl Step {
         let lines: Vec<String> = self
             .silent
             .iter()
+            .chain(&self.spoken)
             .chain([&self.command])
             .map(|c| show(c))
             .collect();
         lines.join("\n")
     }
+}
+
+/// A command's name in capitals.
+#[must_use]
+pub fn named(command: &Command) -> String {
+    let name = command.first().map_or(&[][..], Vec::as_slice);
+    String::from_utf8_lossy(&name.to_ascii_uppercase()).into_owned()
 }
 
 /// The command in one line, each word quoted with escapes.

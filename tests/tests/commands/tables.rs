@@ -46,11 +46,17 @@ fn getkeys() {
     ]);
 }
 
-/// Each command's row is Redis's own: arity, flags, keys, ACL categories.
+/// Rows that differ on purpose, see docs/COMPAT.md: what came with 7.2, and what a transaction must not do.
+const DIFFERENT: &[&str] = &["zrank", "zrevrank", "bgsave", "bgrewriteaof"];
+
+/// Each command's row is Redis's own, those of subcommands too: arity, flags, keys, ACL categories.
 #[test]
 fn command_info_of_every_command() {
     let (tessera, oracle) = (Launch::tessera().start(), Launch::oracle().start());
     let mut wrong = Vec::new();
+    let (_, mut common) = Both::start().names();
+    assert!(common.len() > 300, "{common:?}");
+    common.retain(|name| !DIFFERENT.contains(&name.as_str()));
     for protocol in [2, 3] {
         let open = |server: &tessera_tests::server::Server| {
             if protocol == 3 {
@@ -60,7 +66,7 @@ fn command_info_of_every_command() {
             }
         };
         let (mut ours, mut theirs) = (open(&tessera), open(&oracle));
-        for name in scope::COMMANDS {
+        for name in &common {
             let step = Step::new(
                 ["COMMAND", "INFO", name]
                     .map(|word| word.as_bytes().to_vec())
@@ -303,6 +309,58 @@ fn command_lists() {
     }
     assert_eq!(docs.pairs().len(), 2);
     assert_eq!(client.say("COMMAND DOCS").pairs().len(), counted);
+}
+
+/// Whatever both servers have is in the differential stream.
+#[test]
+fn every_command_of_both_is_drawn() {
+    let (_, common) = Both::start().names();
+    let whole = common.iter().filter(|name| !name.contains('|'));
+    let missing: Vec<_> = whole
+        .filter(|name| !scope::COMMANDS.contains(&name.to_ascii_uppercase().as_str()))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?} are never drawn");
+}
+
+/// A command that is called by another name is told of under its own, and nothing of it is lost; one without a name is not there.
+#[test]
+fn renamed_commands() {
+    let renames = "rename-command GET fetch\nrename-command CONFIG \"\"\nrename-command EXEC go\n";
+    let servers = [Launch::tessera().shards(2), Launch::oracle()]
+        .map(|launch| launch.config_file(renames).start());
+    let mut clients = [servers[0].client(), servers[1].client()];
+    for line in [
+        "COMMAND INFO fetch",
+        "COMMAND INFO get config",
+        "COMMAND GETKEYS fetch k",
+        "COMMAND GETKEYS get k",
+        "COMMAND LIST FILTERBY PATTERN fetch",
+        "COMMAND LIST FILTERBY PATTERN get",
+        "COMMAND LIST FILTERBY PATTERN config*",
+        "COMMAND DOCS get",
+        "SET k v",
+        "fetch k",
+        "fetch",
+        "GET k",
+        "CONFIG GET port",
+        "MULTI",
+        "FETCH k",
+        "go",
+        "EVAL return{redis.call('FETCH','k')} 0",
+        "EVAL return{redis.call('get','k')} 0",
+    ] {
+        let [ours, theirs] = [0, 1].map(|at| clients[at].say(line));
+        assert_eq!(ours.to_string(), theirs.to_string(), "{line}");
+    }
+    let [ours, theirs] = [0, 1].map(|at| {
+        let mut all = BTreeMap::new();
+        facts(&clients[at].say("COMMAND DOCS fetch"), &mut all);
+        all
+    });
+    assert_eq!(ours, theirs);
+    assert_eq!(ours.keys().collect::<Vec<_>>(), ["get"]);
+    let stats = clients[0].say("INFO commandstats").text();
+    assert!(stats.contains("cmdstat_get:calls="), "{stats}");
 }
 
 /// The README's table has every command, and none that is not there.
