@@ -9,9 +9,11 @@
 //! Called by every command, by the router for errors, and by the log writer and the clients for requests
 //! ([`write_command`]).
 
-use super::room::{OUT_OF_MEMORY, make_room};
+use super::room::{BUFFER_BYTES_MAX, OUT_OF_MEMORY, make_room};
 use crate::number::write_double;
 
+/// The shortest element of an array: `:0`, and the end of the line.
+const ELEMENT_BYTES_MIN: usize = 4;
 /// `+OK`.
 pub const OK: &[u8] = b"+OK\r\n";
 /// `:0`.
@@ -118,6 +120,17 @@ impl<'a> Reply<'a> {
         }
         self.give_up();
         false
+    }
+
+    /// Whether so many elements can follow. If not, the reply is given up at once, and not when as much has been written as can be.
+    #[must_use]
+    pub fn has_room_for(&mut self, elements: usize) -> bool {
+        let fits = elements.saturating_mul(ELEMENT_BYTES_MIN)
+            <= BUFFER_BYTES_MAX.saturating_sub(self.out.len());
+        if !fits {
+            self.give_up();
+        }
+        fits
     }
 
     /// Marks the buffer.

@@ -6,7 +6,11 @@
 /// What a client is told whose request or reply found no memory.
 pub const OUT_OF_MEMORY: &[u8] = b"-ERR out of memory: the value cannot grow that large\r\n";
 
-/// Makes room for so many more bytes. Says false when the allocator refuses; the buffer is then unchanged.
+/// The longest buffer. Messages between shards say the length of a reply in 32 bits, and one client's wish is not to take all memory of the
+/// machine.
+pub(super) const BUFFER_BYTES_MAX: usize = 2 << 30;
+
+/// Makes room for so many more bytes. Says false when the allocator refuses, or the buffer would become too long; it is then unchanged.
 #[inline]
 #[must_use]
 pub fn make_room(buffer: &mut Vec<u8>, more: usize) -> bool {
@@ -15,6 +19,9 @@ pub fn make_room(buffer: &mut Vec<u8>, more: usize) -> bool {
 
 #[cold]
 fn enlarge(buffer: &mut Vec<u8>, more: usize) -> bool {
+    if more > BUFFER_BYTES_MAX.saturating_sub(buffer.len()) {
+        return false;
+    }
     buffer.try_reserve(more).is_ok() || buffer.try_reserve_exact(more).is_ok()
 }
 
@@ -47,6 +54,7 @@ mod tests {
         let mut buffer = b"abc".to_vec();
         assert!(!make_room(&mut buffer, isize::MAX as usize));
         assert!(!make_room(&mut buffer, usize::MAX));
+        assert!(!make_room(&mut buffer, BUFFER_BYTES_MAX));
         assert_eq!(buffer, b"abc");
         assert!(try_append(&mut buffer, b"de"));
         assert_eq!(buffer, b"abcde");

@@ -251,6 +251,14 @@ impl Front {
         };
         let proto = client.proto;
         let start = out.len();
+        if command.spec.name == "ssubscribe" {
+            // Unlike its kin, as Redis has it.
+            let text = "ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client";
+            Reply::new(out, proto).error(text);
+            self.counters.errors += 1;
+            self.tally.fail(step.command, &out[start + 1..]);
+            return PartRun::Done;
+        }
         let mut session = Session {
             front: self,
             conn,

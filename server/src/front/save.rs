@@ -59,8 +59,14 @@ pub(super) fn restriction(
     if shared.loading.is_on() {
         return (!spec.has(flag::LOADING)).then_some(Cow::Borrowed(LOADING));
     }
+    let spec = spec.resolve(args);
+    if !spec.has(flag::ALLOW_BUSY)
+        && let Some(text) = shared.scripts.late_refusal()
+    {
+        return Some(Cow::Borrowed(text.as_bytes()));
+    }
     // Redis refuses PING as well: whoever asks so learns that something is wrong.
-    if !writes && !spec.resolve(args).has(flag::WRITE) && spec.name != "ping" {
+    if !writes && !spec.has(flag::WRITE) && spec.name != "ping" {
         return None;
     }
     if is_kept_back(shared, &shared.latest_config()) {
@@ -76,7 +82,8 @@ impl Front {
         let shared = &self.shared;
         let is_kept_back = is_kept_back(shared, &self.config);
         let has_failed = shared.log.has_failed();
-        self.is_restricted = shared.loading.is_on() || has_failed || is_kept_back;
+        self.is_restricted =
+            shared.loading.is_on() || has_failed || is_kept_back || shared.scripts.has_late();
         self.is_behind = shared.log.is_full();
         if self.is_restricted || self.engine.shard.scripts.refusal.is_some() {
             self.restrict_scripts(is_kept_back, has_failed);

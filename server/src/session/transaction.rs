@@ -57,7 +57,8 @@ pub(super) const ROWS: &[(Spec, SessionFn)] = &[
         Spec {
             name: "watch",
             arity: -2,
-            flags: BASE.flags | flag::AT_ONCE,
+            // What an earlier transaction of the client has yet to change is no news to it.
+            flags: BASE.flags | flag::AT_ONCE | flag::AFTER_REPLIES,
             keys: &[KeySpec::range(access::RO, 1, -1, 1)],
             since: "2.2.0",
             summary: "Makes the next EXEC do nothing if one of the keys changes before it.",

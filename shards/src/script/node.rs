@@ -321,9 +321,25 @@ impl Node {
         self.running().clone()
     }
 
+    /// Whether some script is past `busy-reply-threshold`.
+    #[must_use]
+    pub fn has_late(&self) -> bool {
+        self.late.load(Ordering::Relaxed) > 0
+    }
+
+    /// What everybody is told meanwhile, without the leading `-`.
+    #[must_use]
+    pub fn late_refusal(&self) -> Option<&'static str> {
+        let running = self.running();
+        let late = running
+            .iter()
+            .find(|busy| busy.is_late.load(Ordering::Relaxed));
+        late.map(|busy| busy_text(busy))
+    }
+
     /// The reply to a command that would have to wait for a late script. `keys`: its own; `None`: all there are.
     pub(crate) fn refusal(&self, keys: Option<&[&[u8]]>) -> Option<&'static str> {
-        if self.late.load(Ordering::Relaxed) == 0 {
+        if !self.has_late() {
             return None;
         }
         let holds = |busy: &&Arc<Busy>| {
@@ -336,13 +352,7 @@ impl Node {
             busy.is_late.load(Ordering::Relaxed) && is_one
         };
         let running = self.running();
-        running.iter().find(holds).map(|busy| {
-            if busy.function.is_some() {
-                "BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE."
-            } else {
-                "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."
-            }
-        })
+        running.iter().find(holds).map(|busy| busy_text(busy))
     }
 
     /// Ends all scripts, or functions, that have not written.
@@ -364,6 +374,14 @@ impl Node {
             (None, false, Kill::Script) => Killed::AreFunctions,
             (None, false, Kill::Function) => Killed::AreScripts,
         }
+    }
+}
+
+fn busy_text(busy: &Busy) -> &'static str {
+    if busy.function.is_some() {
+        "BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE."
+    } else {
+        "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."
     }
 }
 
@@ -395,7 +413,9 @@ mod tests {
         let node = Node::default();
         let busy = node.enter(None, Vec::new(), 0, Some(vec![b"k"[..].into()]));
         assert!(node.refusal(Some(&[b"k"])).is_none());
+        assert!(!node.has_late() && node.late_refusal().is_none());
         node.is_late(&busy);
+        assert!(node.has_late() && node.late_refusal().is_some());
         assert!(
             node.refusal(Some(&[b"k"]))
                 .is_some_and(|text| text.contains("SCRIPT KILL"))

@@ -1,5 +1,5 @@
-//! Draws of transactions: one step each, from MULTI to EXEC or DISCARD, with commands of several families between them. Transactions
-//! of several connections, and watched keys, are for the scenes.
+//! Draws of transactions: one step each, from WATCH or MULTI to EXEC or DISCARD, with commands of several families between them. Transactions
+//! of several connections are for the scenes.
 
 use super::draw::Draw;
 use super::step::{Command, Judge, Step};
@@ -32,7 +32,11 @@ pub fn draw(draw: &mut Draw) -> Vec<Step> {
     if draw.rng.one_in(5) {
         return vec![Step::text(draw.rng.pick(MISPLACED))];
     }
-    let mut spoken = vec![vec![draw.cased("MULTI")]];
+    let mut spoken = Vec::new();
+    if draw.rng.one_in(3) {
+        watch(draw, &mut spoken);
+    }
+    spoken.push(vec![draw.cased("MULTI")]);
     for _ in 0..draw.rng.below(7) {
         spoken.extend(inner(draw));
     }
@@ -50,6 +54,23 @@ pub fn draw(draw: &mut Draw) -> Vec<Step> {
     let mut step = Step::exact(vec![draw.cased(end)]);
     step.spoken = spoken;
     vec![step]
+}
+
+/// Keys that nobody else names: a change of a key by a command over several shards, too, may refuse an EXEC.
+fn watched(draw: &mut Draw) -> Vec<u8> {
+    format!("watched{}", draw.rng.below(4)).into_bytes()
+}
+
+fn watch(draw: &mut Draw, spoken: &mut Vec<Command>) {
+    let mut watch = vec![draw.cased("WATCH")];
+    watch.extend((0..draw.rng.between(1, 3)).map(|_| watched(draw)));
+    spoken.push(watch);
+    match draw.rng.below(6) {
+        0 => spoken.push(vec![b"SET".to_vec(), watched(draw), draw.value()]),
+        1 => spoken.push(vec![b"DEL".to_vec(), watched(draw)]),
+        2 => spoken.push(vec![draw.cased("UNWATCH")]),
+        _ => {}
+    }
 }
 
 /// A command whose reply is the same bytes, whatever its words; at times none is found.

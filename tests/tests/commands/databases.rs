@@ -130,3 +130,63 @@ fn move_and_copy_between_databases() {
         "DBSIZE extra",
     ]);
 }
+
+/// DEBUG DIGEST and its kin tell redis-server 7.0's figures for the same commands, whatever the number of shards.
+#[test]
+fn fingerprints_are_those_of_redis() {
+    for shards in [1, 3] {
+        let launch = Launch::tessera().shards(shards);
+        let server = launch.with("enable-debug-command", "yes").start();
+        let mut client = server.client();
+        for line in [
+            "SET a 1",
+            "SET b hello",
+            "SET t x EX 100",
+            "RPUSH l 1 b -5 c",
+            "SADD s 1 2 3",
+            "SADD s2 a b c 7",
+            "ZADD z 1 a 2.5 b -inf c 0.1 d 1e20 e",
+            "HSET h f v g 2",
+            "XADD st 1-1 a b c 5",
+            "XADD st 1-2 a b c 6",
+            "XADD st 2-2 z b",
+            "XGROUP CREATE st g 0",
+        ] {
+            assert!(!client.say(line).is_error(), "{line}");
+        }
+        let values = client.say("DEBUG DIGEST-VALUE a b t l s s2 z h st nokey");
+        let values: Vec<String> = values.elements().iter().map(Reply::text).collect();
+        assert_eq!(
+            values,
+            [
+                "b4fc66738120fba0b5aa500ab5c2bf89cea1c5da",
+                "36b23a1456b2dce2c3ed252c456761301dba8060",
+                "0745672cb1bf060476eedeb8a28f5ffe1ff5a2be",
+                "87854060de8dc2024d1665015977152a25180f8c",
+                "2a462a3f51a1db89738ebbeef0c47ce1bbc85246",
+                "c91787d9d9e54d4537dc9af1186ce3d3608755a8",
+                "d3e27ee2c74a8eee725020c7e51675e9a1d3fde8",
+                "9dc7e1ed596e8ccab4b91d04b8317fc85b68294a",
+                "201e341bf370f0f9cad296f5776ce7a7d284a426",
+                "0000000000000000000000000000000000000000",
+            ]
+        );
+        client.say("SELECT 3").expect_ok();
+        client.say("SET x y").expect_ok();
+        client.say("SELECT 0").expect_ok();
+        for (line, digest) in [
+            ("PING", "ae4fde5eb9b82f5ce44b8285b3735a3fc303e5b4"),
+            (
+                "DEBUG POPULATE 100 p 5",
+                "db70a572f6a6fb4bc7fc5fee1476b0fee9db043e",
+            ),
+            (
+                "DEBUG POPULATE 10 q",
+                "273a0ba6dd576dbb9fea0c628f6bf915c36a848c",
+            ),
+        ] {
+            client.say(line);
+            assert_eq!(client.say("DEBUG DIGEST").text(), digest, "{line}");
+        }
+    }
+}

@@ -379,3 +379,40 @@ fn names_of_functions_and_numbers_of_arguments() {
         ("one", "FUNCTION FLUSH a", &[("one", 1)]),
     ]);
 }
+
+/// Past the threshold everybody is told so, as in Redis, until the script is killed; before it others go on.
+#[test]
+fn a_late_script_makes_the_node_busy() {
+    for (shards, begin, end) in [
+        (1, ["EVAL", "while true do end", "0"], "SCRIPT KILL"),
+        (2, ["EVAL", "while true do end", "0"], "SCRIPT KILL"),
+        (2, ["FCALL", "spin", "0"], "FUNCTION KILL"),
+    ] {
+        let launch = Launch::tessera().shards(shards);
+        let server = launch.with("busy-reply-threshold", "200").start();
+        let (mut client, mut other, mut queues) =
+            (server.client(), server.client(), server.client());
+        other.call(&[
+            "FUNCTION",
+            "LOAD",
+            "#!lua name=l\nredis.register_function('spin', function() while true do end end)",
+        ]);
+        queues.say("MULTI").expect_ok();
+        queues.say("SET k 1");
+        client.send(&begin);
+        let is_busy = |said: &Reply| said.is_error() && said.error().starts_with("BUSY");
+        while !is_busy(&other.say("PING")) {}
+        for line in ["GET k", "GET j", "SET k 1", "INFO", "EVAL 'return 1' 0"] {
+            assert!(is_busy(&other.say(line)), "{line} on {shards} shards");
+        }
+        let said = queues.say("EXEC").error();
+        assert!(
+            said.starts_with("EXECABORT") && said.contains("BUSY"),
+            "{said}"
+        );
+        other.say(end).expect_ok();
+        assert!(client.read().is_error());
+        while is_busy(&other.say("PING")) {}
+        assert_eq!(other.say("GET k"), Reply::Null);
+    }
+}

@@ -105,6 +105,9 @@ fn many(cx: &mut Cx<'_>, key: &[u8], count: i64, with_values: bool) {
     };
     let wanted = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
     if count < 0 {
+        if !cx.reply.has_room_for(wanted) {
+            return;
+        }
         header(cx.reply.proto(), &mut cx.reply, wanted, with_values);
         for _ in 0..wanted {
             if let Some((field, value)) = hash.random(rng.next_u64()) {
@@ -241,5 +244,13 @@ mod tests {
                 assert_eq!(fields.len(), wanted.min(total), "{wanted} of {total}");
             }
         }
+    }
+
+    #[test]
+    fn a_wish_that_no_reply_can_hold_is_refused_at_once() {
+        let mut rig = Rig::new();
+        rig.run("HSET h f v");
+        let refused = "ERR out of memory: the value cannot grow that large";
+        rig.check(&[("HRANDFIELD h -999999999", refused), ("EXISTS h", "1")]);
     }
 }

@@ -92,6 +92,9 @@ fn many(cx: &mut Cx<'_>, key: &[u8], count: i64) {
     if count < 0 && wanted as u64 > REPEATED_MAX {
         return cx.error("ERR value is out of range");
     }
+    if !cx.reply.has_room_for(wanted) {
+        return;
+    }
     let mut task = SampleTask {
         db: cx.db,
         key: key.into(),
@@ -264,5 +267,13 @@ mod tests {
             counts.iter().all(|count| (1_000..1_400).contains(count)),
             "{counts:?}"
         );
+    }
+
+    #[test]
+    fn a_wish_that_no_reply_can_hold_is_refused_at_once() {
+        let mut rig = Rig::new();
+        rig.run("SADD s m");
+        let refused = "ERR out of memory: the value cannot grow that large";
+        rig.check(&[("SRANDMEMBER s -999999999", refused), ("EXISTS s", "1")]);
     }
 }

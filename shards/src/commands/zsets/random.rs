@@ -88,6 +88,9 @@ fn many(cx: &mut Cx<'_>, key: &[u8], count: i64, with_scores: bool) {
         len: 0,
         bulks: Vec::new(),
     };
+    if !cx.reply.has_room_for(drawing.wanted) {
+        return;
+    }
     if drawing.wanted > ELEMENTS_AT_ONCE {
         cx.task = Some(Box::new(drawing));
         return;
@@ -263,5 +266,13 @@ mod tests {
             let (min, max) = (counts.iter().min().unwrap(), counts.iter().max().unwrap());
             assert!(*max < min * 2, "{count}: {counts:?}");
         }
+    }
+
+    #[test]
+    fn a_wish_that_no_reply_can_hold_is_refused_at_once() {
+        let mut rig = Rig::new();
+        rig.run("ZADD z 1 m");
+        let refused = "ERR out of memory: the value cannot grow that large";
+        rig.check(&[("ZRANDMEMBER z -999999999", refused), ("EXISTS z", "1")]);
     }
 }
