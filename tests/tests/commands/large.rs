@@ -213,3 +213,22 @@ fn ranges_and_counts_of_any_size() {
         "DBSIZE",
     ]);
 }
+
+/// A wish that no reply can hold is refused at once, and not when two gigabytes of it have been written.
+#[test]
+fn random_elements_beyond_all_bounds() {
+    let server = Launch::tessera().shards(2).start();
+    let mut client = server.client();
+    client.say("HSET h f v");
+    client.say("SADD s m");
+    client.say("ZADD z 1 m");
+    for line in [
+        "HRANDFIELD h -999999999",
+        "SRANDMEMBER s -999999999",
+        "ZRANDMEMBER z -999999999",
+    ] {
+        let said = client.say(line).error();
+        assert!(said.contains("out of memory"), "{line}: {said}");
+        assert_eq!(client.say("DBSIZE").int(), 3);
+    }
+}

@@ -245,12 +245,4 @@ mod tests {
             }
         }
     }
-
-    #[test]
-    fn a_wish_that_no_reply_can_hold_is_refused_at_once() {
-        let mut rig = Rig::new();
-        rig.run("HSET h f v");
-        let refused = "ERR out of memory: the value cannot grow that large";
-        rig.check(&[("HRANDFIELD h -999999999", refused), ("EXISTS h", "1")]);
-    }
 }

@@ -268,12 +268,4 @@ mod tests {
             "{counts:?}"
         );
     }
-
-    #[test]
-    fn a_wish_that_no_reply_can_hold_is_refused_at_once() {
-        let mut rig = Rig::new();
-        rig.run("SADD s m");
-        let refused = "ERR out of memory: the value cannot grow that large";
-        rig.check(&[("SRANDMEMBER s -999999999", refused), ("EXISTS s", "1")]);
-    }
 }
