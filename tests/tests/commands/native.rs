@@ -385,7 +385,7 @@ fn files_are_checked_repaired_and_converted() {
     let folder = tool(&["check", &server.folder().path().display().to_string()]);
     let text = String::from_utf8_lossy(&folder.stderr).into_owned();
     assert_eq!(folder.status.code(), Some(1));
-    assert!(text.contains("it is a folder"), "{text}");
+    assert!(text.contains("has no manifest"), "{text}");
 }
 
 #[test]
