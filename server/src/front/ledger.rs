@@ -6,7 +6,7 @@
 //! halves. At the end of a turn each shard evicts its share, by bytes, of what the node has above the limit: so the shards keep the proportions that
 //! their writes give them, and a shard that has nothing to evict leaves it to the others.
 //!
-//! Above the limit there is a slack of 1/256: what is in use may rise so far while evictions go on. Invariants: without a limit nothing here runs;
+//! What evicts, evicts down to 1/256 below the limit, so that commands find room while evictions go on. Invariants: without a limit nothing here runs;
 //! a command waits only while some shard may evict something or is freeing something. docs/design/memory.md has the whole story.
 
 use tessera_io::ConnId;
@@ -19,7 +19,7 @@ use crate::front::Front;
 /// Redis's words.
 pub(crate) const OOM_ERROR: &[u8] = b"OOM command not allowed when used memory > 'maxmemory'.";
 
-/// The part of the limit by which memory in use may exceed it while evictions go on.
+/// The part of the limit that an eviction leaves free.
 const SLACK: u64 = 256;
 /// What an argument takes besides its bytes.
 const ARG_BYTES: u64 = 48;
@@ -104,14 +104,10 @@ impl Front {
         self.shared.budget.publish(self.id, &holdings, wanted);
     }
 
-    /// How far memory in use may go right now.
-    fn ceiling(&self, evictable: u64) -> u64 {
+    /// What evictions bring memory in use down to.
+    fn goal(&self) -> u64 {
         let limit = self.config.memory_bytes_max;
-        if evictable > 0 {
-            limit + limit / SLACK
-        } else {
-            limit
-        }
+        limit - limit / SLACK
     }
 
     /// A turn begins: this shard's share of what is free.
@@ -124,7 +120,7 @@ impl Front {
         let taken = standing.used + standing.wanted + self.ledger.sent_before;
         self.tell_scripts(&standing);
         let shards = self.shared.mesh.shards() as u64;
-        self.ledger.room = self.ceiling(standing.evictable).saturating_sub(taken) / shards;
+        self.ledger.room = self.config.memory_bytes_max.saturating_sub(taken) / shards;
     }
 
     /// Whether memory is so short that large unfinished requests had better not be read on.
@@ -193,7 +189,7 @@ impl Front {
             }
             let standing = self.shared.budget.standing();
             let taken = standing.used + self.ledger.sent + self.ledger.sent_before;
-            if taken + need <= self.ceiling(standing.evictable) {
+            if taken + need <= limit {
                 return Admission::Granted;
             }
             let never_fits = standing.overhead + need > limit;
@@ -203,7 +199,7 @@ impl Front {
             if is_last {
                 break;
             }
-            let over = (taken + need).saturating_sub(standing.leaving + limit);
+            let over = (taken + need).saturating_sub(standing.leaving + self.goal());
             self.evict_share(over, KEYS_PER_COMMAND);
         }
         self.ledger.wanted = self.ledger.wanted.max(need);
@@ -254,16 +250,17 @@ impl Front {
         }
         let limit = self.config.memory_bytes_max;
         let standing = self.shared.budget.standing();
-        let over = (standing.used + standing.wanted).saturating_sub(standing.leaving + limit);
+        let taken = (standing.used + standing.wanted).saturating_sub(standing.leaving);
         self.ledger.is_pressed = false;
         // What is loaded is loaded whole, and evicted afterwards.
-        if over == 0 || standing.evictable == 0 || self.shared.loading.is_on() {
+        if taken <= limit || standing.evictable == 0 || self.shared.loading.is_on() {
             return;
         }
+        let over = taken - self.goal();
         let freed = self.evict_share(over, KEYS_PER_TURN);
         self.publish_holdings();
         self.ledger.is_pressed = freed < over && self.may_evict();
-        if over > limit / (4 * SLACK) {
+        if taken - limit > limit / (4 * SLACK) {
             self.wake_evictors();
         }
     }
