@@ -175,6 +175,10 @@ fn load(session: &mut Session<'_>, args: &[&[u8]]) {
     let node = &shared.scripts;
     let added = loaded.and_then(|library| {
         let name = library.name.clone();
+        // RESTORE words it without the quotes.
+        if !replaces && node.has_library(&name) {
+            return Err([b"ERR Library '", &name[..], b"' already exists"].concat());
+        }
         node.add_libraries(vec![library], replaces, false)?;
         Ok(name)
     });

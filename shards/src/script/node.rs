@@ -212,10 +212,20 @@ impl Node {
         (libraries.all.len(), libraries.functions.len(), bytes.sum())
     }
 
+    /// Whether there is a library of this name.
+    #[must_use]
+    pub fn has_library(&self, name: &[u8]) -> bool {
+        let libraries = self.libraries.read();
+        libraries
+            .unwrap_or_else(PoisonError::into_inner)
+            .all
+            .contains_key(name)
+    }
+
     /// Adds libraries, all or none; `replaces`: in place of those of the same name; `flushes`: of all.
     ///
     /// # Errors
-    /// Redis's words for names that are taken.
+    /// Redis's words, those of FUNCTION RESTORE, for names that are taken.
     pub fn add_libraries(
         &self,
         new: Vec<Library>,
@@ -233,7 +243,7 @@ impl Node {
         };
         for library in new {
             if !replaces && all.contains_key(&library.name) {
-                return Err([b"ERR Library '", &library.name[..], b"' already exists"].concat());
+                return Err([b"ERR Library ", &library.name[..], b" already exists"].concat());
             }
             all.remove(&library.name);
             let names = all.values().flat_map(|library| &library.functions);
@@ -444,7 +454,7 @@ mod tests {
         assert_eq!(taken, Err(b"ERR Function f already exists".to_vec()));
         assert!(node.function(b"g").is_none());
         let taken = node.add_libraries(vec![library("a", "h")], false, false);
-        assert_eq!(taken, Err(b"ERR Library 'a' already exists".to_vec()));
+        assert_eq!(taken, Err(b"ERR Library a already exists".to_vec()));
         node.add_libraries(vec![library("a", "h")], true, false)
             .expect("replaced");
         assert!(node.function(b"f").is_none() && node.function(b"h").is_some());

@@ -380,6 +380,27 @@ fn names_of_functions_and_numbers_of_arguments() {
     ]);
 }
 
+/// LOAD quotes the name of a library that is there already, RESTORE does not.
+#[test]
+fn names_that_are_taken() {
+    let tell = |launch: Launch| -> Vec<Reply> {
+        let server = launch.start();
+        let mut client = server.client();
+        let source = "#!lua name=one\nredis.register_function('f', function() return 1 end)";
+        let mut call = |words: &[&[u8]]| client.call(words);
+        call(&[b"FUNCTION", b"LOAD", source.as_bytes()]);
+        let dumped = call(&[b"FUNCTION", b"DUMP"]).bytes().to_vec();
+        vec![
+            call(&[b"FUNCTION", b"LOAD", source.as_bytes()]),
+            call(&[b"FUNCTION", b"RESTORE", &dumped]),
+            call(&[b"FUNCTION", b"RESTORE", &dumped, b"REPLACE"]),
+        ]
+    };
+    let told = tell(Launch::tessera().shards(2));
+    assert!(told[0] != told[1], "{told:?}");
+    assert_eq!(told, tell(Launch::oracle()));
+}
+
 /// Past the threshold everybody is told so, as in Redis, until the script is killed; before it others go on.
 #[test]
 fn a_late_script_makes_the_node_busy() {

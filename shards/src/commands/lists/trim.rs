@@ -37,11 +37,8 @@ fn op_ltrim(cx: &mut Cx<'_>, args: &[&[u8]]) {
     });
     match cut {
         Ok(Some(cut)) => {
-            if cut.iter().any(|part| !part.is_empty()) {
-                cx.shard.changed_by(cx.db, key, event::LTRIM);
-            } else {
-                cx.shard.note(cx.db, key, event::LTRIM);
-            }
+            // Who watches the key hears of it even if nothing went.
+            cx.shard.changed_by(cx.db, key, event::LTRIM);
             for part in cut {
                 cx.shard.discard_object(part.into_object());
             }
