@@ -4,7 +4,7 @@
 //! Called by commands that go on in slices.
 
 use super::reply::{Proto, Reply};
-use super::room::make_room;
+use super::room::{make_room, try_append};
 
 /// Bytes of a buffer from which on its growth is looked at.
 const LARGE_BYTES: usize = 1 << 18;
@@ -23,10 +23,18 @@ impl Gathered {
     /// No elements yet, probably so many in the end; 0 if they will be few. (A header that turns out longer or shorter costs a `memmove`.)
     #[must_use]
     pub fn expecting(count: usize, proto: Proto) -> Self {
+        Self::expecting_head(proto, |head| {
+            if count > 0 {
+                head.array(count);
+            }
+        })
+    }
+
+    /// No elements yet, behind what will probably be the header.
+    #[must_use]
+    pub fn expecting_head(proto: Proto, write: impl FnOnce(&mut Reply<'_>)) -> Self {
         let mut head = Vec::new();
-        if count > 0 {
-            Reply::new(&mut head, proto).array(count);
-        }
+        write(&mut Reply::new(&mut head, proto));
         Self {
             room: head.len(),
             bytes: head,
@@ -41,6 +49,37 @@ impl Gathered {
         let result = write(&mut reply);
         self.refused |= reply.is_refused();
         result
+    }
+
+    /// Adds bytes as they are.
+    pub fn append(&mut self, bytes: &[u8]) {
+        self.refused |= self.refused || !try_append(&mut self.bytes, bytes);
+    }
+
+    /// Begins a part that has a header of its own, with what that will probably be.
+    pub fn open(&mut self, write: impl FnOnce(&mut Reply<'_>)) -> Part {
+        let at = self.bytes.len();
+        self.write(write);
+        Part {
+            at,
+            room: self.bytes.len().saturating_sub(at),
+        }
+    }
+
+    /// Ends a part, which is the last one: writes its header.
+    pub fn close(&mut self, part: Part, write: impl FnOnce(&mut Reply<'_>)) {
+        let mut head = Vec::new();
+        write(&mut Reply::new(&mut head, self.proto));
+        self.refused |= !make_room(&mut self.bytes, head.len());
+        if !self.refused {
+            put_head(&mut self.bytes, part.at, part.room, &head);
+        }
+    }
+
+    /// The protocol it is written in.
+    #[must_use]
+    pub fn proto(&self) -> Proto {
+        self.proto
     }
 
     /// Whether there was no memory for it all.
@@ -71,16 +110,28 @@ impl Gathered {
         if self.refused || !make_room(&mut bytes, head.len()) {
             return Reply::new(out, self.proto).refuse();
         }
-        if head.len() == self.room {
-            bytes[..self.room].copy_from_slice(&head);
-        } else {
-            bytes.splice(..self.room, head);
-        }
+        put_head(&mut bytes, 0, self.room, &head);
         if out.is_empty() {
             *out = bytes;
         } else {
             Reply::new(out, self.proto).raw(&bytes);
         }
+    }
+}
+
+/// A part of what is gathered, whose header is not known yet.
+#[derive(Clone, Copy, Debug)]
+pub struct Part {
+    at: usize,
+    room: usize,
+}
+
+/// Writes a header into the room left for it.
+fn put_head(bytes: &mut Vec<u8>, at: usize, room: usize, head: &[u8]) {
+    if head.len() == room {
+        bytes[at..at + room].copy_from_slice(head);
+    } else {
+        bytes.splice(at..at + room, head.iter().copied());
     }
 }
 
@@ -122,6 +173,25 @@ mod tests {
             assert_eq!(gathered(guess, 12, b""), expected, "{guess}");
             let behind = [&b"+OK\r\n"[..], &expected].concat();
             assert_eq!(gathered(guess, 12, b"+OK\r\n"), behind, "{guess}");
+        }
+    }
+
+    #[test]
+    fn parts_have_headers_of_their_own() {
+        for guess in [1, 3, 12_345] {
+            let mut gathered = Gathered::expecting(2, Proto::Resp2);
+            for name in [&b"a"[..], b"b"] {
+                let part = gathered.open(|head| head.array(guess));
+                for _ in 0..3 {
+                    gathered.write(|reply| reply.bulk(name));
+                }
+                gathered.close(part, |head| head.array(3));
+            }
+            let mut out = Vec::new();
+            gathered.finish(&mut out, |head| head.array(2));
+            let of = |name: &str| format!("*3\r\n{}", format!("$1\r\n{name}\r\n").repeat(3));
+            let expected = format!("*2\r\n{}{}", of("a"), of("b"));
+            assert_eq!(out, expected.as_bytes(), "{guess}");
         }
     }
 

@@ -10,7 +10,7 @@ mod skip;
 mod value;
 
 pub use ahead::Ahead;
-pub use gathered::{Gathered, foresee};
+pub use gathered::{Gathered, Part, foresee};
 pub use inline::{Unbalanced, split_args};
 pub use parser::{
     ARGS_INLINE, Limits, MULTIBULK_MAX, Parsed, Parser, ProtocolError, TERMINATOR_WITHIN_BYTES,

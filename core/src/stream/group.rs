@@ -4,6 +4,7 @@
 //! another one may get it. `bytes` counts all of it, with the maps at their usual fill.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use super::id::StreamId;
 use crate::entry::size_class;
@@ -132,6 +133,14 @@ impl Group {
         numbers.filter_map(|number| self.consumer(*number))
     }
 
+    /// The first consumer by name, or the one behind this name.
+    #[must_use]
+    pub fn consumer_after(&self, name: Option<&[u8]>) -> Option<&Consumer> {
+        let start = name.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut rest = self.numbers.range::<[u8], _>((start, Bound::Unbounded));
+        rest.next().and_then(|(_, number)| self.consumer(*number))
+    }
+
     /// Number of consumers.
     #[must_use]
     pub fn consumers_len(&self) -> usize {
@@ -175,17 +184,22 @@ impl Group {
         (number, true)
     }
 
-    /// Removes a consumer with its pending entries; returns their number, if the consumer was there.
-    pub fn remove_consumer(&mut self, name: &[u8]) -> Option<usize> {
-        let number = self.numbers.remove(name)?;
-        let consumer = self.consumers.get_mut(number as usize)?.take()?;
-        self.free.push(number);
-        for id in &consumer.pending {
-            self.pending.remove(id);
+    /// Removes up to `most` pending entries of a consumer, and the consumer when it has no more. Returns how many entries went; the consumer was there.
+    pub fn remove_consumer(&mut self, name: &[u8], most: usize) -> Option<usize> {
+        let number = self.find(name)?;
+        let consumer = self.consumer(number)?;
+        let ids: Vec<StreamId> = consumer.pending.iter().take(most).copied().collect();
+        let is_all = ids.len() == consumer.pending.len();
+        for id in &ids {
+            self.acknowledge(*id);
         }
-        let pending = consumer.pending.len();
-        self.bytes -= CONSUMER_BYTES + 2 * size_class(name.len()) + pending * PENDING_BYTES;
-        Some(pending)
+        if is_all {
+            self.numbers.remove(name);
+            self.consumers[number as usize] = None;
+            self.free.push(number);
+            self.bytes -= CONSUMER_BYTES + 2 * size_class(name.len());
+        }
+        Some(ids.len())
     }
 
     /// Makes an entry one of this consumer's, whoever had it.

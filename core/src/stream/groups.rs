@@ -3,6 +3,7 @@
 //! Invariants: `bytes` and `pending` are the sums over the groups, so groups change only through [`Groups::change`].
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use super::group::Group;
 use crate::entry::size_class;
@@ -56,6 +57,14 @@ impl Groups {
         self.map.iter().map(|(name, group)| (&**name, group))
     }
 
+    /// The first group by name, or the one behind this name.
+    #[must_use]
+    pub fn after(&self, name: Option<&[u8]>) -> Option<(&[u8], &Group)> {
+        let start = name.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut rest = self.map.range::<[u8], _>((start, Bound::Unbounded));
+        rest.next().map(|(name, group)| (&**name, group))
+    }
+
     /// Adds a group unless there is one of this name, and says whether it did.
     pub fn insert(&mut self, name: &[u8], group: Group) -> bool {
         if self.map.contains_key(name) {
@@ -67,14 +76,12 @@ impl Groups {
         true
     }
 
-    /// Removes a group and says whether it was there.
-    pub fn remove(&mut self, name: &[u8]) -> bool {
-        let Some(group) = self.map.remove(name) else {
-            return false;
-        };
+    /// Takes a group out, if it is there.
+    pub fn take(&mut self, name: &[u8]) -> Option<Group> {
+        let group = self.map.remove(name)?;
         self.bytes -= cost(name, &group);
         self.pending -= group.pending().len();
-        true
+        Some(group)
     }
 
     /// Changes the group of this name, if there is one.

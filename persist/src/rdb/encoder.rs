@@ -54,7 +54,7 @@ impl Encoder {
     }
 
     /// Writes the length of a string whose bytes follow as they are.
-    pub(crate) fn plain_length(bytes: usize, out: &mut Vec<u8>) {
+    pub fn plain_length(bytes: usize, out: &mut Vec<u8>) {
         put_length(bytes as u64, out);
     }
 

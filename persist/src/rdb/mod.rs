@@ -19,7 +19,7 @@ mod tests;
 mod value;
 mod writer;
 
-pub use dump::{PayloadCheck, dump_footer, payload_of};
+pub use dump::{PayloadCheck, PayloadSum, dump_footer, payload_of};
 pub use encoder::Encoder;
 pub use error::RdbError;
 pub use file::{

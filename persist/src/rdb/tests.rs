@@ -217,7 +217,9 @@ proptest! {
             write_key(&entry, Usage::Unknown, &mut encoder, &mut bytes);
         }
         file_footer(&mut bytes);
-        bytes.extend_from_slice(&crate::crc::crc64(&bytes).to_le_bytes());
+        let mut sum = crate::crc::checksum();
+        sum.update(&bytes);
+        bytes.extend_from_slice(&sum.finalize().to_le_bytes());
         let mut reader = FileReader::new(bytes.as_slice(), limits(), 0).unwrap();
         let mut found = Vec::new();
         while let Some(record) = reader.next_record().unwrap() {

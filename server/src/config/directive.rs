@@ -102,6 +102,8 @@ pub struct Directive {
     pub home: Home,
     /// The only value that is supported so far, as CONFIG GET shows it, and what to say of others.
     pub only: Option<(&'static str, &'static str)>,
+    /// Whether CONFIG GET shows it only to those who spell its name.
+    pub is_hidden: bool,
 }
 
 /// A type of a field that a directive sets.
@@ -124,6 +126,16 @@ impl Directive {
             change: Change::Runtime,
             home: Home::Kept,
             only: None,
+            is_hidden: false,
+        }
+    }
+
+    /// The row of a directive for tests of the server itself.
+    #[must_use]
+    pub const fn hidden(self) -> Self {
+        Directive {
+            is_hidden: true,
+            ..self
         }
     }
 

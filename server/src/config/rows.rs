@@ -105,6 +105,12 @@ pub const ROWS: &[Directive] = &[
     row("syslog-facility", FACILITIES, "local0").at_start(),
     row("crash-log-enabled", Bool, "yes"),
     row("crash-memcheck-enabled", Bool, "yes"),
+    // What Redis has for its own tests.
+    row("use-exit-on-panic", Bool, "no").hidden(),
+    row("rdb-key-save-delay", Int(i32::MIN as i64, I32), "0").hidden(),
+    row("key-load-delay", Int(i32::MIN as i64, I32), "0").hidden(),
+    row("watchdog-period", Int(0, I32), "0").hidden(),
+    row("loading-process-events-interval-bytes", Int(1024, I64), "2097152").hidden(),
     row("always-show-logo", Bool, "no").to(field!(always_show_logo)).at_start(),
     row("set-proc-title", Bool, "yes").at_start(),
     row("proc-title-template", Text, "{title} {listen-addr} {server-mode}"),

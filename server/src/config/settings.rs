@@ -295,8 +295,9 @@ impl Config {
             notify: self.notify_events.told(),
             expire_effort: self.expire_effort,
             thresholds: self.thresholds,
-            // DEBUG SET-ACTIVE-EXPIRE is no directive: it stays.
+            // What DEBUG sets is no directive: it stays.
             active_expire: before.active_expire,
+            skips_checksums: before.skips_checksums,
             busy_reply_ms: self.busy_reply_ms,
             logs: self.log_on,
         }

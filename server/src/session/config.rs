@@ -97,11 +97,15 @@ const SUBCOMMANDS: [(Spec, SessionFn); 5] = [
 
 fn cmd_get(session: &mut Session<'_>, args: &[&[u8]]) {
     let patterns = &args[2..];
-    let is_wanted = |name: &str| {
-        !name.is_empty()
-            && patterns
-                .iter()
-                .any(|pattern| glob_match_nocase(pattern, name.as_bytes()))
+    let is_wanted = |row: &Directive, name: &str| {
+        let fits = |pattern: &&[u8]| {
+            if row.is_hidden {
+                pattern.eq_ignore_ascii_case(name.as_bytes())
+            } else {
+                glob_match_nocase(pattern, name.as_bytes())
+            }
+        };
+        !name.is_empty() && patterns.iter().any(fits)
     };
     // A name that was spelled out is shown as the client spelled it.
     let shown = |name: &'static str| {
@@ -113,7 +117,7 @@ fn cmd_get(session: &mut Session<'_>, args: &[&[u8]]) {
     let mut found: Vec<(&[u8], Vec<u8>)> = Vec::new();
     for row in DIRECTIVES {
         for name in [row.name, row.alias] {
-            if is_wanted(name) {
+            if is_wanted(row, name) {
                 found.push((shown(name), row.show(&row.get(&session.front.config))));
             }
         }
@@ -357,6 +361,11 @@ mod tests {
             "*4|$16|replica-priority|$3|100|$14|slave-priority|$3|100|",
         );
         rig.says("CONFIG GET nosuch", "*0|");
+        rig.says("CONFIG GET use-exit-on-pani?", "*0|");
+        rig.says(
+            "CONFIG GET USE-exit-on-panic",
+            "*2|$17|USE-exit-on-panic|$2|no|",
+        );
         rig.says("CONFIG GET save", "*2|$4|save|$0||");
     }
 

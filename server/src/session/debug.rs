@@ -64,6 +64,12 @@ fn cmd_debug(session: &mut Session<'_>, args: &[&[u8]]) {
             session
                 .on_all_shards(move |front| front.engine.shard.settings.active_expire = is_active);
         }
+        (b"set-skip-checksum-validation", [flag]) => {
+            let skips = leading_number(flag) as i64 != 0;
+            session.on_all_shards(move |front| {
+                front.engine.shard.settings.skips_checksums = skips;
+            });
+        }
         (b"error", [text]) => session.error(text),
         (b"log", [text]) => {
             tracing::warn!("DEBUG LOG: {}", String::from_utf8_lossy(text));
@@ -234,6 +240,8 @@ fn help(session: &mut Session<'_>) {
             "    Every value goes through the encoding of files and back.",
             "SET-ACTIVE-EXPIRE <0|1>",
             "    With 0, keys whose time has come go only when somebody asks for them.",
+            "SET-SKIP-CHECKSUM-VALIDATION <0|1>",
+            "    With 1, RESTORE does not look at the checksums of payloads.",
             "SLEEP <seconds>",
             "    All shards stand still for this long; a fraction will do.",
             "CLIENT-ENFORCE-REPLY-LIST, DICT-RESIZING, PAUSE-CRON, QUICKLIST-PACKED-THRESHOLD, REPLYBUFFER, SET-DISABLE-DENY-SCRIPTS <value>",

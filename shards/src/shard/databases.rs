@@ -130,7 +130,7 @@ impl Shard {
 
     /// Frees a collection that is under no key any more, at once or, if it is large, in slices.
     pub fn discard_object(&mut self, object: Object) {
-        if object.len() > FREED_AT_ONCE {
+        if object.weight() > FREED_AT_ONCE {
             self.discard(Entry::with_object(b"", object, None));
         }
     }

@@ -38,6 +38,8 @@ pub struct Settings {
     pub expire_effort: u32,
     /// Whether the active expiry cycle runs (DEBUG SET-ACTIVE-EXPIRE).
     pub active_expire: bool,
+    /// Whether RESTORE believes any checksum (DEBUG SET-SKIP-CHECKSUM-VALIDATION).
+    pub skips_checksums: bool,
     /// `appendonly`: commands that write on several shards keep their keys until their record has been handed over.
     pub logs: bool,
     /// `busy-reply-threshold`: how long a script runs before others are told, ms.
@@ -58,6 +60,7 @@ impl Default for Settings {
             notify: 0,
             expire_effort: 1,
             active_expire: true,
+            skips_checksums: false,
             logs: false,
             busy_reply_ms: 5000,
         }

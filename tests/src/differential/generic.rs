@@ -77,7 +77,7 @@ fn restore(draw: &mut Draw, command: &mut Command) {
     command.push(draw.key());
     let is_absolute = draw.rng.one_in(4);
     command.push(match draw.rng.below(6) {
-        0 => draw.integer(),
+        0 => no_short_life(draw.integer(), is_absolute),
         1 if !is_absolute => draw.relative(1000, false),
         1 => draw.absolute(1000),
         _ => b"0".to_vec(),
@@ -100,6 +100,17 @@ fn restore(draw: &mut Draw, command: &mut Command) {
         2 => command.push(draw.odd_word()),
         _ => {}
     }
+}
+
+/// A number of milliseconds that does not end while the stream is played: then a reply would depend on the moment.
+fn no_short_life(number: Vec<u8>, is_absolute: bool) -> Vec<u8> {
+    const SHORT_MS: std::ops::Range<i64> = 1..1_000_000;
+    let text = String::from_utf8_lossy(&number);
+    let is_short = text.parse().is_ok_and(|ms| SHORT_MS.contains(&ms));
+    if is_short && !is_absolute {
+        return format!("-{text}").into_bytes();
+    }
+    number
 }
 
 /// A whole iteration, or one call with an odd cursor.

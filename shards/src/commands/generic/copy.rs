@@ -21,7 +21,7 @@ pub(super) const COPY: KeyspaceRow = KeyspaceRow {
         ],
         since: "6.2.0",
         summary: "Copies the value of a key to another key.",
-        complexity: "O(N) with N elements of a collection, O(1) for strings; commands on other keys go on meanwhile",
+        complexity: "O(N) with N elements of a collection or bytes of a string; commands on other keys go on meanwhile",
         ..ROW
     },
     op: op_copy,
@@ -61,9 +61,13 @@ fn op_copy(cx: &mut Cx<'_>, args: &[&[u8]]) {
         from: (cx.db, from.into()),
         to: (db, to.into()),
     };
-    if let Some(task) = Copying::of(entry, &copy, cx.shard, cx.reply.proto()) {
-        cx.task = Some(Box::new(task));
-        return;
+    match Copying::of(entry, &copy, cx.shard, cx.reply.proto()) {
+        Ok(None) => {}
+        Ok(Some(task)) => {
+            cx.task = Some(Box::new(task));
+            return;
+        }
+        Err(OutOfMemory) => return cx.error(OUT_OF_MEMORY),
     }
     let Ok(entry) = duplicate(entry, to) else {
         return cx.error(OUT_OF_MEMORY);
@@ -83,6 +87,11 @@ impl Copy {
     /// The database and the key that is copied.
     pub(super) fn source(&self) -> (usize, &[u8]) {
         (self.from.0, &self.from.1)
+    }
+
+    /// The key that the copy gets.
+    pub(super) fn target(&self) -> &[u8] {
+        &self.to.1
     }
 
     /// The copy of an entry, whose collection has been copied before.

@@ -1,7 +1,8 @@
-//! COPY of a large collection: in slices, while both keys stay locked. The elements go the way that they would go to a snapshot and back, a slice at a
-//! time; the blocks of a stream are copied as they are. The copy is kept in the same way as what it was made of, whatever the limits say by now.
+//! COPY of something large: in slices, while both keys stay locked. The elements of a collection go the way that they would go to a snapshot and back, a
+//! slice at a time; the blocks of a stream and the bytes of a string are copied as they are. The copy is kept in the same way as what it was made of,
+//! whatever the limits say by now.
 
-use tessera_core::entry::Entry;
+use tessera_core::entry::{Entry, OutOfMemory, StrValue, ValueRef};
 use tessera_core::list::ListLimits;
 use tessera_core::object::{Collection, Object, PackLimits};
 use tessera_core::resp::{Proto, Reply};
@@ -17,11 +18,15 @@ use crate::shard::Shard;
 const ELEMENTS_AT_ONCE: usize = 1024;
 /// Blocks of a stream that are copied per slice.
 const BLOCKS_PER_SLICE: usize = 64;
+/// Bytes of a string that are copied per slice; a string of at most so many is copied at once.
+const BYTES_PER_SLICE: usize = 1 << 20;
 
 /// A copy that is being made.
 enum Making {
     Elements(Box<Elements>),
     Stream(Box<Stream>),
+    /// A string, as far as it has been copied; there until it is whole.
+    Text(Option<Entry>),
 }
 
 /// Elements on their way.
@@ -49,6 +54,15 @@ impl Elements {
     }
 }
 
+/// Copies some more of a string and says whether that was all.
+fn copy_bytes(copy: &mut Entry, bytes: &[u8]) -> Result<bool, OutOfMemory> {
+    let done = copy.string().map_or(0, |value| value.len());
+    let rest = bytes.get(done..).unwrap_or(b"");
+    let part = rest.get(..BYTES_PER_SLICE).unwrap_or(rest);
+    copy.append(part)?;
+    Ok(part.len() == rest.len())
+}
+
 /// Limits which no collection of more than one element is within.
 fn unpacked(shard: &Shard) -> Limits {
     let seed = shard.collection_seed();
@@ -72,18 +86,40 @@ fn unpacked(shard: &Shard) -> Limits {
 
 impl Making {
     /// Begins a copy, if it is to go on in slices.
-    fn of(entry: &Entry, shard: &Shard) -> Option<Self> {
-        let object = entry.object()?;
+    fn of(entry: &Entry, copy: &Copy, shard: &Shard) -> Result<Option<Self>, OutOfMemory> {
+        if let Some(ValueRef::Bytes(bytes)) = entry.string() {
+            return Self::of_bytes(bytes, copy, entry.expire_at());
+        }
+        let Some(object) = entry.object() else {
+            return Ok(None);
+        };
         if object.weight() <= ELEMENTS_AT_ONCE {
-            return None;
+            return Ok(None);
         }
         if let Object::Stream(_) = object {
-            return Some(Self::Stream(Box::default()));
+            return Ok(Some(Self::Stream(Box::default())));
         }
         // What is one blob is one copy.
         if !matches!(object.encoding(), "hashtable" | "quicklist" | "skiplist") {
-            return None;
+            return Ok(None);
         }
+        Ok(Self::of_elements(entry, shard))
+    }
+
+    fn of_bytes(
+        bytes: &[u8],
+        copy: &Copy,
+        expire_at: Option<u64>,
+    ) -> Result<Option<Self>, OutOfMemory> {
+        if bytes.len() <= BYTES_PER_SLICE {
+            return Ok(None);
+        }
+        let mut empty = Entry::try_new(copy.target(), StrValue::Bytes(b""), expire_at)?;
+        empty.reserve(bytes.len())?;
+        Ok(Some(Self::Text(Some(empty))))
+    }
+
+    fn of_elements(entry: &Entry, shard: &Shard) -> Option<Self> {
         let (mut encoder, mut bytes) = (Encoder::new(false), Vec::new());
         let writer = ValueWriter::begin(entry, &mut encoder, &mut bytes)?;
         let mut input = Input::new(&bytes[..]);
@@ -100,15 +136,25 @@ impl Making {
     }
 
     /// Copies some more; the copy when it is whole.
-    fn step(&mut self, entry: &Entry) -> Result<Option<Object>, RdbError> {
-        match self {
-            Self::Elements(elements) => elements.step(entry),
+    fn step(&mut self, entry: &Entry, copy: &Copy) -> Result<Option<Entry>, OutOfMemory> {
+        let object = match self {
+            // What was just written can be read.
+            Self::Elements(elements) => elements.step(entry).map_err(|_| OutOfMemory)?,
             Self::Stream(copy) => {
                 let stream = entry.object().and_then(Stream::of);
                 let is_whole = stream.is_none_or(|stream| stream.copy_some(copy, BLOCKS_PER_SLICE));
-                Ok(is_whole.then(|| std::mem::take(&mut **copy).into_object()))
+                is_whole.then(|| std::mem::take(&mut **copy).into_object())
             }
-        }
+            Self::Text(text) => {
+                let (Some(part), Some(ValueRef::Bytes(bytes))) = (&mut *text, entry.string())
+                else {
+                    return Err(OutOfMemory);
+                };
+                let is_whole = copy_bytes(part, bytes)?;
+                return Ok(if is_whole { text.take() } else { None });
+            }
+        };
+        Ok(object.map(|object| copy.entry(entry, object)))
     }
 }
 
@@ -121,13 +167,18 @@ pub(super) struct Copying {
 
 impl Copying {
     /// The task that makes this copy, if it takes long.
-    pub(super) fn of(entry: &Entry, copy: &Copy, shard: &Shard, proto: Proto) -> Option<Self> {
-        let making = Making::of(entry, shard)?;
-        Some(Self {
+    pub(super) fn of(
+        entry: &Entry,
+        copy: &Copy,
+        shard: &Shard,
+        proto: Proto,
+    ) -> Result<Option<Self>, OutOfMemory> {
+        let making = Making::of(entry, copy, shard)?;
+        Ok(making.map(|making| Self {
             copy: copy.clone(),
             making,
             proto,
-        })
+        }))
     }
 }
 
@@ -140,15 +191,13 @@ impl Task for Copying {
             reply.integer(0);
             return true;
         };
-        match self.making.step(entry) {
+        match self.making.step(entry, &self.copy) {
             Ok(None) => return false,
-            Ok(Some(object)) => {
-                let copy = self.copy.entry(entry, object);
+            Ok(Some(copy)) => {
                 self.copy.put(shard, copy);
                 reply.integer(1);
             }
-            // What was just written can be read.
-            Err(_) => reply.refuse(),
+            Err(OutOfMemory) => reply.refuse(),
         }
         true
     }
@@ -231,6 +280,28 @@ mod tests {
         rig.check(&[
             ("COPY s copy", "1"),
             ("OBJECT ENCODING copy", "\"hashtable\""),
+        ]);
+    }
+
+    #[test]
+    fn large_strings_in_slices() {
+        let mut rig = Rig::new();
+        rig.check(&[
+            ("SETRANGE k 5000000 end", "5000003"),
+            ("SETRANGE k 1500000 middle", "5000003"),
+            ("EXPIRE k 100", "1"),
+            ("COPY k copy", "1"),
+        ]);
+        assert_eq!(rig.slices, 5);
+        rig.check(&[
+            ("STRLEN copy", "5000003"),
+            ("GETRANGE copy 1500000 1500005", "\"middle\""),
+            ("GETRANGE copy 5000000 -1", "\"end\""),
+            ("BITCOUNT copy 0 1499999", "0"),
+            ("TTL copy", "100"),
+            ("OBJECT ENCODING copy", "\"raw\""),
+            ("SETRANGE copy 0 x", "5000003"),
+            ("GETRANGE k 0 0", "\"\\x00\""),
         ]);
     }
 }

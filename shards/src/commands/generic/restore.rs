@@ -109,12 +109,12 @@ fn op_restore(cx: &mut Cx<'_>, args: &[&[u8]]) {
             key,
             payload,
             proto: cx.reply.proto(),
-            reading: Reading::default(),
+            reading: Reading::new(cx.shard),
         };
         cx.task = Some(Box::new(task));
         return;
     }
-    let mut reading = Reading::default();
+    let mut reading = Reading::new(cx.shard);
     loop {
         match reading.step(cx.shard, payload) {
             Ok(None) => {}
@@ -156,7 +156,6 @@ impl Target {
 }
 
 /// A payload that is being read: first its checksum, then its value.
-#[derive(Default)]
 struct Reading {
     check: PayloadCheck,
     /// Once the payload has proved right: where the value goes on, and the end of its bytes.
@@ -164,6 +163,17 @@ struct Reading {
 }
 
 impl Reading {
+    fn new(shard: &Shard) -> Self {
+        Self {
+            check: if shard.settings.skips_checksums {
+                PayloadCheck::without_checksum()
+            } else {
+                PayloadCheck::default()
+            },
+            value: None,
+        }
+    }
+
     /// Does a slice; the value when it is whole.
     fn step(&mut self, shard: &Shard, payload: &[u8]) -> Result<Option<Value>, &'static str> {
         let Some((reader, at, end)) = &mut self.value else {
@@ -235,6 +245,28 @@ mod tests {
         let mut args: Vec<&[u8]> = vec![b"RESTORE", key.as_bytes(), ttl.as_bytes(), payload];
         args.extend(options.iter().map(|option| option.as_bytes()));
         show(&rig.bytes(&args))
+    }
+
+    #[test]
+    fn a_wrong_checksum_may_be_believed() {
+        let mut rig = Rig::new();
+        rig.check(&[("SADD s a b c", "3")]);
+        let mut payload = dumped(&mut rig, "s");
+        let last = payload.len() - 1;
+        payload[last] ^= 1;
+        let bad = "ERR DUMP payload version or checksum are wrong";
+        assert_eq!(restore(&mut rig, "k", "0", &payload, &[]), bad);
+        rig.shard.settings.skips_checksums = true;
+        assert_eq!(restore(&mut rig, "k", "0", &payload, &[]), "OK");
+        rig.check(&[("SINTERCARD 2 s k", "3")]);
+        // Of a set whose length is wrong nothing is believed.
+        payload[1] = 9;
+        let bad = "ERR Bad data format";
+        assert_eq!(restore(&mut rig, "j", "0", &payload, &[]), bad);
+        assert_eq!(
+            restore(&mut rig, "j", "0", b"short", &[]),
+            "ERR DUMP payload version or checksum are wrong"
+        );
     }
 
     #[test]

@@ -1,13 +1,14 @@
-//! SCAN: some keys per call, and a cursor to go on with. The router turns the client's cursor into a shard and the cursor of its table.
+//! SCAN: some keys per call, and a cursor to go on with. A call for many keys goes on in slices. The router turns the client's cursor into a shard and the cursor of its table.
 
 use tessera_core::glob::glob_match;
-use tessera_core::resp::Reply;
+use tessera_core::resp::{Gathered, Reply};
 
 use super::{ROW, type_name};
 use crate::command::spec::flag;
-use crate::command::{Cx, KeyspaceRow, Spec, Spread};
+use crate::command::{Cx, KeyspaceRow, Spec, Spread, Task};
 use crate::commands::args::{SYNTAX, integer, is};
 use crate::commands::scan_options::{BUCKETS_PER_COUNT, COUNT_DEFAULT};
+use crate::shard::Shard;
 
 pub(super) const SCAN: KeyspaceRow = KeyspaceRow {
     spec: Spec {
@@ -17,7 +18,7 @@ pub(super) const SCAN: KeyspaceRow = KeyspaceRow {
         tips: &["nondeterministic_output", "request_policy:special"],
         since: "2.8.0",
         summary: "Returns some of the keys and a cursor to ask for more with.",
-        complexity: "O(1) per call, O(N) for a whole pass over N keys",
+        complexity: "O(1) per call, O(N) for a whole pass over N keys; other commands go on meanwhile",
         ..ROW
     },
     op: op_scan,
@@ -92,55 +93,116 @@ impl<'a> ScanOptions<'a> {
 }
 
 fn op_scan(cx: &mut Cx<'_>, args: &[&[u8]]) {
-    let Some(mut cursor) = parse_cursor(args[1]) else {
+    let Some(cursor) = parse_cursor(args[1]) else {
         return cx.error("ERR invalid cursor");
     };
     let Some(options) = ScanOptions::parse(cx, &args[2..]) else {
         return;
     };
-    // The keys come behind the cursor in the reply but are known first.
-    let mut bulks = Vec::new();
-    let (mut found, mut refused) = (0, false);
-    let mut due: Vec<Box<[u8]>> = Vec::new();
-    let (mut visited, mut buckets) = (0, options.count.saturating_mul(BUCKETS_PER_COUNT));
-    let shard = &*cx.shard;
-    loop {
-        cursor = shard.table(cx.db).scan(cursor, &mut |entry| {
-            visited += 1;
-            let key = entry.key();
-            if !options
-                .pattern
-                .is_none_or(|pattern| glob_match(pattern, key))
-            {
-                return;
+    let mut task = ScanTask {
+        db: cx.db,
+        cursor,
+        count: options.count,
+        buckets: options.count.saturating_mul(BUCKETS_PER_COUNT),
+        pattern: options.pattern.map(Box::from),
+        type_name: options.type_name.map(Box::from),
+        visited: 0,
+        found: 0,
+        gathered: Gathered::expecting(0, cx.reply.proto()),
+    };
+    if options.count > LOOKED_AT_ONCE {
+        // All, in most cases.
+        let len = cx.shard.table(cx.db).len();
+        let probable = |reply: &mut Reply<'_>| head(reply, 0, len);
+        task.gathered = Gathered::expecting_head(cx.reply.proto(), probable);
+    }
+    if task.go_on(cx.shard) {
+        head(&mut cx.reply, task.cursor, task.found);
+        task.gathered.append_to(&mut cx.reply);
+    } else {
+        cx.task = Some(Box::new(task));
+    }
+}
+
+fn head(reply: &mut Reply<'_>, cursor: u64, found: usize) {
+    reply.array(2);
+    reply.bulk(itoa::Buffer::new().format(cursor).as_bytes());
+    reply.array(found);
+}
+
+/// Keys, or buckets, that are looked at at once.
+const LOOKED_AT_ONCE: i64 = 1024;
+
+/// A call under way. It holds no keys: what SCAN promises is a matter of many calls, between which keys come and go.
+struct ScanTask {
+    db: usize,
+    cursor: u64,
+    count: i64,
+    /// How many more buckets are looked at.
+    buckets: i64,
+    pattern: Option<Box<[u8]>>,
+    type_name: Option<Box<[u8]>>,
+    visited: i64,
+    /// Keys of the reply, which `gathered` has.
+    found: usize,
+    gathered: Gathered,
+}
+
+impl ScanTask {
+    /// Looks at some more and says whether that was all.
+    fn go_on(&mut self, shard: &mut Shard) -> bool {
+        let end = self.visited.saturating_add(LOOKED_AT_ONCE);
+        let buckets_end = self.buckets.saturating_sub(LOOKED_AT_ONCE);
+        let mut due: Vec<Box<[u8]>> = Vec::new();
+        let is_done = loop {
+            self.look(shard, &mut due);
+            self.buckets -= 1;
+            if self.cursor == 0 || self.visited >= self.count || self.buckets == 0 {
+                break true;
             }
-            if shard.is_due(entry) {
-                due.push(key.into());
-            } else if options
-                .type_name
-                .is_none_or(|name| is(name, type_name(entry)))
-            {
-                found += 1;
-                let mut bulk = Reply::new(&mut bulks, cx.reply.proto());
-                bulk.bulk(key);
-                refused |= bulk.is_refused();
+            if self.visited >= end || self.buckets <= buckets_end {
+                break false;
             }
-        });
-        buckets -= 1;
-        if cursor == 0 || visited >= options.count || buckets == 0 {
-            break;
+        };
+        for key in due {
+            shard.exists(self.db, &key);
         }
+        is_done || self.gathered.is_refused()
     }
-    for key in due {
-        cx.shard.exists(cx.db, &key);
+
+    /// Looks at what is at the cursor. Keys whose time has come are for the caller to look at.
+    fn look(&mut self, shard: &Shard, due: &mut Vec<Box<[u8]>>) {
+        let (pattern, type_name) = (self.pattern.as_deref(), self.type_name.as_deref());
+        let (visited, found, cursor) = (&mut self.visited, &mut self.found, self.cursor);
+        let table = shard.table(self.db);
+        self.cursor = self.gathered.write(|reply| {
+            table.scan(cursor, &mut |entry| {
+                *visited += 1;
+                let key = entry.key();
+                if !pattern.is_none_or(|pattern| glob_match(pattern, key)) {
+                    return;
+                }
+                if shard.is_due(entry) {
+                    due.push(key.into());
+                } else if type_name.is_none_or(|name| is(name, self::type_name(entry))) {
+                    *found += 1;
+                    reply.bulk(key);
+                }
+            })
+        });
     }
-    if refused {
-        return cx.reply.refuse();
+}
+
+impl Task for ScanTask {
+    fn step(&mut self, shard: &mut Shard, reply: &mut Vec<u8>) -> bool {
+        let is_done = self.go_on(shard);
+        if is_done {
+            let (cursor, found) = (self.cursor, self.found);
+            self.gathered
+                .finish(reply, |reply| head(reply, cursor, found));
+        }
+        is_done
     }
-    cx.reply.array(2);
-    cx.reply.bulk(itoa::Buffer::new().format(cursor).as_bytes());
-    cx.reply.array(found);
-    cx.reply.raw(&bulks);
 }
 
 #[cfg(test)]

@@ -1,17 +1,17 @@
 //! HRANDFIELD.
 
-use std::collections::BTreeSet;
-
-use tessera_core::hash::Hash;
+use tessera_core::hash::{Hash, HashEncoding};
 use tessera_core::listpack::Item;
-use tessera_core::resp::{Proto, Reply};
+use tessera_core::object::Collection;
+use tessera_core::resp::{Gathered, Proto, Reply};
+use tessera_core::set::{Set, SetLimits};
 
 use super::{READS, ROW, reply_item};
 use crate::command::spec::flag;
-use crate::command::{Cx, KeyspaceRow, Spec, Spread};
+use crate::command::{Cx, KeyspaceRow, Spec, Spread, Task};
 use crate::commands::args::{SYNTAX, integer, is};
 use crate::commands::scan_options::held;
-use crate::shard::{Rng, WrongType, event};
+use crate::shard::{Rng, Shard, WrongType, event};
 
 pub(super) const HRANDFIELD: KeyspaceRow = KeyspaceRow {
     spec: Spec {
@@ -22,15 +22,17 @@ pub(super) const HRANDFIELD: KeyspaceRow = KeyspaceRow {
         tips: &["nondeterministic_output"],
         since: "6.2.0",
         summary: "Returns fields of a hash chosen at random.",
-        complexity: "O(N) with N fields returned",
+        complexity: "O(N) with N fields returned; commands on other keys go on meanwhile",
         ..ROW
     },
     op: op_hrandfield,
     spread: Spread::One,
 };
 
-/// Distinct fields are drawn one by one while fewer than one in this many are wanted; otherwise some are left out of all.
+/// Distinct fields are drawn one by one while fewer than one in this many are wanted; otherwise all are passed, and some taken.
 const DRAWN_ONE_IN: usize = 3;
+/// Fields that are drawn or passed at once.
+const FIELDS_AT_ONCE: usize = 1024;
 
 fn op_hrandfield(cx: &mut Cx<'_>, args: &[&[u8]]) {
     let key = args[1];
@@ -97,80 +99,152 @@ fn one(cx: &mut Cx<'_>, key: &[u8]) {
 }
 
 fn many(cx: &mut Cx<'_>, key: &[u8], count: i64, with_values: bool) {
-    let mut rng = Rng::new(cx.shard.rng.next_u64());
+    let rng = Rng::new(cx.shard.rng.next_u64());
+    let seed = cx.shard.collection_seed();
     let hash = match cx.shard.read_object::<Hash>(cx.db, key) {
         Ok(Some(hash)) if count != 0 => hash,
         Ok(_) => return cx.reply.array(0),
         Err(WrongType) => return cx.wrong_type(),
     };
     let wanted = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
-    if count < 0 {
-        if !cx.reply.has_room_for(wanted) {
-            return;
-        }
-        header(cx.reply.proto(), &mut cx.reply, wanted, with_values);
-        for _ in 0..wanted {
-            if let Some((field, value)) = hash.random(rng.next_u64()) {
-                pair(&mut cx.reply, field, value, with_values);
-            }
-        }
+    let is_large = matches!(hash.repr(), HashEncoding::Table(_));
+    let (way, wanted) = if count < 0 {
+        (Way::Repeated, wanted)
+    } else if is_large && wanted < hash.len() / DRAWN_ONE_IN {
+        (Way::Drawn(Set::new()), wanted)
+    } else {
+        let (left, cursor) = (hash.len(), 0);
+        (Way::Passed { left, cursor }, wanted.min(left))
+    };
+    if !cx.reply.has_room_for(wanted) {
         return;
     }
-    let wanted = wanted.min(hash.len());
-    let chosen = distinct(hash, wanted, &mut rng);
-    header(cx.reply.proto(), &mut cx.reply, wanted, with_values);
-    hash_fields(hash, &chosen, &mut |field, value| {
-        pair(&mut cx.reply, field, value, with_values);
-    });
+    let mut sampling = Sampling {
+        db: cx.db,
+        key: key.into(),
+        with_values,
+        rng,
+        seed,
+        wanted,
+        way,
+        found: 0,
+        gathered: Gathered::expecting(0, cx.reply.proto()),
+    };
+    if wanted > FIELDS_AT_ONCE {
+        let expected = elements_len(wanted, with_values, cx.reply.proto());
+        sampling.gathered = Gathered::expecting(expected, cx.reply.proto());
+    }
+    if sampling.take_some(cx.shard) {
+        let len = elements_len(sampling.found, with_values, cx.reply.proto());
+        cx.reply.array(len);
+        sampling.gathered.append_to(&mut cx.reply);
+    } else {
+        cx.task = Some(Box::new(sampling));
+    }
 }
 
-/// The fields to return, or all of them if `None`.
-fn distinct(hash: &Hash, wanted: usize, rng: &mut Rng) -> Option<BTreeSet<Vec<u8>>> {
-    if wanted == hash.len() {
-        return None;
-    }
-    let is_few = wanted < hash.len() / DRAWN_ONE_IN;
-    let target = if is_few { wanted } else { hash.len() - wanted };
-    let mut drawn = BTreeSet::new();
-    while drawn.len() < target {
-        if let Some((field, _)) = hash.random(rng.next_u64()) {
-            drawn.insert(field.to_vec());
-        }
-    }
-    if is_few {
-        return Some(drawn);
-    }
-    let mut rest = BTreeSet::new();
-    hash.for_each(0, &mut |field, _| {
-        let field = field.to_vec();
-        if !drawn.contains(&field) {
-            rest.insert(field);
-        }
-    });
-    Some(rest)
+/// How fields are chosen.
+enum Way {
+    /// One random field after the other, some perhaps twice.
+    Repeated,
+    /// The same, without those that were drawn before.
+    Drawn(Set),
+    /// One pass over all fields, in which each is taken with probability wanted / left.
+    Passed { left: usize, cursor: u64 },
 }
 
-fn hash_fields(
-    hash: &Hash,
-    chosen: &Option<BTreeSet<Vec<u8>>>,
-    visit: &mut dyn FnMut(Item<'_>, Item<'_>),
-) {
-    match chosen {
-        None => hash.for_each(0, visit),
-        Some(fields) => {
-            for field in fields {
-                if let Some(value) = hash.get(field, 0) {
-                    visit(Item::Bytes(field), value);
+/// Fields of a locked key that are being chosen.
+struct Sampling {
+    db: usize,
+    key: Box<[u8]>,
+    with_values: bool,
+    rng: Rng,
+    seed: u64,
+    wanted: usize,
+    way: Way,
+    found: usize,
+    /// What has been chosen, as replies.
+    gathered: Gathered,
+}
+
+impl Sampling {
+    /// Chooses some more and says whether that was all.
+    fn take_some(&mut self, shard: &Shard) -> bool {
+        let entry = shard.table(self.db).get(shard.hash(&self.key), &self.key);
+        let Some(hash) = entry.and_then(|entry| entry.object()).and_then(Hash::of) else {
+            return true;
+        };
+        let (rng, way, found) = (&mut self.rng, &mut self.way, &mut self.found);
+        let (wanted, with_values) = (self.wanted, self.with_values);
+        let limits = drawn_limits(self.seed);
+        let has_ended = self.gathered.write(|reply| {
+            let mut looked_at = 0;
+            while looked_at < FIELDS_AT_ONCE && *found < wanted {
+                looked_at += 1;
+                if let Way::Passed { left, cursor } = way {
+                    *cursor = hash.scan(*cursor, 0, &mut |field, value| {
+                        if rng.below(*left as u64) < (wanted - *found) as u64 {
+                            pair(reply, field, value, with_values);
+                            *found += 1;
+                        }
+                        *left = left.saturating_sub(1);
+                        looked_at += 1;
+                    });
+                    if *cursor == 0 {
+                        return true;
+                    }
+                    continue;
+                }
+                let Some((field, value)) = hash.random(rng.next_u64()) else {
+                    return true;
+                };
+                let is_new = match way {
+                    Way::Drawn(drawn) => drawn.add_item(field, &limits),
+                    _ => true,
+                };
+                if is_new {
+                    pair(reply, field, value, with_values);
+                    *found += 1;
                 }
             }
-        }
+            false
+        });
+        self.gathered.foresee(self.found, self.wanted);
+        has_ended || self.found >= self.wanted || self.gathered.is_refused()
     }
 }
 
-/// RESP3 nests the pairs.
-fn header(proto: Proto, reply: &mut Reply<'_>, wanted: usize, with_values: bool) {
+impl Task for Sampling {
+    fn step(&mut self, shard: &mut Shard, reply: &mut Vec<u8>) -> bool {
+        let is_done = self.take_some(shard);
+        if is_done {
+            let (found, with_values) = (self.found, self.with_values);
+            self.gathered.finish(reply, |reply| {
+                reply.array(elements_len(found, with_values, reply.proto()));
+            });
+        }
+        is_done
+    }
+
+    fn holds_keys(&self) -> bool {
+        true
+    }
+}
+
+/// The number in the header of so many fields: RESP3 nests the pairs.
+fn elements_len(fields: usize, with_values: bool, proto: Proto) -> usize {
     let is_flat = with_values && proto == Proto::Resp2;
-    reply.array(if is_flat { 2 * wanted } else { wanted });
+    if is_flat { 2 * fields } else { fields }
+}
+
+/// All on a table: what was drawn is looked up more often than it is kept.
+fn drawn_limits(seed: u64) -> SetLimits {
+    SetLimits {
+        integers_max: 0,
+        entries_max: 0,
+        value_bytes_max: 0,
+        seed,
+    }
 }
 
 fn pair(reply: &mut Reply<'_>, field: Item<'_>, value: Item<'_>, with_values: bool) {
@@ -231,7 +305,7 @@ mod tests {
 
     #[test]
     fn distinct_fields() {
-        for total in [9, 900] {
+        for total in [9, 900, 9_000] {
             let mut rig = Rig::new();
             for field in 0..total {
                 rig.run(&format!("HSET h f{field} v"));
@@ -244,5 +318,39 @@ mod tests {
                 assert_eq!(fields.len(), wanted.min(total), "{wanted} of {total}");
             }
         }
+    }
+
+    #[test]
+    fn many_in_slices() {
+        let mut rig = Rig::new();
+        for field in 0..9_000 {
+            rig.run(&format!("HSET h f{field} v{field}"));
+        }
+        for (wanted, found, slices) in [(-5_000, 5_000, 4), (2_500, 2_500, 2), (8_000, 8_000, 0)] {
+            let shown = rig.run(&format!("HRANDFIELD h {wanted} WITHVALUES"));
+            assert!(rig.slices >= slices, "{wanted}: {}", rig.slices);
+            let items: Vec<&str> = shown.trim_matches(['[', ']']).split(' ').collect();
+            assert_eq!(items.len(), 2 * found, "{wanted}");
+            for pair in items.chunks(2) {
+                assert_eq!(pair[0].replace('f', "v"), pair[1]);
+            }
+        }
+    }
+
+    #[test]
+    fn every_field_has_its_chance() {
+        let mut rig = Rig::new();
+        rig.run("HSET h 0 a 1 a 2 a 3 a 4 a 5 a 6 a 7 a 8 a 9 a");
+        let mut counts = [0; 10];
+        for _ in 0..3_000 {
+            let shown = rig.run("HRANDFIELD h 4");
+            for field in shown.trim_matches(['[', ']']).split(' ') {
+                counts[field.trim_matches('"').parse::<usize>().unwrap()] += 1;
+            }
+        }
+        assert!(
+            counts.iter().all(|count| (1_000..1_400).contains(count)),
+            "{counts:?}"
+        );
     }
 }

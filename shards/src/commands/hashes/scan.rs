@@ -1,13 +1,11 @@
 //! HSCAN.
 
-use tessera_core::glob::glob_match;
 use tessera_core::hash::Hash;
-use tessera_core::resp::Reply;
 
 use super::{READS, ROW, reply_item};
 use crate::command::spec::flag;
 use crate::command::{Cx, KeyspaceRow, Spec, Spread};
-use crate::commands::scan_options::{ScanOptions, begins, held};
+use crate::commands::scan_options::scan;
 
 pub(super) const HSCAN: KeyspaceRow = KeyspaceRow {
     spec: Spec {
@@ -18,7 +16,7 @@ pub(super) const HSCAN: KeyspaceRow = KeyspaceRow {
         tips: &["nondeterministic_output"],
         since: "2.8.0",
         summary: "Returns some of the fields of a hash with their values, and a cursor to ask for more with.",
-        complexity: "O(1) per call, O(N) for a whole pass over N fields",
+        complexity: "O(1) per call, O(N) for a whole pass over N fields; commands on other keys go on meanwhile",
         ..ROW
     },
     op: op_hscan,
@@ -27,43 +25,15 @@ pub(super) const HSCAN: KeyspaceRow = KeyspaceRow {
 
 /// NOVALUES (Redis 7.4) leaves the values out.
 fn op_hscan(cx: &mut Cx<'_>, args: &[&[u8]]) {
-    if !begins::<Hash>(cx, args) {
-        return;
-    }
-    let Some(options) = ScanOptions::parse(cx, args[2], &args[3..], &["NOVALUES"]) else {
-        return;
-    };
-    let now_ms = cx.shard.now_ms;
-    let (mut bulks, mut found) = (Vec::new(), 0);
-    let mut reply = Reply::new(&mut bulks, cx.reply.proto());
-    let cursor = held::<Hash>(cx, args[1]).map_or(0, |hash| {
-        options.pass(|cursor, visited| {
-            hash.scan(cursor, now_ms, &mut |field, value| {
-                *visited += 1;
-                let mut digits = itoa::Buffer::new();
-                let name = field.text(&mut digits);
-                if !options
-                    .pattern
-                    .is_none_or(|pattern| glob_match(pattern, name))
-                {
-                    return;
-                }
-                found += 1;
-                reply.bulk(name);
-                if !options.has_flag {
-                    found += 1;
-                    reply_item(&mut reply, value);
-                }
-            })
+    scan::<Hash>(cx, args, &["NOVALUES"], |hash, cursor, now_ms, see| {
+        hash.scan(cursor, now_ms, &mut |field, value| {
+            let mut digits = itoa::Buffer::new();
+            see(
+                field.text(&mut digits),
+                Some(&|reply| reply_item(reply, value)),
+            );
         })
     });
-    if reply.is_refused() {
-        return cx.reply.refuse();
-    }
-    cx.reply.array(2);
-    cx.reply.bulk(itoa::Buffer::new().format(cursor).as_bytes());
-    cx.reply.array(found);
-    cx.reply.raw(&bulks);
 }
 
 #[cfg(test)]
@@ -71,7 +41,7 @@ mod tests {
     use crate::commands::rig::Rig;
 
     #[test]
-    fn scan() {
+    fn hscan() {
         let mut rig = Rig::new();
         rig.check(&[
             ("HSCAN none 0", "[\"0\" []]"),

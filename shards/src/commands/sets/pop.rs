@@ -1,7 +1,7 @@
 //! SPOP.
 
 use tessera_core::number::parse_i64;
-use tessera_core::resp::{Proto, Reply};
+use tessera_core::resp::Gathered;
 use tessera_core::set::{Set, SetLimits};
 
 use super::operation::{Kind, Operation, Output};
@@ -75,14 +75,14 @@ fn many(cx: &mut Cx<'_>, key: &[u8], count: usize) {
     let mut task = PopTask {
         db: cx.db,
         key: key.into(),
-        proto: cx.reply.proto(),
         limits: cx.shard.set_limits(),
         wanted: count,
         found: 0,
-        bulks: Vec::new(),
+        gathered: Gathered::expecting_head(cx.reply.proto(), |head| head.set(count)),
     };
     if task.pop_some(cx.shard) {
-        task.finish(cx.shard, &mut cx.reply);
+        cx.reply.set(task.found);
+        task.gathered.append_to(&mut cx.reply);
     } else {
         cx.task = Some(Box::new(task));
     }
@@ -92,12 +92,11 @@ fn many(cx: &mut Cx<'_>, key: &[u8], count: usize) {
 struct PopTask {
     db: usize,
     key: Box<[u8]>,
-    proto: Proto,
     limits: SetLimits,
     wanted: usize,
     found: usize,
     /// What has been taken out, as replies.
-    bulks: Vec<u8>,
+    gathered: Gathered,
 }
 
 /// A table that has lost this many times what is left may be packed again, as Redis makes a new set then.
@@ -107,21 +106,24 @@ impl PopTask {
     /// Takes some out and says whether that was all.
     fn pop_some(&mut self, shard: &mut Shard) -> bool {
         let mut rng = crate::shard::Rng::new(shard.rng.next_u64());
-        let (mut reply, limits) = (Reply::new(&mut self.bulks, self.proto), self.limits);
+        let (gathered, limits) = (&mut self.gathered, self.limits);
         let (records, mut members) = (shard.records(), Vec::new());
         let (wanted, already) = (self.wanted, self.found);
         let most = (wanted - already).min(MEMBERS_PER_SLICE);
         let popped = shard.change_object(self.db, &self.key, |set: &mut Set| {
-            let mut popped = 0;
-            while popped < most
-                && let Some(member) = set.pop(rng.next_u64())
-            {
-                reply.bulk(&member);
-                popped += 1;
-                if records {
-                    members.push(member);
+            let popped = gathered.write(|reply| {
+                let mut popped = 0;
+                while popped < most
+                    && let Some(member) = set.pop(rng.next_u64())
+                {
+                    reply.bulk(&member);
+                    popped += 1;
+                    if records {
+                        members.push(member);
+                    }
                 }
-            }
+                popped
+            });
             if already + popped == wanted && set.len() * LOST_TIMES <= wanted {
                 set.repack(&limits);
             }
@@ -134,13 +136,12 @@ impl PopTask {
             shard.tell(self.db, &args);
         }
         self.found += popped;
-        popped < most || self.found == self.wanted
-    }
-
-    fn finish(&self, shard: &mut Shard, reply: &mut Reply<'_>) {
-        shard.changed_by(self.db, &self.key, event::SPOP);
-        reply.set(self.found);
-        reply.raw(&self.bulks);
+        self.gathered.foresee(self.found, wanted);
+        let is_done = popped < most || self.found == wanted;
+        if is_done {
+            shard.changed_by(self.db, &self.key, event::SPOP);
+        }
+        is_done
     }
 }
 
@@ -148,7 +149,8 @@ impl Task for PopTask {
     fn step(&mut self, shard: &mut Shard, reply: &mut Vec<u8>) -> bool {
         let is_done = self.pop_some(shard);
         if is_done {
-            self.finish(shard, &mut Reply::new(reply, self.proto));
+            let found = self.found;
+            self.gathered.finish(reply, |reply| reply.set(found));
         }
         is_done
     }

@@ -4,7 +4,7 @@
 //! different ones are found; otherwise one pass over the set in which each member is taken with probability wanted / left, which gives every
 //! selection the same chance and needs no memory.
 
-use tessera_core::resp::{Proto, Reply};
+use tessera_core::resp::Gathered;
 use tessera_core::set::{Set, SetEncoding, SetLimits};
 
 use super::operation::set_of;
@@ -98,16 +98,16 @@ fn many(cx: &mut Cx<'_>, key: &[u8], count: i64) {
     let mut task = SampleTask {
         db: cx.db,
         key: key.into(),
-        proto: cx.reply.proto(),
         rng,
         seed,
         wanted,
         way,
         found: 0,
-        bulks: Vec::new(),
+        gathered: Gathered::expecting(wanted, cx.reply.proto()),
     };
     if task.take_some(cx.shard) {
-        task.finish(&mut cx.reply);
+        cx.reply.array(task.found);
+        task.gathered.append_to(&mut cx.reply);
     } else {
         cx.task = Some(Box::new(task));
     }
@@ -123,14 +123,13 @@ enum Way {
 struct SampleTask {
     db: usize,
     key: Box<[u8]>,
-    proto: Proto,
     rng: Rng,
     seed: u64,
     wanted: usize,
     way: Way,
     found: usize,
     /// What has been chosen, as replies.
-    bulks: Vec<u8>,
+    gathered: Gathered,
 }
 
 impl SampleTask {
@@ -140,8 +139,8 @@ impl SampleTask {
         let Some(set) = set_of(shard.table(self.db).get(shard.hash(key), key)) else {
             return true;
         };
-        let (rng, found, wanted) = (&mut self.rng, &mut self.found, self.wanted);
-        let mut reply = Reply::new(&mut self.bulks, self.proto);
+        let (rng, way, found) = (&mut self.rng, &mut self.way, &mut self.found);
+        let wanted = self.wanted;
         // All on the table: what is drawn is looked up more often than it is kept.
         let limits = SetLimits {
             integers_max: 0,
@@ -149,44 +148,40 @@ impl SampleTask {
             value_bytes_max: 0,
             seed: self.seed,
         };
-        for _ in 0..MEMBERS_PER_SLICE {
-            if *found == wanted {
-                break;
-            }
-            match &mut self.way {
-                Way::Passed { left, cursor } => {
+        let has_ended = self.gathered.write(|reply| {
+            let mut looked_at = 0;
+            while looked_at < MEMBERS_PER_SLICE && *found < wanted {
+                looked_at += 1;
+                if let Way::Passed { left, cursor } = way {
                     *cursor = set.walk(*cursor, &mut |member| {
                         if rng.below(*left as u64) < (wanted - *found) as u64 {
-                            reply_item(&mut reply, member);
+                            reply_item(reply, member);
                             *found += 1;
                         }
                         *left -= 1;
+                        looked_at += 1;
                     });
                     if *cursor == 0 {
                         return true;
                     }
+                    continue;
                 }
-                way => {
-                    let Some(member) = set.random(rng.next_u64()) else {
-                        return true;
-                    };
-                    let is_new = match way {
-                        Way::Drawn(drawn) => drawn.add_item(member, &limits),
-                        _ => true,
-                    };
-                    if is_new {
-                        reply_item(&mut reply, member);
-                        *found += 1;
-                    }
+                let Some(member) = set.random(rng.next_u64()) else {
+                    return true;
+                };
+                let is_new = match way {
+                    Way::Drawn(drawn) => drawn.add_item(member, &limits),
+                    _ => true,
+                };
+                if is_new {
+                    reply_item(reply, member);
+                    *found += 1;
                 }
             }
-        }
-        *found == wanted
-    }
-
-    fn finish(&self, reply: &mut Reply<'_>) {
-        reply.array(self.found);
-        reply.raw(&self.bulks);
+            false
+        });
+        self.gathered.foresee(self.found, self.wanted);
+        has_ended || self.found == self.wanted || self.gathered.is_refused()
     }
 }
 
@@ -194,7 +189,8 @@ impl Task for SampleTask {
     fn step(&mut self, shard: &mut Shard, reply: &mut Vec<u8>) -> bool {
         let is_done = self.take_some(shard);
         if is_done {
-            self.finish(&mut Reply::new(reply, self.proto));
+            let found = self.found;
+            self.gathered.finish(reply, |reply| reply.array(found));
         }
         is_done
     }

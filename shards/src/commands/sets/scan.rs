@@ -1,13 +1,11 @@
 //! SSCAN.
 
-use tessera_core::glob::glob_match;
-use tessera_core::resp::Reply;
 use tessera_core::set::Set;
 
 use super::{READS, ROW};
 use crate::command::spec::flag;
 use crate::command::{Cx, KeyspaceRow, Spec, Spread};
-use crate::commands::scan_options::{ScanOptions, begins, held};
+use crate::commands::scan_options::scan;
 
 pub(super) const SSCAN: KeyspaceRow = KeyspaceRow {
     spec: Spec {
@@ -18,7 +16,7 @@ pub(super) const SSCAN: KeyspaceRow = KeyspaceRow {
         tips: &["nondeterministic_output"],
         since: "2.8.0",
         summary: "Returns some of the members of a set, and a cursor to ask for more with.",
-        complexity: "O(1) per call, O(N) for a whole pass over N members",
+        complexity: "O(1) per call, O(N) for a whole pass over N members; commands on other keys go on meanwhile",
         ..ROW
     },
     op: op_sscan,
@@ -26,32 +24,11 @@ pub(super) const SSCAN: KeyspaceRow = KeyspaceRow {
 };
 
 fn op_sscan(cx: &mut Cx<'_>, args: &[&[u8]]) {
-    if !begins::<Set>(cx, args) {
-        return;
-    }
-    let Some(options) = ScanOptions::parse(cx, args[2], &args[3..], &[]) else {
-        return;
-    };
-    let (mut bulks, mut found) = (Vec::new(), 0);
-    let mut reply = Reply::new(&mut bulks, cx.reply.proto());
-    let cursor = held::<Set>(cx, args[1]).map_or(0, |set| {
-        options.pass(|cursor, visited| {
-            set.scan(cursor, &mut |member| {
-                *visited += 1;
-                let mut digits = itoa::Buffer::new();
-                let member = member.text(&mut digits);
-                let matches = |pattern: &[u8]| glob_match(pattern, member);
-                if options.pattern.is_none_or(matches) {
-                    found += 1;
-                    reply.bulk(member);
-                }
-            })
+    scan::<Set>(cx, args, &[], |set, cursor, _now_ms, see| {
+        set.scan(cursor, &mut |member| {
+            see(member.text(&mut itoa::Buffer::new()), None);
         })
     });
-    cx.reply.array(2);
-    cx.reply.bulk(itoa::Buffer::new().format(cursor).as_bytes());
-    cx.reply.array(found);
-    cx.reply.raw(&bulks);
 }
 
 #[cfg(test)]
@@ -61,7 +38,7 @@ mod tests {
     use crate::commands::rig::Rig;
 
     #[test]
-    fn scan() {
+    fn sscan() {
         let mut rig = Rig::new();
         rig.check(&[
             ("SSCAN none 0", "[\"0\" []]"),

@@ -1,17 +1,19 @@
-//! XCLAIM and XAUTOCLAIM: pending entries that get another consumer.
+//! XCLAIM and XAUTOCLAIM: pending entries that get another consumer. A long XAUTOCLAIM goes on in slices while its key stays locked.
 
 use std::ops::Bound;
 
 use tessera_core::number::parse_i64;
-use tessera_core::resp::Reply;
+use tessera_core::resp::{Gathered, Reply};
 use tessera_core::stream::{Entries, Group, Pending, Stream, StreamId};
 
-use super::{DELETES, ROW, UPDATES, change_group, ids, no_group, reply_entry, reply_id};
+use super::{
+    DELETES, ENTRIES_AT_ONCE, ROW, UPDATES, change_group, ids, no_group, reply_entry, reply_id,
+};
 use crate::command::spec::flag;
-use crate::command::{Cx, KeyspaceRow, Spec, Spread};
+use crate::command::{Cx, KeyspaceRow, Spec, Spread, Task};
 use crate::commands::args::{SYNTAX, is};
-use crate::shard::WrongType;
 use crate::shard::event;
+use crate::shard::{Shard, WrongType};
 
 pub(super) const XCLAIM: KeyspaceRow = KeyspaceRow {
     spec: Spec {
@@ -219,7 +221,7 @@ pub(super) const XAUTOCLAIM: KeyspaceRow = KeyspaceRow {
         tips: &["nondeterministic_output"],
         since: "6.2.0",
         summary: "Gives entries that have been pending for long to another consumer, and a cursor to go on with.",
-        complexity: "O(1) with a small COUNT",
+        complexity: "O(N) with a COUNT of N; commands on other keys go on meanwhile",
         ..ROW
     },
     op: op_xautoclaim,
@@ -259,16 +261,6 @@ fn options(cx: &mut Cx<'_>, mut rest: &[&[u8]]) -> Option<(i64, bool)> {
     Some((count, only_ids))
 }
 
-/// What XAUTOCLAIM found.
-#[derive(Default)]
-struct Found {
-    /// Where the next call goes on.
-    cursor: StreamId,
-    claimed: usize,
-    /// Pending entries that were gone.
-    gone: Vec<StreamId>,
-}
-
 fn op_xautoclaim(cx: &mut Cx<'_>, args: &[&[u8]]) {
     let (key, group, now_ms) = (args[1], args[2], cx.shard.wall_ms());
     let error = "ERR Invalid min-idle-time argument for XAUTOCLAIM";
@@ -283,70 +275,136 @@ fn op_xautoclaim(cx: &mut Cx<'_>, args: &[&[u8]]) {
     };
     let mut claim = Claim::new(idle_ms_min, now_ms);
     claim.only_ids = only_ids;
-    let mut bulks = Vec::new();
-    let mut reply = Reply::new(&mut bulks, cx.reply.proto());
-    let mut is_new = false;
-    let found = change_group(cx, key, group, |Stream { entries, groups }| {
+    let found = change_group(cx, key, group, |Stream { groups, .. }| {
         groups.change(group, |group| {
-            let consumer;
-            (consumer, is_new) = claimant(group, args[3], now_ms);
-            claim.sweep(group, entries, (start, count as u64), consumer, &mut reply)
+            let (consumer, is_new) = claimant(group, args[3], now_ms);
+            (consumer, is_new, group.pending().len())
         })
     });
-    let Some(found) = found else { return };
+    let Some((consumer, is_new, pending)) = found else {
+        return;
+    };
     note_consumer(cx, key, is_new);
-    if !found.gone.is_empty() {
-        let gone: Vec<Vec<u8>> = found
-            .gone
-            .iter()
-            .map(|id| id.to_string().into_bytes())
-            .collect();
-        let mut record: Vec<&[u8]> = vec![b"XACK", key, group];
-        record.extend(gone.iter().map(|id| &**id));
-        cx.shard.tell_besides(cx.db, &record);
-    }
-    cx.shard.changed(cx.db, key);
-    cx.reply.array(3);
-    reply_id(&mut cx.reply, found.cursor);
-    cx.reply.array(found.claimed);
-    cx.reply.raw(&bulks);
-    cx.reply.array(found.gone.len());
-    for id in found.gone {
-        reply_id(&mut cx.reply, id);
+    let mut sweep = Sweep {
+        db: cx.db,
+        key: key.into(),
+        group: group.into(),
+        claim,
+        consumer,
+        from: Bound::Included(start),
+        left: count as u64,
+        looks: count as u64 * LOOKS_PER_ENTRY,
+        cursor: StreamId::MIN,
+        claimed: 0,
+        gone: Vec::new(),
+        gathered: Gathered::expecting_head(cx.reply.proto(), |head| {
+            sweep_head(head, StreamId::MIN, pending.min(count as usize));
+        }),
+    };
+    if sweep.go_on(cx.shard) {
+        sweep.end(cx.shard);
+        sweep_head(&mut cx.reply, sweep.cursor, sweep.claimed);
+        sweep.gathered.append_to(&mut cx.reply);
+    } else {
+        cx.task = Some(Box::new(sweep));
     }
 }
 
-impl Claim {
-    /// Claims entries from an id on, until enough were claimed or looked at.
-    fn sweep(
-        &self,
-        group: &mut Group,
-        entries: &Entries,
-        (start, count): (StreamId, u64),
-        consumer: u32,
-        reply: &mut Reply<'_>,
-    ) -> Found {
-        let (mut found, mut left, mut from) = (Found::default(), count, Bound::Included(start));
-        let mut looks = count * LOOKS_PER_ENTRY;
-        loop {
-            let next = group.pending().range((from, Bound::Unbounded)).next();
-            let Some((&id, &old)) = next else { break };
-            if looks == 0 || left == 0 {
-                found.cursor = id;
-                break;
-            }
-            looks -= 1;
-            from = Bound::Excluded(id);
-            if entries.get(id).is_none() {
-                group.acknowledge(id);
-                found.gone.push(id);
-                left -= 1;
-            } else if self.take(group, id, Some(old), consumer, self.delivered_ms) {
-                self.reply(reply, entries, id);
-                found.claimed += 1;
-                left -= 1;
-            }
+/// What XAUTOCLAIM replies with before the entries.
+fn sweep_head(reply: &mut Reply<'_>, cursor: StreamId, claimed: usize) {
+    reply.array(3);
+    reply_id(reply, cursor);
+    reply.array(claimed);
+}
+
+/// An XAUTOCLAIM that goes over the pending entries of a locked key.
+struct Sweep {
+    db: usize,
+    key: Box<[u8]>,
+    group: Box<[u8]>,
+    claim: Claim,
+    consumer: u32,
+    from: Bound<StreamId>,
+    /// Entries still wanted, and how many are still looked at.
+    left: u64,
+    looks: u64,
+    /// Where the next call goes on.
+    cursor: StreamId,
+    claimed: usize,
+    /// Pending entries that were gone.
+    gone: Vec<StreamId>,
+    gathered: Gathered,
+}
+
+impl Sweep {
+    /// Looks at some more and says whether that was all.
+    fn go_on(&mut self, shard: &mut Shard) -> bool {
+        let (db, key, name) = (self.db, self.key.clone(), self.group.clone());
+        let is_done = shard.change_object(db, &key, |Stream { entries, groups }: &mut Stream| {
+            groups.change(&name, |group| {
+                (0..ENTRIES_AT_ONCE).any(|_| !self.look(group, entries))
+            })
+        });
+        is_done.ok().flatten().flatten().unwrap_or(true)
+    }
+
+    /// Looks at the next pending entry. Says false if there is none, or enough were looked at.
+    fn look(&mut self, group: &mut Group, entries: &Entries) -> bool {
+        let next = group.pending().range((self.from, Bound::Unbounded)).next();
+        let Some((&id, &old)) = next else {
+            return false;
+        };
+        if self.looks == 0 || self.left == 0 {
+            self.cursor = id;
+            return false;
         }
-        found
+        self.looks -= 1;
+        self.from = Bound::Excluded(id);
+        let claim = &self.claim;
+        if entries.get(id).is_none() {
+            group.acknowledge(id);
+            self.gone.push(id);
+            self.left -= 1;
+        } else if claim.take(group, id, Some(old), self.consumer, claim.delivered_ms) {
+            self.gathered.write(|reply| claim.reply(reply, entries, id));
+            self.claimed += 1;
+            self.left -= 1;
+        }
+        true
+    }
+
+    /// Tells of the changes, and writes what stands behind the entries.
+    fn end(&mut self, shard: &mut Shard) {
+        let gone = &self.gone;
+        if !gone.is_empty() {
+            let shown: Vec<Vec<u8>> = gone.iter().map(|id| id.to_string().into_bytes()).collect();
+            let mut record: Vec<&[u8]> = vec![b"XACK", &self.key, &self.group];
+            record.extend(shown.iter().map(|id| &**id));
+            shard.tell_besides(self.db, &record);
+        }
+        shard.changed(self.db, &self.key);
+        self.gathered.write(|reply| {
+            reply.array(gone.len());
+            for id in gone {
+                reply_id(reply, *id);
+            }
+        });
+    }
+}
+
+impl Task for Sweep {
+    fn step(&mut self, shard: &mut Shard, reply: &mut Vec<u8>) -> bool {
+        let is_done = self.go_on(shard);
+        if is_done {
+            self.end(shard);
+            let (cursor, claimed) = (self.cursor, self.claimed);
+            self.gathered
+                .finish(reply, |reply| sweep_head(reply, cursor, claimed));
+        }
+        is_done
+    }
+
+    fn holds_keys(&self) -> bool {
+        true
     }
 }

@@ -1,15 +1,17 @@
-//! XGROUP: consumer groups and their consumers.
+//! XGROUP: consumer groups and their consumers. One with many pending entries goes in slices.
 
+use tessera_core::object::Collection;
+use tessera_core::resp::{Proto, Reply};
 use tessera_core::stream::{Group, Stream, StreamId};
 
-use super::ROW;
 use super::ids::{edge, id, is_sign};
+use super::{ENTRIES_AT_ONCE, ROW};
 use crate::command::spec::{Bits, KeySpec, access, flag};
-use crate::command::{Cx, KeyspaceRow, Spec, Spread};
+use crate::command::{Cx, KeyspaceRow, Spec, Spread, Task};
 use crate::commands::args::{integer, is};
 use crate::commands::container::{bad_subcommand, help, subcommand};
-use crate::shard::WrongType;
 use crate::shard::event;
+use crate::shard::{Shard, WrongType};
 
 const INSERTS: &[KeySpec] = &[KeySpec::range(access::RW | access::INSERT, 2, 0, 1)];
 const DELETES: &[KeySpec] = &[KeySpec::range(access::RW | access::DELETE, 2, 0, 1)];
@@ -46,6 +48,7 @@ pub(super) const XGROUP: KeyspaceRow = KeyspaceRow {
                 flags: flag::WRITE,
                 keys: DELETES,
                 summary: "Removes a consumer from a group, with its pending entries.",
+                complexity: "O(N) with N pending entries; commands on other keys go on meanwhile",
                 ..ROW
             },
             Spec {
@@ -54,7 +57,7 @@ pub(super) const XGROUP: KeyspaceRow = KeyspaceRow {
                 flags: flag::WRITE,
                 keys: DELETES,
                 summary: "Removes a consumer group.",
-                complexity: "O(N) with N pending entries",
+                complexity: "O(1); N pending entries are freed later",
                 ..ROW
             },
             Spec {
@@ -118,6 +121,7 @@ fn op_xgroup(cx: &mut Cx<'_>, args: &[&[u8]]) {
     match name {
         "create" => create(cx, args, &options),
         "destroy" => destroy(cx, args),
+        "delconsumer" => delete_consumer(cx, args),
         _ => change(cx, args, name, &options),
     }
 }
@@ -198,16 +202,87 @@ fn create(cx: &mut Cx<'_>, args: &[&[u8]], options: &Options) {
 fn destroy(cx: &mut Cx<'_>, args: &[&[u8]]) {
     let key = args[2];
     let destroyed = cx.shard.change_object(cx.db, key, |stream: &mut Stream| {
-        stream.groups.remove(args[3])
+        stream.groups.take(args[3])
     });
-    let is_destroyed = matches!(destroyed, Ok(Some(true)));
-    if is_destroyed {
-        cx.shard.changed_by(cx.db, key, event::XGROUP_DESTROY);
-    }
-    cx.reply.integer(is_destroyed.into());
+    let Ok(Some(Some(group))) = destroyed else {
+        return cx.reply.integer(0);
+    };
+    cx.shard.changed_by(cx.db, key, event::XGROUP_DESTROY);
+    cx.reply.integer(1);
+    // Its pending entries are freed as those of a stream that has nothing else.
+    let mut husk = Stream::default();
+    husk.groups.insert(args[3], group);
+    cx.shard.discard_object(husk.into_object());
 }
 
-/// What changes a group that must be there: its reply, and whether it changed something.
+fn delete_consumer(cx: &mut Cx<'_>, args: &[&[u8]]) {
+    let (key, group) = (args[2], args[3]);
+    let found = cx.shard.read_object::<Stream>(cx.db, key);
+    let Ok(Some(true)) = found.map(|it| it.map(|stream| stream.groups.get(group).is_some())) else {
+        return no_group(cx, key, group);
+    };
+    let mut deletion = Deletion {
+        db: cx.db,
+        key: key.into(),
+        group: group.into(),
+        consumer: args[4].into(),
+        proto: cx.reply.proto(),
+        removed: 0,
+    };
+    if deletion.delete_some(cx.shard) {
+        cx.reply.integer(deletion.removed as i64);
+    } else {
+        cx.task = Some(Box::new(deletion));
+    }
+}
+
+/// A consumer of a locked key that is being deleted.
+struct Deletion {
+    db: usize,
+    key: Box<[u8]>,
+    group: Box<[u8]>,
+    consumer: Box<[u8]>,
+    proto: Proto,
+    /// Pending entries that have gone with it.
+    removed: usize,
+}
+
+impl Deletion {
+    /// Deletes some more and says whether that was all.
+    fn delete_some(&mut self, shard: &mut Shard) -> bool {
+        let name = &self.consumer;
+        let removed = shard.change_object(self.db, &self.key, |stream: &mut Stream| {
+            stream.groups.change(&self.group, |group| {
+                let removed = group.remove_consumer(name, ENTRIES_AT_ONCE)?;
+                Some((removed, group.find(name).is_none()))
+            })
+        });
+        let Some((removed, is_gone)) = removed.ok().flatten().flatten().flatten() else {
+            return true;
+        };
+        self.removed += removed;
+        if is_gone {
+            shard.changed_by(self.db, &self.key, event::XGROUP_DELCONSUMER);
+        }
+        is_gone
+    }
+}
+
+impl Task for Deletion {
+    fn step(&mut self, shard: &mut Shard, reply: &mut Vec<u8>) -> bool {
+        let is_done = self.delete_some(shard);
+        if is_done {
+            Reply::new(reply, self.proto).integer(self.removed as i64);
+        }
+        is_done
+    }
+
+    fn holds_keys(&self) -> bool {
+        true
+    }
+}
+
+/// SETID and CREATECONSUMER: what changes a group that must be there.
 fn change(cx: &mut Cx<'_>, args: &[&[u8]], name: &str, options: &Options) {
     let (key, group, now_ms) = (args[2], args[3], cx.shard.wall_ms());
     let found = cx.shard.change_object(cx.db, key, |stream: &mut Stream| {
@@ -234,31 +309,23 @@ fn change(cx: &mut Cx<'_>, args: &[&[u8]], name: &str, options: &Options) {
         stream.groups.change(group, |group| match name {
             "setid" => {
                 (group.last_id, group.entries_read) = (start, options.entries_read);
-                (true, 0)
+                true
             }
-            "createconsumer" => {
-                let (_, is_new) = group.consumer_or_new(args[4], now_ms);
-                (is_new, i64::from(is_new))
-            }
-            _ => {
-                let pending = group.remove_consumer(args[4]);
-                (pending.is_some(), pending.unwrap_or(0) as i64)
-            }
+            _ => group.consumer_or_new(args[4], now_ms).1,
         })
     });
-    let (is_changed, count) = result.ok().flatten().flatten().unwrap_or_default();
+    let is_changed = result.ok().flatten().flatten().unwrap_or_default();
     if is_changed {
         let event = match name {
             "setid" => event::XGROUP_SETID,
-            "createconsumer" => event::XGROUP_CREATECONSUMER,
-            _ => event::XGROUP_DELCONSUMER,
+            _ => event::XGROUP_CREATECONSUMER,
         };
         cx.shard.changed_by(cx.db, key, event);
     }
     if name == "setid" {
         cx.reply.ok();
     } else {
-        cx.reply.integer(count);
+        cx.reply.integer(is_changed.into());
     }
 }
 

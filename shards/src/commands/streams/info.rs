@@ -1,10 +1,10 @@
 //! XINFO: what a stream, its groups and their consumers are like.
 
 use tessera_core::resp::Reply;
-use tessera_core::stream::{Consumer, Group, Stream, StreamId};
+use tessera_core::stream::{Group, Stream, StreamId};
 
 use super::group::no_group;
-use super::{ROW, reply_entry, reply_id};
+use super::{ROW, full, reply_entry, reply_id};
 use crate::command::spec::{KeySpec, access, flag};
 use crate::command::{Cx, KeyspaceRow, Spec, Spread};
 use crate::commands::args::{integer, is};
@@ -50,7 +50,7 @@ pub(super) const XINFO: KeyspaceRow = KeyspaceRow {
                 name: "stream",
                 arity: -3,
                 summary: "Describes a stream.",
-                complexity: "O(N) with N blocks of entries, and what FULL returns",
+                complexity: "O(N) with N blocks of entries, and what FULL returns; commands on other keys go on meanwhile",
                 ..OF_KEY
             },
         ],
@@ -99,7 +99,7 @@ fn op_xinfo(cx: &mut Cx<'_>, args: &[&[u8]]) {
             None => no_group(cx, key, args[3]),
         },
         (_, None) => short(&mut cx.reply, stream),
-        (_, Some(count)) => long(&mut cx.reply, stream, count),
+        (_, Some(count)) => full::reply(cx, key, count),
     }
 }
 
@@ -122,7 +122,7 @@ fn full_count(cx: &mut Cx<'_>, args: &[&[u8]]) -> Option<usize> {
     }
 }
 
-fn number(reply: &mut Reply<'_>, name: &str, number: i64) {
+pub(super) fn number(reply: &mut Reply<'_>, name: &str, number: i64) {
     reply.bulk(name.as_bytes());
     reply.integer(number);
 }
@@ -141,7 +141,7 @@ fn named_id(reply: &mut Reply<'_>, name: &str, id: StreamId) {
 }
 
 /// What both forms of XINFO STREAM begin with.
-fn head(reply: &mut Reply<'_>, stream: &Stream, fields: usize) {
+pub(super) fn head(reply: &mut Reply<'_>, stream: &Stream, fields: usize) {
     let entries = &stream.entries;
     reply.map(fields);
     number(reply, "length", entries.len() as i64);
@@ -169,72 +169,8 @@ fn short(reply: &mut Reply<'_>, stream: &Stream) {
     }
 }
 
-fn long(reply: &mut Reply<'_>, stream: &Stream, count: usize) {
-    const FIELDS: usize = 9;
-    head(reply, stream, FIELDS);
-    reply.bulk(b"entries");
-    let (header, mut found) = (reply.deferred_array(), 0);
-    let all = stream.entries.range(StreamId::MIN, StreamId::MAX);
-    for entry in all.take(count) {
-        reply_entry(reply, &entry);
-        found += 1;
-    }
-    reply.set_len(header, found);
-    reply.bulk(b"groups");
-    reply.array(stream.groups.len());
-    for (name, group) in stream.groups.iter() {
-        long_group(reply, stream, (name, group), count);
-    }
-}
-
-fn long_group(
-    reply: &mut Reply<'_>,
-    stream: &Stream,
-    (name, group): (&[u8], &Group),
-    count: usize,
-) {
-    reply.map(7);
-    reply.bulk(b"name");
-    reply.bulk(name);
-    progress(reply, stream, group);
-    number(reply, "pel-count", group.pending().len() as i64);
-    reply.bulk(b"pending");
-    reply.array(group.pending().len().min(count));
-    for (id, pending) in group.pending().iter().take(count) {
-        reply.array(4);
-        reply_id(reply, *id);
-        reply.bulk(group.consumer(pending.consumer).map_or(b"", |it| &it.name));
-        reply.integer(pending.delivered_ms as i64);
-        reply.integer(pending.deliveries as i64);
-    }
-    reply.bulk(b"consumers");
-    reply.array(group.consumers_len());
-    for consumer in group.consumers() {
-        long_consumer(reply, group, consumer, count);
-    }
-}
-
-fn long_consumer(reply: &mut Reply<'_>, group: &Group, consumer: &Consumer, count: usize) {
-    reply.map(5);
-    reply.bulk(b"name");
-    reply.bulk(&consumer.name);
-    number(reply, "seen-time", consumer.seen_ms as i64);
-    let active = consumer.active_ms.map_or(-1, |ms| ms as i64);
-    number(reply, "active-time", active);
-    number(reply, "pel-count", consumer.pending().len() as i64);
-    reply.bulk(b"pending");
-    reply.array(consumer.pending().len().min(count));
-    for id in consumer.pending().iter().take(count) {
-        let pending = group.pending().get(id);
-        reply.array(3);
-        reply_id(reply, *id);
-        reply.integer(pending.map_or(0, |pending| pending.delivered_ms as i64));
-        reply.integer(pending.map_or(0, |pending| pending.deliveries as i64));
-    }
-}
-
 /// How far a group has read.
-fn progress(reply: &mut Reply<'_>, stream: &Stream, group: &Group) {
+pub(super) fn progress(reply: &mut Reply<'_>, stream: &Stream, group: &Group) {
     named_id(reply, "last-delivered-id", group.last_id);
     number_or_null(reply, "entries-read", group.entries_read);
     number_or_null(reply, "lag", stream.entries.lag(group));

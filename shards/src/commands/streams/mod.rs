@@ -3,6 +3,7 @@
 mod add;
 mod claim;
 mod edit;
+mod full;
 mod group;
 mod ids;
 mod info;

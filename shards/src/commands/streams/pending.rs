@@ -1,13 +1,14 @@
-//! XACK and XPENDING: entries that were delivered and not acknowledged.
+//! XACK and XPENDING: entries that were delivered and not acknowledged. Many are listed in slices while the key stays locked.
 
-use tessera_core::resp::Reply;
+use tessera_core::object::Collection;
+use tessera_core::resp::{Gathered, Reply};
 use tessera_core::stream::{Group, Stream, StreamId};
 
-use super::{READS, ROW, UPDATES, ids, no_group, reply_id};
+use super::{ENTRIES_AT_ONCE, READS, ROW, UPDATES, ids, no_group, reply_id};
 use crate::command::spec::flag;
-use crate::command::{Cx, KeyspaceRow, Spec, Spread};
+use crate::command::{Cx, KeyspaceRow, Spec, Spread, Task};
 use crate::commands::args::{SYNTAX, integer, is};
-use crate::shard::WrongType;
+use crate::shard::{Shard, WrongType};
 
 pub(super) const XACK: KeyspaceRow = KeyspaceRow {
     spec: Spec {
@@ -54,79 +55,125 @@ pub(super) const XPENDING: KeyspaceRow = KeyspaceRow {
         keys: READS,
         tips: &["nondeterministic_output"],
         summary: "Tells which entries of a group are pending, and whose.",
-        complexity: "O(N) with N entries looked at; without a range, with N consumers",
+        complexity: "O(N) with N entries looked at; without a range, with N consumers; commands on other keys go on meanwhile",
         ..ROW
     },
     op: op_xpending,
     spread: Spread::One,
 };
 
-/// The part of the pending entries that is asked for.
-struct Part<'a> {
+/// The part of the pending entries that is asked for, as far as it is not listed yet.
+struct Listing {
+    db: usize,
+    key: Box<[u8]>,
+    group: Box<[u8]>,
     start: StreamId,
     end: StreamId,
-    count: u64,
+    /// How many are still to be listed.
+    left: u64,
     idle_ms_min: i64,
-    consumer: Option<&'a [u8]>,
+    consumer: Option<Box<[u8]>>,
+    now_ms: u64,
+    found: usize,
+    gathered: Gathered,
 }
 
-impl<'a> Part<'a> {
-    fn parse(cx: &mut Cx<'_>, args: &[&'a [u8]]) -> Option<Self> {
+impl Listing {
+    fn parse(cx: &mut Cx<'_>, args: &[&[u8]]) -> Option<Self> {
         const IDLE_ARGS_MIN: usize = 5;
-        let (mut rest, mut idle_ms_min) = (args, 0);
-        if is(args[0], "IDLE") {
-            idle_ms_min = integer(cx, args[1])?;
-            if args.len() < IDLE_ARGS_MIN {
+        let (mut rest, mut idle_ms_min) = (&args[3..], 0);
+        if is(rest[0], "IDLE") {
+            idle_ms_min = integer(cx, rest[1])?;
+            if rest.len() < IDLE_ARGS_MIN {
                 cx.error(SYNTAX);
                 return None;
             }
-            rest = &args[2..];
+            rest = &rest[2..];
         }
-        let count = u64::try_from(integer(cx, rest[2])?).unwrap_or(0);
-        Some(Part {
+        let left = u64::try_from(integer(cx, rest[2])?).unwrap_or(0);
+        Some(Listing {
+            db: cx.db,
+            key: args[1].into(),
+            group: args[2].into(),
             start: ids::start(cx, rest[0])?,
             end: ids::end(cx, rest[1])?,
-            count,
+            left,
             idle_ms_min,
-            consumer: rest.get(3).copied(),
+            consumer: rest.get(3).map(|name| Box::from(*name)),
+            now_ms: cx.shard.now_ms,
+            found: 0,
+            gathered: Gathered::expecting(0, cx.reply.proto()),
         })
     }
 
-    fn reply(&self, reply: &mut Reply<'_>, group: &Group, now_ms: u64) {
-        let number = self.consumer.map(|name| group.find(name));
+    /// Lists some more and says whether that was all.
+    fn list_some(&mut self, group: &Group) -> bool {
+        let number = self.consumer.as_ref().map(|name| group.find(name));
         if number == Some(None) || self.start > self.end {
-            return reply.array(0);
+            return true;
         }
+        let range = self.start..=self.end;
         let own = number.flatten().and_then(|number| group.consumer(number));
-        let ids: Box<dyn Iterator<Item = &StreamId>> = match own {
-            Some(consumer) => Box::new(consumer.pending().range(self.start..=self.end)),
-            None => Box::new(
-                group
-                    .pending()
-                    .range(self.start..=self.end)
-                    .map(|(id, _)| id),
-            ),
+        let last = match own {
+            Some(consumer) => self.list(group, consumer.pending().range(range)),
+            None => self.list(group, group.pending().range(range).map(|(id, _)| id)),
         };
-        let (header, mut found) = (reply.deferred_array(), 0);
-        for id in ids {
-            let Some(pending) = group.pending().get(id) else {
-                continue;
-            };
-            let idle_ms = now_ms as i64 - pending.delivered_ms as i64;
-            if found as u64 == self.count {
-                break;
+        let next = last.filter(|_| self.left > 0).and_then(StreamId::next);
+        next.is_none_or(|next| {
+            self.start = next;
+            next > self.end
+        })
+    }
+
+    /// Lists some of these; the id of the last one that was looked at, if there may be more.
+    fn list<'a>(
+        &mut self,
+        group: &Group,
+        ids: impl Iterator<Item = &'a StreamId>,
+    ) -> Option<StreamId> {
+        let (now_ms, idle_ms_min) = (self.now_ms as i64, self.idle_ms_min);
+        let (found, left) = (&mut self.found, &mut self.left);
+        let (mut looked_at, mut last) = (0, None);
+        self.gathered.write(|reply| {
+            for id in ids.take(ENTRIES_AT_ONCE) {
+                if *left == 0 {
+                    break;
+                }
+                (looked_at, last) = (looked_at + 1, Some(*id));
+                let Some(pending) = group.pending().get(id) else {
+                    continue;
+                };
+                let idle_ms = now_ms - pending.delivered_ms as i64;
+                if idle_ms_min != 0 && idle_ms < idle_ms_min {
+                    continue;
+                }
+                (*found, *left) = (*found + 1, *left - 1);
+                reply.array(4);
+                reply_id(reply, *id);
+                reply.bulk(group.consumer(pending.consumer).map_or(b"", |it| &it.name));
+                reply.integer(idle_ms.max(0));
+                reply.integer(pending.deliveries as i64);
             }
-            if self.idle_ms_min != 0 && idle_ms < self.idle_ms_min {
-                continue;
-            }
-            found += 1;
-            reply.array(4);
-            reply_id(reply, *id);
-            reply.bulk(group.consumer(pending.consumer).map_or(b"", |it| &it.name));
-            reply.integer(idle_ms.max(0));
-            reply.integer(pending.deliveries as i64);
+        });
+        last.filter(|_| looked_at == ENTRIES_AT_ONCE)
+    }
+}
+
+impl Task for Listing {
+    fn step(&mut self, shard: &mut Shard, reply: &mut Vec<u8>) -> bool {
+        let entry = shard.table(self.db).get(shard.hash(&self.key), &self.key);
+        let stream = entry.and_then(|entry| entry.object()).and_then(Stream::of);
+        let group = stream.and_then(|stream| stream.groups.get(&self.group));
+        let is_done = group.is_none_or(|group| self.list_some(group));
+        if is_done {
+            let found = self.found;
+            self.gathered.finish(reply, |reply| reply.array(found));
         }
-        reply.set_len(header, found);
+        is_done
+    }
+
+    fn holds_keys(&self) -> bool {
+        true
     }
 }
 
@@ -134,22 +181,28 @@ fn op_xpending(cx: &mut Cx<'_>, args: &[&[u8]]) {
     if !matches!(args.len(), 3 | 6..=9) {
         return cx.error(SYNTAX);
     }
-    let mut part = None;
+    let mut listing = None;
     if args.len() > 3 {
-        let Some(parsed) = Part::parse(cx, &args[3..]) else {
+        let Some(parsed) = Listing::parse(cx, args) else {
             return;
         };
-        part = Some(parsed);
+        listing = Some(parsed);
     }
-    let now_ms = cx.shard.now_ms;
     let stream = match cx.shard.read_object::<Stream>(cx.db, args[1]) {
         Ok(stream) => stream,
         Err(WrongType) => return cx.wrong_type(),
     };
-    match (stream.and_then(|stream| stream.groups.get(args[2])), part) {
-        (None, _) => no_group(cx, args[1], args[2]),
-        (Some(group), None) => summary(&mut cx.reply, group),
-        (Some(group), Some(part)) => part.reply(&mut cx.reply, group, now_ms),
+    let Some(group) = stream.and_then(|stream| stream.groups.get(args[2])) else {
+        return no_group(cx, args[1], args[2]);
+    };
+    let Some(mut listing) = listing else {
+        return summary(&mut cx.reply, group);
+    };
+    if listing.list_some(group) {
+        cx.reply.array(listing.found);
+        listing.gathered.append_to(&mut cx.reply);
+    } else {
+        cx.task = Some(Box::new(listing));
     }
 }
 

@@ -4,7 +4,7 @@
 use std::ops::Bound;
 
 use tessera_core::object::Collection;
-use tessera_core::resp::{Proto, Reply};
+use tessera_core::resp::{Gathered, Part, Proto, Reply};
 use tessera_core::stream::{Entries, Group, Stream, StreamId};
 
 use super::{ENTRIES_AT_ONCE, reply_entry, reply_id};
@@ -44,7 +44,10 @@ struct Progress {
     /// Entries still wanted.
     left: u64,
     found: usize,
-    bulks: Vec<u8>,
+    /// How many will be found, probably.
+    expected: usize,
+    /// Its part of the reply.
+    part: Part,
 }
 
 /// A read, and how far it got.
@@ -60,7 +63,24 @@ pub(super) struct ReadTask {
     progress: Option<Progress>,
     /// Streams with something to return, and their replies.
     served: usize,
-    body: Vec<u8>,
+    body: Gathered,
+}
+
+/// What stands before the streams that have something to return.
+fn head(reply: &mut Reply<'_>, served: usize) {
+    match reply.proto() {
+        Proto::Resp2 => reply.array(served),
+        Proto::Resp3 => reply.map(served),
+    }
+}
+
+/// What stands before the entries of a stream.
+fn stream_head(reply: &mut Reply<'_>, key: &[u8], found: usize) {
+    if reply.proto() == Proto::Resp2 {
+        reply.array(2);
+    }
+    reply.bulk(key);
+    reply.array(found);
 }
 
 impl ReadTask {
@@ -72,6 +92,7 @@ impl ReadTask {
         reader: Option<Reader>,
         count: u64,
     ) -> Self {
+        let body = Gathered::expecting_head(proto, |reply| head(reply, sources.len()));
         ReadTask {
             db,
             proto,
@@ -81,7 +102,7 @@ impl ReadTask {
             at: 0,
             progress: None,
             served: 0,
-            body: Vec::new(),
+            body,
         }
     }
 
@@ -95,15 +116,16 @@ impl ReadTask {
                     let entry = shard.table(self.db).get(shard.hash(key), key);
                     let stream = entry.and_then(|entry| entry.object()).and_then(Stream::of);
                     stream.is_none_or(|stream| {
-                        let pass = &mut Pass::new(self.proto, self.count, &mut budget, 0);
+                        let body = &mut self.body;
+                        let pass = &mut Pass::new(body, key, self.count, &mut budget, 0);
                         pass.plain(&stream.entries, wanted, &mut progress)
                     })
                 }
                 Some(reader) => {
-                    let (count, now_ms) = (self.count, shard.now_ms);
+                    let (count, now_ms, body) = (self.count, shard.now_ms, &mut self.body);
                     let mut is_new = false;
                     let done = shard.change_object(self.db, key, |stream: &mut Stream| {
-                        let mut pass = Pass::new(self.proto, count, &mut budget, now_ms);
+                        let mut pass = Pass::new(body, key, count, &mut budget, now_ms);
                         let done = pass.for_group(stream, reader, wanted, &mut progress);
                         is_new = pass.has_new_consumer;
                         done
@@ -127,27 +149,20 @@ impl ReadTask {
                 }
             };
             if !is_done {
+                if let Some(progress) = progress.as_ref().filter(|_| self.served == 0) {
+                    self.body.foresee(progress.found, progress.expected);
+                }
                 self.progress = progress;
                 return false;
             }
-            if let Some(progress) = progress {
-                self.serve(&progress);
+            if let Some(Progress { part, found, .. }) = progress {
+                self.body
+                    .close(part, |reply| stream_head(reply, key, found));
+                self.served += 1;
             }
             self.at += 1;
         }
         true
-    }
-
-    /// Adds a stream to the reply.
-    fn serve(&mut self, progress: &Progress) {
-        let mut reply = Reply::new(&mut self.body, self.proto);
-        if self.proto == Proto::Resp2 {
-            reply.array(2);
-        }
-        reply.bulk(&self.sources[self.at].key);
-        reply.array(progress.found);
-        reply.raw(&progress.bulks);
-        self.served += 1;
     }
 
     /// Whether no stream had anything to return.
@@ -162,20 +177,22 @@ impl ReadTask {
 
     /// Writes the reply.
     pub(super) fn finish(&self, reply: &mut Reply<'_>) {
-        match (self.served, self.proto) {
-            (0, _) => reply.null_array(),
-            (served, Proto::Resp2) => reply.array(served),
-            (served, Proto::Resp3) => reply.map(served),
+        if self.has_nothing() {
+            return reply.null_array();
         }
-        reply.raw(&self.body);
+        head(reply, self.served);
+        self.body.append_to(reply);
     }
 }
 
 impl Task for ReadTask {
     fn step(&mut self, shard: &mut Shard, reply: &mut Vec<u8>) -> bool {
         let is_done = self.advance(shard);
-        if is_done {
-            self.finish(&mut Reply::new(reply, self.proto));
+        if is_done && self.has_nothing() {
+            Reply::new(reply, self.proto).null_array();
+        } else if is_done {
+            let served = self.served;
+            self.body.finish(reply, |reply| head(reply, served));
         }
         is_done
     }
@@ -187,7 +204,9 @@ impl Task for ReadTask {
 
 /// One slice's work on one stream. The functions say whether the stream is done.
 struct Pass<'a> {
-    proto: Proto,
+    /// The reply, and the key that its part is named after.
+    body: &'a mut Gathered,
+    key: &'a [u8],
     count: u64,
     budget: &'a mut usize,
     now_ms: u64,
@@ -196,9 +215,16 @@ struct Pass<'a> {
 }
 
 impl<'a> Pass<'a> {
-    fn new(proto: Proto, count: u64, budget: &'a mut usize, now_ms: u64) -> Self {
+    fn new(
+        body: &'a mut Gathered,
+        key: &'a [u8],
+        count: u64,
+        budget: &'a mut usize,
+        now_ms: u64,
+    ) -> Self {
         Pass {
-            proto,
+            body,
+            key,
             count,
             budget,
             now_ms,
@@ -206,13 +232,16 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// Begins behind an id.
-    fn begin(&self, after: StreamId) -> Progress {
+    /// Begins behind an id, in a stream of so many entries.
+    fn begin(&mut self, after: StreamId, entries_len: usize) -> Progress {
+        let expected = usize::try_from(self.count).map_or(entries_len, |it| it.min(entries_len));
+        let key = self.key;
         Progress {
             start: after.next().unwrap_or(StreamId::MAX),
             left: self.count,
             found: 0,
-            bulks: Vec::new(),
+            expected,
+            part: self.body.open(|reply| stream_head(reply, key, expected)),
         }
     }
 
@@ -230,7 +259,7 @@ impl<'a> Pass<'a> {
             if entries.last_live().is_none_or(|last| last <= id) {
                 return true;
             }
-            *progress = Some(self.begin(id));
+            *progress = Some(self.begin(id, entries.len()));
         }
         let progress = progress.as_mut().expect("it was set just now");
         self.entries(entries, progress, |_| {})
@@ -244,14 +273,15 @@ impl<'a> Pass<'a> {
         mut note: impl FnMut(StreamId),
     ) -> bool {
         let wanted = progress.left.min(*self.budget as u64) as usize;
-        let mut reply = Reply::new(&mut progress.bulks, self.proto);
         let (mut count, mut last) = (0, None);
-        for entry in entries.range(progress.start, StreamId::MAX).take(wanted) {
-            reply_entry(&mut reply, &entry);
-            note(entry.id);
-            count += 1;
-            last = Some(entry.id);
-        }
+        self.body.write(|reply| {
+            for entry in entries.range(progress.start, StreamId::MAX).take(wanted) {
+                reply_entry(reply, &entry);
+                note(entry.id);
+                count += 1;
+                last = Some(entry.id);
+            }
+        });
         self.end(progress, count, wanted, last)
     }
 
@@ -290,11 +320,11 @@ impl<'a> Pass<'a> {
             }
             if progress.is_none() {
                 *progress = match wanted {
-                    Wanted::After(id) | Wanted::History(id) => Some(self.begin(id)),
+                    Wanted::After(id) | Wanted::History(id) => Some(self.begin(id, entries.len())),
                     Wanted::New => {
                         let after = group.last_id;
                         let has_new = entries.last_live().is_some_and(|last| last > after);
-                        has_new.then(|| self.begin(after))
+                        has_new.then(|| self.begin(after, entries.len()))
                     }
                 };
             }
@@ -355,17 +385,19 @@ impl<'a> Pass<'a> {
             .take(wanted)
             .copied()
             .collect();
-        let mut reply = Reply::new(&mut progress.bulks, self.proto);
-        for &id in &ids {
-            if let Some(entry) = entries.get(id) {
-                reply_entry(&mut reply, &entry);
-                group.redeliver(id, self.now_ms);
-            } else {
-                reply.array(2);
-                reply_id(&mut reply, id);
-                reply.null_array();
+        let now_ms = self.now_ms;
+        self.body.write(|reply| {
+            for &id in &ids {
+                if let Some(entry) = entries.get(id) {
+                    reply_entry(reply, &entry);
+                    group.redeliver(id, now_ms);
+                } else {
+                    reply.array(2);
+                    reply_id(reply, id);
+                    reply.null_array();
+                }
             }
-        }
+        });
         self.end(progress, ids.len(), wanted, ids.last().copied())
     }
 }

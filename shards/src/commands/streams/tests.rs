@@ -469,3 +469,101 @@ fn copies_and_large_ones_freed_in_slices() {
         rig.shard.mem_bytes()
     );
 }
+
+/// A group of which one consumer has 3,000 entries.
+fn much_pending() -> Rig {
+    let mut rig = Rig::new();
+    for n in 0..3_000 {
+        rig.run(&format!("XADD x {}-1 f v{n}", n + 1));
+    }
+    rig.run("XGROUP CREATE x g 0");
+    rig.run("XREADGROUP GROUP g c STREAMS x >");
+    assert!(rig.slices > 1, "{}", rig.slices);
+    rig
+}
+
+#[test]
+fn many_pending_entries_are_listed_in_slices() {
+    let mut rig = much_pending();
+    rig.wait(10);
+    for (part, count, slices) in [
+        ("- + 5000", 3_000, 2),
+        ("- + 2500 c", 2_500, 2),
+        ("(500-1 2600-1 5000", 2_100, 2),
+        ("IDLE 5 - + 5000 c", 3_000, 2),
+        ("IDLE 11 - + 5000", 0, 2),
+        ("- + 5000 nobody", 0, 0),
+        ("- + 10", 10, 0),
+    ] {
+        let shown = rig.run(&format!("XPENDING x g {part}"));
+        assert!(rig.slices >= slices, "{part}: {}", rig.slices);
+        assert_eq!(shown.matches("\"c\" 10 1]").count(), count, "{part}");
+    }
+    rig.check(&[(
+        "XPENDING x g 2999-1 + 9",
+        "[[\"2999-1\" \"c\" 10 1] [\"3000-1\" \"c\" 10 1]]",
+    )]);
+}
+
+#[test]
+fn many_pending_entries_are_claimed_in_slices() {
+    let mut rig = much_pending();
+    rig.run("XDEL x 7-1 2000-1");
+    let shown = rig.run("XAUTOCLAIM x g d 0 0 COUNT 2500 JUSTID");
+    assert!(rig.slices > 1, "{}", rig.slices);
+    assert!(
+        shown.starts_with("[\"2501-1\" [\"1-1\" \"2-1\" "),
+        "{shown}"
+    );
+    assert!(shown.ends_with(" \"2500-1\"] [\"7-1\" \"2000-1\"]]"));
+    assert_eq!(shown.split(' ').count(), 1 + 2_500);
+    rig.check(&[(
+        "XPENDING x g",
+        "[2998 \"1-1\" \"3000-1\" [[\"c\" \"500\"] [\"d\" \"2498\"]]]",
+    )]);
+    let shown = rig.run("XAUTOCLAIM x g d 0 2999-1 COUNT 2500");
+    assert_eq!(
+        shown,
+        "[\"0-0\" [[\"2999-1\" [\"f\" \"v2998\"]] [\"3000-1\" [\"f\" \"v2999\"]]] []]"
+    );
+}
+
+#[test]
+fn a_consumer_with_many_pending_entries_goes_in_slices() {
+    let mut rig = much_pending();
+    rig.run("XGROUP CREATE x h 0");
+    rig.run("XREADGROUP GROUP h c STREAMS x >");
+    let before = rig.shard.stats.changes;
+    rig.check(&[("XGROUP DELCONSUMER x g c", "3000")]);
+    assert!(rig.slices > 1, "{}", rig.slices);
+    assert_eq!(rig.shard.stats.changes - before, 1);
+    rig.check(&[
+        ("XGROUP DELCONSUMER x g c", "0"),
+        ("XPENDING x g", "[0 (nil) (nil) (nil)]"),
+        ("XGROUP DESTROY x h", "1"),
+        ("XGROUP DESTROY x h", "0"),
+    ]);
+    assert!(
+        rig.shard.has_garbage(),
+        "its pending entries are freed later"
+    );
+    while rig.shard.collect_garbage() {}
+    rig.check(&[("XLEN x", "3000")]);
+}
+
+#[test]
+fn several_streams_with_many_entries_are_one_reply() {
+    let mut rig = Rig::new();
+    for n in 0..2_500 {
+        rig.run(&format!("XADD a {}-1 f a{n}", n + 1));
+        rig.run(&format!("XADD b {}-1 f b{n}", n + 1));
+    }
+    let whole = rig.run("XREAD STREAMS a none b 0 0 2000-1");
+    assert!(rig.slices > 1, "{}", rig.slices);
+    let [a, b] = ["XRANGE a - +", "XRANGE b 2001-1 +"].map(|line| rig.run(line));
+    assert_eq!(whole, format!("[[\"a\" {a}] [\"b\" {b}]]"));
+    rig.proto = tessera_core::resp::Proto::Resp3;
+    let whole = rig.run("XREAD STREAMS b a 1-1 3000-1");
+    let b = rig.run("XRANGE b 2-1 +");
+    assert_eq!(whole, format!("{{\"b\" {b}}}"));
+}

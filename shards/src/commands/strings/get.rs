@@ -1,5 +1,6 @@
 //! GET and its kin: the whole value, or its length, and what may happen to the key afterwards.
 
+use super::whole::{self, BYTES_AT_ONCE};
 use super::{CHANGES, Got, READS, ROW, reply_get, reply_value};
 use crate::command::spec::{KeySpec, access, flag};
 use crate::command::{Cx, KeyspaceRow, Spec, Spread};
@@ -22,7 +23,15 @@ pub(super) const GET: KeyspaceRow = KeyspaceRow {
 };
 
 fn op_get(cx: &mut Cx<'_>, args: &[&[u8]]) {
-    reply_get(cx, args[1]);
+    match cx.shard.read_string(cx.db, args[1]) {
+        Ok(Some(value)) if value.len() > BYTES_AT_ONCE => {
+            let len = value.len();
+            whole::read(cx, args[1], 0..len);
+        }
+        Ok(Some(value)) => reply_value(&mut cx.reply, value),
+        Ok(None) => cx.reply.null(),
+        Err(WrongType) => cx.wrong_type(),
+    }
 }
 
 pub(super) const STRLEN: KeyspaceRow = KeyspaceRow {

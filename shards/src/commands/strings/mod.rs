@@ -9,6 +9,7 @@ mod multi;
 mod number;
 mod range;
 mod set;
+mod whole;
 
 use tessera_core::entry::{StrValue, ValueRef};
 use tessera_core::number::parse_i64;

@@ -2,9 +2,12 @@
 //!
 //! A value changed in place is "raw" from then on (OBJECT ENCODING); one that APPEND creates is stored like SET's.
 
+use std::ops::Range;
+
 use tessera_core::entry::{Entry, StrValue};
 use tessera_core::table::ExpireChange;
 
+use super::whole::{self, BYTES_AT_ONCE};
 use super::{READS, ROW, TOO_LONG, WRITES, fits, stored, text};
 use crate::command::spec::{KeySpec, access, flag};
 use crate::command::{Cx, KeyspaceRow, Spec, Spread};
@@ -92,15 +95,20 @@ fn op_getrange(cx: &mut Cx<'_>, args: &[&[u8]]) {
         Err(WrongType) => return cx.wrong_type(),
     };
     let mut digits = itoa::Buffer::new();
-    cx.reply.bulk(part(text(value, &mut digits), first, last));
+    let bytes = text(value, &mut digits);
+    let range = part(bytes.len(), first, last);
+    if range.len() > BYTES_AT_ONCE {
+        return whole::read(cx, args[1], range);
+    }
+    cx.reply.bulk(&bytes[range]);
 }
 
-/// The bytes from `first` to `last`, both included; negative positions count from the end.
-fn part(bytes: &[u8], first: i64, last: i64) -> &[u8] {
+/// The bytes from `first` to `last` of so many, both included; negative positions count from the end.
+fn part(len: usize, first: i64, last: i64) -> Range<usize> {
     if first < 0 && last < 0 && first > last {
-        return b"";
+        return 0..0;
     }
-    let length = bytes.len() as i64;
+    let length = len as i64;
     let place = |position: i64| {
         if position < 0 {
             length.saturating_add(position).max(0)
@@ -110,9 +118,9 @@ fn part(bytes: &[u8], first: i64, last: i64) -> &[u8] {
     };
     let (first, last) = (place(first), place(last).min(length - 1));
     if first > last {
-        return b"";
+        return 0..0;
     }
-    &bytes[first as usize..=last as usize]
+    first as usize..last as usize + 1
 }
 
 pub(super) const SETRANGE: KeyspaceRow = KeyspaceRow {
@@ -231,10 +239,10 @@ mod tests {
             ("SET k 12345", "OK"),
             ("GETRANGE k 1 2", "\"23\""),
         ]);
-        assert_eq!(part(b"", 0, -1), b"");
+        assert_eq!(part(0, 0, -1), 0..0);
         assert_eq!(
-            part(b"ab", -5, -5),
-            b"a",
+            part(2, -5, -5),
+            0..1,
             "as in Redis: both ends are clamped to the first byte"
         );
     }

@@ -195,7 +195,10 @@ pub(super) fn pop_some(
     let reading = Reading {
         db: cx.db,
         key: key.into(),
-        gathered: Gathered::expecting(style.elements_len(count), proto),
+        gathered: Gathered::expecting_head(proto, |head| {
+            head.raw(&prefix);
+            style.header(head, count);
+        }),
         ranks,
         reverse,
         style,

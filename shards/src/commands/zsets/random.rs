@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use tessera_core::resp::{Proto, Reply};
+use tessera_core::resp::Gathered;
 use tessera_core::zset::Zset;
 
 use super::reading::Style;
@@ -76,27 +76,30 @@ fn many(cx: &mut Cx<'_>, key: &[u8], count: i64, with_scores: bool) {
         return cx.reply.array(0);
     }
     let wanted = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
+    let style = Style::of(with_scores, cx.reply.proto());
     let mut drawing = Drawing {
         db: cx.db,
         key: key.into(),
-        style: Style::of(with_scores, cx.reply.proto()),
-        proto: cx.reply.proto(),
+        style,
         rng: Rng::new(cx.shard.rng.next_u64()),
         is_distinct: count > 0,
         wanted: if count > 0 { wanted.min(len) } else { wanted },
         passed: 0,
         len: 0,
-        bulks: Vec::new(),
+        gathered: Gathered::expecting(0, cx.reply.proto()),
     };
     if !cx.reply.has_room_for(drawing.wanted) {
         return;
     }
     if drawing.wanted > ELEMENTS_AT_ONCE {
+        let expected = style.elements_len(drawing.wanted);
+        drawing.gathered = Gathered::expecting(expected, cx.reply.proto());
         cx.task = Some(Box::new(drawing));
         return;
     }
     while !drawing.draw_some(cx.shard) {}
-    drawing.finish(&mut cx.reply);
+    style.header(&mut cx.reply, drawing.len);
+    drawing.gathered.append_to(&mut cx.reply);
 }
 
 /// Members of a locked key that are being drawn.
@@ -104,7 +107,6 @@ struct Drawing {
     db: usize,
     key: Box<[u8]>,
     style: Style,
-    proto: Proto,
     rng: Rng,
     is_distinct: bool,
     /// How many are still to be drawn.
@@ -114,7 +116,7 @@ struct Drawing {
     /// How many have been drawn.
     len: usize,
     /// They, as replies.
-    bulks: Vec<u8>,
+    gathered: Gathered,
 }
 
 impl Drawing {
@@ -135,10 +137,13 @@ impl Drawing {
         };
         self.wanted -= ranks.len();
         self.len += ranks.len();
-        let reply = &mut Reply::new(&mut self.bulks, self.proto);
-        for rank in ranks {
-            self.style.elements(reply, zset, rank..rank + 1, false);
-        }
+        let style = self.style;
+        self.gathered.write(|reply| {
+            for rank in ranks {
+                style.elements(reply, zset, rank..rank + 1, false);
+            }
+        });
+        self.gathered.foresee(self.len, self.len + self.wanted);
         self.wanted == 0 || self.is_distinct && self.passed >= zset.len()
     }
 
@@ -175,18 +180,15 @@ impl Drawing {
         self.passed = end;
         ranks
     }
-
-    fn finish(&self, reply: &mut Reply<'_>) {
-        self.style.header(reply, self.len);
-        reply.raw(&self.bulks);
-    }
 }
 
 impl Task for Drawing {
     fn step(&mut self, shard: &mut Shard, reply: &mut Vec<u8>) -> bool {
         let is_done = self.draw_some(shard);
         if is_done {
-            self.finish(&mut Reply::new(reply, self.proto));
+            let (style, len) = (self.style, self.len);
+            self.gathered
+                .finish(reply, |reply| style.header(reply, len));
         }
         is_done
     }

@@ -1,6 +1,5 @@
 //! ZSCAN.
 
-use tessera_core::glob::glob_match;
 use tessera_core::number::write_double;
 use tessera_core::resp::Reply;
 use tessera_core::zset::Zset;
@@ -8,7 +7,7 @@ use tessera_core::zset::Zset;
 use super::{READS, ROW};
 use crate::command::spec::flag;
 use crate::command::{Cx, KeyspaceRow, Spec, Spread};
-use crate::commands::scan_options::{ScanOptions, begins, held};
+use crate::commands::scan_options::scan;
 
 pub(super) const ZSCAN: KeyspaceRow = KeyspaceRow {
     spec: Spec {
@@ -19,7 +18,7 @@ pub(super) const ZSCAN: KeyspaceRow = KeyspaceRow {
         tips: &["nondeterministic_output"],
         since: "2.8.0",
         summary: "Returns some of the members of a sorted set with their scores, and a cursor to ask for more with.",
-        complexity: "O(1) per call, O(N) for a whole pass over N members",
+        complexity: "O(1) per call, O(N) for a whole pass over N members; commands on other keys go on meanwhile",
         ..ROW
     },
     op: op_zscan,
@@ -30,36 +29,16 @@ pub(super) const ZSCAN: KeyspaceRow = KeyspaceRow {
 const PACKED_INTEGER_MAX: f64 = (1u64 << 62) as f64;
 
 fn op_zscan(cx: &mut Cx<'_>, args: &[&[u8]]) {
-    if !begins::<Zset>(cx, args) {
-        return;
-    }
-    let Some(options) = ScanOptions::parse(cx, args[2], &args[3..], &[]) else {
-        return;
-    };
-    let (mut bulks, mut found) = (Vec::new(), 0);
-    let mut reply = Reply::new(&mut bulks, cx.reply.proto());
-    let cursor = held::<Zset>(cx, args[1]).map_or(0, |zset| {
+    scan::<Zset>(cx, args, &[], |zset, cursor, _now_ms, see| {
         let is_packed = zset.as_listpack().is_some();
-        options.pass(|cursor, visited| {
-            zset.scan(cursor, &mut |member, score| {
-                *visited += 1;
-                let mut digits = itoa::Buffer::new();
-                let name = member.text(&mut digits);
-                let is_wanted = options
-                    .pattern
-                    .is_none_or(|pattern| glob_match(pattern, name));
-                if is_wanted {
-                    found += 2;
-                    reply.bulk(name);
-                    reply_score(&mut reply, score, is_packed);
-                }
-            })
+        zset.scan(cursor, &mut |member, score| {
+            let mut digits = itoa::Buffer::new();
+            see(
+                member.text(&mut digits),
+                Some(&|reply| reply_score(reply, score, is_packed)),
+            );
         })
     });
-    cx.reply.array(2);
-    cx.reply.bulk(itoa::Buffer::new().format(cursor).as_bytes());
-    cx.reply.array(found);
-    cx.reply.raw(&bulks);
 }
 
 /// A bulk in either protocol. As in Redis, a packed set shows large whole scores with all their digits.
@@ -77,7 +56,7 @@ mod tests {
     use crate::commands::rig::Rig;
 
     #[test]
-    fn scan() {
+    fn zscan() {
         let mut rig = Rig::new();
         rig.check(&[
             ("ZSCAN none 0", "[\"0\" []]"),
@@ -114,5 +93,32 @@ mod tests {
             }
         }
         assert!(seen.len() == 2_000 && calls > 10);
+    }
+
+    #[test]
+    fn long_calls_in_slices() {
+        let mut rig = Rig::new();
+        for n in 0..5_000 {
+            rig.run(&format!("ZADD z {n} m{n}"));
+            rig.run(&format!("HSET h f{n} v{n}"));
+            rig.run(&format!("SADD s m{n}"));
+        }
+        for (line, elements) in [
+            ("ZSCAN z 0 COUNT 6000", 10_000),
+            ("HSCAN h 0 COUNT 6000", 10_000),
+            ("HSCAN h 0 COUNT 6000 NOVALUES", 5_000),
+            ("SSCAN s 0 COUNT 6000", 5_000),
+            ("SSCAN s 0 MATCH m12?? COUNT 6000", 100),
+        ] {
+            let shown = rig.run(line);
+            assert!(rig.slices > 2, "{line}: {}", rig.slices);
+            assert!(shown.starts_with("[\"0\" ["), "{line}");
+            assert_eq!(shown.split(' ').count(), 1 + elements, "{line}");
+        }
+        // As many as were asked for, and a cursor to go on with.
+        let shown = rig.run("HSCAN h 0 COUNT 3000 NOVALUES");
+        let found = shown.split(' ').count() - 1;
+        assert!((3_000..3_100).contains(&found), "{found}");
+        assert!(!shown.starts_with("[\"0\""));
     }
 }
