@@ -257,6 +257,10 @@ fn read_node<R: BufRead>(
     };
     let bytes = input.string()?;
     match container {
+        // Redis takes none either: a small element lies in a pack.
+        kind::NODE_PLAIN if bytes.is_empty() => {
+            return Err(RdbError::Corrupt("an empty node of a list"));
+        }
         kind::NODE_PLAIN => list.load_plain(bytes.into()),
         kind::NODE_PACKED if is_typed => list.load_pack(listpack(bytes)?, &limits.list),
         kind::NODE_PACKED => list.load_pack(from_ziplist(&bytes)?, &limits.list),

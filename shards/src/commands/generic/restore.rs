@@ -247,6 +247,16 @@ mod tests {
         show(&rig.bytes(&args))
     }
 
+    /// From the tests of redis-server.
+    #[test]
+    fn a_list_with_an_empty_node_is_refused() {
+        let payload = b"\x12\x01\x01\x00\x0a\x00\x8f\xc6\xc0\x57\x1c\x0a\xb3\x3c";
+        let mut rig = Rig::new();
+        let bad = "ERR Bad data format";
+        assert_eq!(restore(&mut rig, "l", "0", payload, &[]), bad);
+        rig.check(&[("EXISTS l", "0")]);
+    }
+
     #[test]
     fn a_wrong_checksum_may_be_believed() {
         let mut rig = Rig::new();
