@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
+use crate::folder::Folder;
 use crate::server::Server;
 use crate::target;
 
@@ -132,6 +133,12 @@ impl Launch {
     #[must_use]
     pub fn start(self) -> Server {
         Server::start(self)
+    }
+
+    /// The same in this folder, with what is there.
+    #[must_use]
+    pub fn start_in(self, folder: Folder) -> Server {
+        Server::start_in(self, folder)
     }
 
     /// The command line for one attempt to start in `folder` on `port`.

@@ -30,7 +30,7 @@ impl Server {
         Self::start_in(launch, Folder::new())
     }
 
-    fn start_in(launch: Launch, mut folder: Folder) -> Self {
+    pub(crate) fn start_in(launch: Launch, mut folder: Folder) -> Self {
         for _ in 0..ATTEMPTS {
             let port = free_port();
             let process = Process::spawn(&mut launch.command(folder.path(), port), folder.path())

@@ -1,8 +1,9 @@
-//! Does the log keep what it has acknowledged on every disk that a seed can make, and would we notice if it did not?
+//! Does the log keep what it has acknowledged on every disk that a seed can make, is a snapshot always whole and of one moment, and would we notice if not?
 
-use tessera_tests::crash::campaign::Campaign;
-use tessera_tests::crash::lies::{LIES, Lie};
-use tessera_tests::crash::world::run_seed;
+use tessera_tests::crash::campaign::{Campaign, World};
+use tessera_tests::crash::lies::{LIES, LIES_OF_SAVES, Lie};
+use tessera_tests::crash::world::Account;
+use tessera_tests::crash::{saves, world};
 
 /// Seeds of the run in CI, and those within which every lie must be noticed.
 const SEEDS: u64 = 1_000;
@@ -12,18 +13,30 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(2, usize::from)
 }
 
-#[test]
-fn many_disks() {
+fn run_many(world: World, name: &str) -> (u64, Account) {
     let seeds = std::env::var("TESSERA_SIM_SEEDS");
     let seeds = seeds.map_or(SEEDS, |text| text.parse().expect("a number of seeds"));
-    let campaign = Campaign::run(0, seeds, cores(), 20, None);
+    let campaign = Campaign::run(world, 0, seeds, cores(), 20, None);
     println!("{}", campaign.summary());
     for (seed, why) in &campaign.failures {
-        println!("seed {seed}: {why}\n  replay: scripts/sim log {seed}");
+        println!("seed {seed}: {why}\n  replay: scripts/sim {name} {seed}");
     }
     assert!(campaign.failures.is_empty());
-    // It must have been worth it.
-    let sums = campaign.sums;
+    (seeds, campaign.sums)
+}
+
+// What comes of many seeds must have been worth it.
+
+#[test]
+fn snapshots_on_many_disks() {
+    let (seeds, sums) = run_many(saves::run_seed, "saves");
+    assert!(sums.crashes > seeds && sums.torn > seeds / 2 && sums.rewrites > seeds);
+    assert!(sums.failures > seeds / 4 && sums.made_good > seeds / 40);
+}
+
+#[test]
+fn many_disks() {
+    let (seeds, sums) = run_many(world::run_seed, "log");
     assert!(sums.crashes > seeds && sums.torn > seeds / 10 && sums.acked > seeds);
     assert!(sums.rewrites > seeds / 4 && sums.failures > seeds / 4 && sums.made_good > seeds / 40);
 }
@@ -31,14 +44,18 @@ fn many_disks() {
 #[test]
 fn a_seed_is_the_same_disk_twice() {
     for seed in 0..50 {
-        assert_eq!(run_seed(seed, None), run_seed(seed, None), "seed {seed}");
+        for run in [world::run_seed, saves::run_seed] {
+            assert_eq!(run(seed, None), run(seed, None), "seed {seed}");
+        }
     }
 }
 
 #[test]
 fn every_lie_of_the_disk_is_noticed() {
-    for lie in LIES {
-        let campaign = Campaign::run(0, LYING_SEEDS, cores(), 1, Some(lie));
+    let of_saves = LIES_OF_SAVES.map(|lie| (saves::run_seed as World, lie));
+    let of_log = LIES.map(|lie| (world::run_seed as World, lie));
+    for (world, lie) in of_log.into_iter().chain(of_saves) {
+        let campaign = Campaign::run(world, 0, LYING_SEEDS, cores(), 1, Some(lie));
         let found = campaign.failures.first();
         let (seed, why) = found.unwrap_or_else(|| panic!("{lie:?}: unnoticed"));
         println!("{lie:?}: noticed in seed {seed}: {why}");

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use clap::Parser;
 use serde::Serialize;
 use tessera_bench::results::{
-    Cell, Loss, Machine, Provenance, Skip, Verdict, draw, gather, losses, page, read_runs, skips,
-    verdicts,
+    Cell, Loss, Machine, Provenance, Skip, Verdict, draw, gather, kept_sections, losses, page,
+    read_runs, skips, verdicts,
 };
 
 /// Makes the results page from the JSON files of many runs.
@@ -85,6 +85,9 @@ fn write(args: Args) -> std::io::Result<()> {
         cells: &cells,
     };
     let text = serde_json::to_string_pretty(&json).map_err(std::io::Error::other)?;
-    std::fs::write(&args.out, page(&provenance, &cells, &skipped, &pictures))?;
+    // Other scripts have sections of their own on the page.
+    let before = std::fs::read_to_string(&args.out).unwrap_or_default();
+    let page = page(&provenance, &cells, &skipped, &pictures) + &kept_sections(&before);
+    std::fs::write(&args.out, page)?;
     std::fs::write(&args.json, text + "\n")
 }

@@ -10,5 +10,5 @@ mod rows;
 pub use cells::{Cell, Metric, Skip, Spread, gather, read_runs, skips};
 pub use judge::{Loss, Verdict, losses, verdicts};
 pub use machine::Machine;
-pub use page::{Provenance, page};
+pub use page::{Provenance, kept_sections, page};
 pub use plots::{Picture, draw};

@@ -56,6 +56,24 @@ pub fn page(
     text
 }
 
+/// The sections of a page that another script has written: between a line that begins with `<!-- section ` and one that begins with `<!-- end `, both included.
+#[must_use]
+pub fn kept_sections(page: &str) -> String {
+    let (mut text, mut is_kept) = (String::new(), false);
+    for line in page.lines() {
+        if line.starts_with("<!-- section ") {
+            is_kept = true;
+            text.push('\n');
+        }
+        if is_kept {
+            text.push_str(line);
+            text.push('\n');
+        }
+        is_kept &= !line.starts_with("<!-- end ");
+    }
+    text
+}
+
 fn head(provenance: &Provenance, cells: &[Cell]) -> String {
     let machine = &provenance.machine;
     let mut text = format!(
@@ -415,6 +433,15 @@ mod tests {
             assert!(columns == 0 || width == 0 || columns == width, "{line}");
             width = columns;
         }
+    }
+
+    #[test]
+    fn sections_of_others_are_kept() {
+        let page = "# Results\n\n<!-- section disk -->\n## Disk\n<!-- end disk -->\nours\n<!-- section log -->\nx\n<!-- end log -->\n";
+        let kept = "\n<!-- section disk -->\n## Disk\n<!-- end disk -->\n\n<!-- section log -->\nx\n<!-- end log -->\n";
+        assert_eq!(kept_sections(page), kept);
+        assert_eq!(kept_sections(kept), kept);
+        assert_eq!(kept_sections("# Results\n"), "");
     }
 
     #[test]

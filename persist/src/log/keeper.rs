@@ -258,6 +258,7 @@ impl<D: Disk> Keeper<D> {
         if is_empty_block(&self.buffer) {
             return;
         }
+        self.log.pause_before_write();
         let began_ms = (self.now_ms)();
         if let Some(file) = &mut self.file {
             let written = file.append(&mut self.disk, &mut self.buffer);

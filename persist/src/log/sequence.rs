@@ -99,6 +99,8 @@ pub struct Log {
     waiting: Box<[AtomicBool]>,
     wake: OnceLock<Wake>,
     tell: OnceLock<Tell>,
+    /// For tests: how long the keeper waits before each write, us.
+    write_pause: (Mutex<u64>, Condvar),
 }
 
 impl Log {
@@ -120,6 +122,7 @@ impl Log {
             waiting: (0..shards).map(|_| AtomicBool::new(false)).collect(),
             wake: OnceLock::new(),
             tell: OnceLock::new(),
+            write_pause: Default::default(),
         }
     }
 
@@ -214,6 +217,25 @@ impl Log {
             0 => SyncPolicy::Always,
             1 => SyncPolicy::EverySecond,
             _ => SyncPolicy::Never,
+        }
+    }
+
+    /// For tests, a disk that is slow: the keeper waits so long before each write, from now on and where it waits already.
+    pub fn set_write_pause(&self, us: u64) {
+        let (pause, changed) = &self.write_pause;
+        *pause.lock().unwrap_or_else(PoisonError::into_inner) = us;
+        changed.notify_all();
+    }
+
+    /// Waits as `set_write_pause` has it.
+    pub(super) fn pause_before_write(&self) {
+        let (pause, changed) = &self.write_pause;
+        let guard = pause.lock().unwrap_or_else(PoisonError::into_inner);
+        let us = *guard;
+        if us > 0 {
+            let is_same = |now: &mut u64| *now == us;
+            // Who is woken early has no more to wait for.
+            let _ = changed.wait_timeout_while(guard, Duration::from_micros(us), is_same);
         }
     }
 

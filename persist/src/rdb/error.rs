@@ -38,7 +38,7 @@ impl fmt::Display for RdbError {
             Self::Module => f.write_str("a value of a module, and modules are not supported"),
             Self::Foreign => f.write_str("it is no RDB file"),
             Self::Version(version) => write!(f, "its version {version} is not known"),
-            Self::Checksum => f.write_str("the checksum is wrong"),
+            Self::Checksum => f.write_str("CRC error: the checksum is wrong"),
             Self::OutOfMemory => f.write_str("there is no memory for it"),
             Self::Io(error) => write!(f, "it cannot be read: {error}"),
         }

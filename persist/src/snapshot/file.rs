@@ -1,15 +1,19 @@
-//! The file of a snapshot: written under a temporary name by a thread of its own, and put in place when it is whole and on the disk.
+//! The file of a snapshot: written under a temporary name, by a thread of its own, and put in place when it is whole and on the disk.
 //!
 //! Invariant: the file under the final name is at all times a whole one, the old or the new. What fails leaves the old one and removes the temporary one.
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::Receiver;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, TryRecvError};
+
+use tessera_io::{Disk, FileId};
 
 use super::form::Form;
+use super::pace::Pace;
 use super::packer::{Block, Format};
 use super::part::Queue;
 
@@ -33,6 +37,8 @@ pub struct Target {
     pub about: Vec<(&'static str, String)>,
     /// The libraries of functions: their sources, as they are when the save begins.
     pub functions: Vec<Vec<u8>>,
+    /// `rdb-key-save-delay`: microseconds per key, or, negative, keys per microsecond.
+    pub key_delay: i64,
 }
 
 /// What went wrong with a file.
@@ -63,6 +69,8 @@ pub(super) enum Piece {
         part: usize,
         /// The keys.
         block: Block,
+        /// How many keys were taken since the chunk before.
+        keys: u64,
     },
     /// Of a key with a large value.
     Large {
@@ -81,89 +89,166 @@ pub(super) enum Piece {
     GivenUp,
 }
 
-/// Writes the file; returns its length when it is in place.
-pub(super) fn write(
-    target: &Target,
-    parts: usize,
-    pieces: &Receiver<Piece>,
-    queue: &Queue,
-) -> Result<u64, SaveError> {
-    let path = target.dir.join(&target.name);
-    let temporary = target.dir.join(format!("temp-{}.rdb", std::process::id()));
-    let written = write_to(target, &temporary, parts, pieces, queue);
-    let outcome = written.and_then(|length| {
-        fs::rename(&temporary, &path).map_err(|cause| SaveError {
-            doing: "put the snapshot in place at",
-            path: path.clone(),
-            cause,
-        })?;
-        sync_folder(&target.dir)?;
-        Ok(length)
-    });
-    if outcome.is_err() {
-        // It may not be there at all; the error that is told is the first one.
-        let _ = fs::remove_file(&temporary);
+impl Piece {
+    /// Keys that came with it.
+    fn keys(&self) -> u64 {
+        match self {
+            Self::Chunk { keys, .. } => *keys,
+            Self::Large { is_last, .. } => u64::from(*is_last),
+            Self::PartDone | Self::GivenUp => 0,
+        }
     }
-    outcome
 }
 
-/// Makes a rename in a folder durable.
-fn sync_folder(dir: &Path) -> Result<(), SaveError> {
-    let folder = if dir.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        dir
-    };
-    File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(|cause| SaveError {
+/// A snapshot's file, from its beginning under a temporary name to the moment at which it is in place.
+pub(super) struct SnapshotFile {
+    target: Target,
+    path: PathBuf,
+    temporary: PathBuf,
+    pieces: Receiver<Piece>,
+    queue: Arc<Queue>,
+    /// Parts of the save.
+    parts: usize,
+    /// The folder may not be there yet.
+    pub(super) makes_folder: bool,
+    pace: Arc<Pace>,
+    output: Option<Output>,
+}
+
+impl SnapshotFile {
+    pub(super) fn new(
+        target: Target,
+        parts: usize,
+        pieces: Receiver<Piece>,
+        queue: Arc<Queue>,
+        pace: Arc<Pace>,
+    ) -> Self {
+        Self {
+            pace,
+            path: target.dir.join(&target.name),
+            temporary: target.dir.join(format!("temp-{}.rdb", std::process::id())),
+            target,
+            pieces,
+            queue,
+            parts,
+            makes_folder: false,
+            output: None,
+        }
+    }
+
+    /// Goes on with what has come, and when all has, puts the file in place. `waits`: for the next piece, if none has come. Says how it ended, when it has.
+    pub(super) fn step(
+        &mut self,
+        disk: &mut dyn Disk,
+        waits: bool,
+    ) -> Option<Result<u64, SaveError>> {
+        let outcome = self.go_on(disk, waits).transpose()?;
+        self.queue.is_over.store(true, Ordering::Relaxed);
+        if outcome.is_err() {
+            if let Some(output) = self.output.take() {
+                disk.close(output.file);
+            }
+            // It may not be there at all; the error that is told is the first one.
+            let _ = disk.remove(&self.temporary);
+        }
+        Some(outcome)
+    }
+
+    fn go_on(&mut self, disk: &mut dyn Disk, waits: bool) -> Result<Option<u64>, SaveError> {
+        let failed = |doing: &'static str| {
+            let path = self.temporary.clone();
+            move |cause: io::Error| SaveError { doing, path, cause }
+        };
+        let Some(output) = &mut self.output else {
+            if self.makes_folder {
+                // What goes wrong here is told when the file is made.
+                let _ = disk.create_dir(&self.target.dir);
+            }
+            let file = create(disk, &self.temporary).map_err(failed("create"))?;
+            let form = Form::begin(&mut DiskFile { disk, file }, &self.target);
+            let form = form.inspect_err(|_| disk.close(file));
+            let form = form.map_err(failed("write"))?;
+            let queue = Arc::clone(&self.queue);
+            let joins = self.target.format == Format::Rdb;
+            self.output = Some(Output::new(file, form, queue, joins, self.parts));
+            return Ok(None);
+        };
+        if output.left > 0 {
+            let piece = match waits {
+                true => self.pieces.recv().unwrap_or(Piece::GivenUp),
+                false => match self.pieces.try_recv() {
+                    Ok(piece) => piece,
+                    Err(TryRecvError::Empty) => return Ok(None),
+                    Err(TryRecvError::Disconnected) => Piece::GivenUp,
+                },
+            };
+            if matches!(piece, Piece::GivenUp) {
+                let cause = io::Error::other("the save was given up");
+                return Err(failed("complete")(cause));
+            }
+            let keys = piece.keys();
+            output.take(disk, piece).map_err(failed("write"))?;
+            if waits {
+                self.pace.hold(keys);
+            }
+            return Ok(None);
+        }
+        let output = self.output.take();
+        let length = output.map_or(Ok(0), |output| output.end(disk));
+        let length = length.map_err(failed("write"))?;
+        self.put_in_place(disk)?;
+        Ok(Some(length))
+    }
+
+    fn put_in_place(&self, disk: &mut dyn Disk) -> Result<(), SaveError> {
+        disk.rename(&self.temporary, &self.path)
+            .map_err(|cause| SaveError {
+                doing: "put the snapshot in place at",
+                path: self.path.clone(),
+                cause,
+            })?;
+        let folder = match self.target.dir.as_os_str().is_empty() {
+            true => Path::new("."),
+            false => &self.target.dir,
+        };
+        disk.sync_dir(folder).map_err(|cause| SaveError {
             doing: "sync the folder",
             path: folder.to_owned(),
             cause,
         })
+    }
 }
 
-fn write_to(
-    target: &Target,
-    path: &Path,
-    parts: usize,
-    pieces: &Receiver<Piece>,
-    queue: &Queue,
-) -> Result<u64, SaveError> {
-    let failed = |doing: &'static str| {
-        move |cause: io::Error| SaveError {
-            doing,
-            path: path.to_owned(),
-            cause,
-        }
-    };
-    let file = File::create(path).map_err(failed("create"))?;
-    let mut output = Output {
-        form: Form::begin(file, target).map_err(failed("write"))?,
-        queue,
-        synced: 0,
-        large: None,
-        joins: target.format == Format::Rdb,
-        later: VecDeque::new(),
-        left: parts,
-    };
-    while output.left > 0 {
-        let piece = pieces.recv().unwrap_or(Piece::GivenUp);
-        if matches!(piece, Piece::GivenUp) {
-            let cause = io::Error::other("the save was given up");
-            return Err(failed("complete")(cause));
-        }
-        output.take(piece).map_err(failed("write"))?;
+/// An empty file, whatever a process before has left under its name.
+fn create(disk: &mut dyn Disk, path: &Path) -> io::Result<FileId> {
+    match disk.remove(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => disk.open_append(path),
     }
-    let (file, length) = output.form.end().map_err(failed("write"))?;
-    file.sync_all().map_err(failed("sync"))?;
-    Ok(length)
+}
+
+/// A file of a disk, as something to write to.
+struct DiskFile<'a> {
+    disk: &'a mut dyn Disk,
+    file: FileId,
+}
+
+impl Write for DiskFile<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.disk.append(self.file, bytes)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// The file under way.
-struct Output<'a> {
-    form: Form<File>,
-    queue: &'a Queue,
+struct Output {
+    file: FileId,
+    form: Form,
+    queue: Arc<Queue>,
     /// Bytes that are on the disk.
     synced: u64,
     /// The large value that is being written, if its pieces must lie together.
@@ -175,9 +260,31 @@ struct Output<'a> {
     left: usize,
 }
 
-impl Output<'_> {
+impl Output {
+    fn new(file: FileId, form: Form, queue: Arc<Queue>, joins: bool, parts: usize) -> Self {
+        Self {
+            file,
+            form,
+            queue,
+            synced: 0,
+            large: None,
+            joins,
+            later: VecDeque::new(),
+            left: parts,
+        }
+    }
+
+    /// Writes the end and syncs. Returns the file's length.
+    fn end(self, disk: &mut dyn Disk) -> io::Result<u64> {
+        let file = self.file;
+        let length = self.form.end(&mut DiskFile { disk, file });
+        let synced = length.and_then(|length| disk.sync(file).map(|()| length));
+        disk.close(file);
+        synced
+    }
+
     /// Writes a piece, or puts it aside while a large value is being written.
-    fn take(&mut self, piece: Piece) -> io::Result<()> {
+    fn take(&mut self, disk: &mut dyn Disk, piece: Piece) -> io::Result<()> {
         let waits = match (&piece, self.large) {
             (_, None) => false,
             (Piece::Large { number, .. }, Some(writing)) => *number != writing,
@@ -187,18 +294,18 @@ impl Output<'_> {
             self.later.push_back(piece);
             return Ok(());
         }
-        self.put(piece)?;
+        self.put(disk, piece)?;
         while self.large.is_none()
             && let Some(piece) = self.later.pop_front()
         {
-            self.put(piece)?;
-            self.put_aside_pieces()?;
+            self.put(disk, piece)?;
+            self.put_aside_pieces(disk)?;
         }
         Ok(())
     }
 
     /// Writes those pieces of a value, begun among what had been put aside, that have come already.
-    fn put_aside_pieces(&mut self) -> io::Result<()> {
+    fn put_aside_pieces(&mut self, disk: &mut dyn Disk) -> io::Result<()> {
         let mut at = 0;
         while let Some(writing) = self.large {
             let is_next =
@@ -208,15 +315,15 @@ impl Output<'_> {
             };
             at += next;
             if let Some(piece) = self.later.remove(at) {
-                self.put(piece)?;
+                self.put(disk, piece)?;
             }
         }
         Ok(())
     }
 
-    fn put(&mut self, piece: Piece) -> io::Result<()> {
+    fn put(&mut self, disk: &mut dyn Disk, piece: Piece) -> io::Result<()> {
         let (part, block, is_large) = match piece {
-            Piece::Chunk { part, block } => (part, block, false),
+            Piece::Chunk { part, block, .. } => (part, block, false),
             Piece::Large {
                 part,
                 number,
@@ -232,12 +339,13 @@ impl Output<'_> {
             }
             Piece::GivenUp => return Ok(()),
         };
-        let written = self.form.block(&block);
+        let file = self.file;
+        let written = self.form.block(&mut DiskFile { disk, file }, &block);
         self.queue.take(part, is_large, block.len());
         written?;
         if self.form.length - self.synced >= SYNC_BYTES {
             self.synced = self.form.length;
-            self.form.to().sync_data()?;
+            disk.sync(file)?;
         }
         Ok(())
     }

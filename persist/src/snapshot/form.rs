@@ -10,9 +10,8 @@ use crate::crc::{Checksum, checksum};
 use crate::native::{self, ChunkKind, FileSum, Footer, function_chunks, put_chunk_head};
 use crate::rdb::{Usage, file_footer, file_header, write_function};
 
-/// A file under way.
-pub(super) struct Form<W> {
-    to: W,
+/// A file under way. Where it goes is told each time.
+pub(super) struct Form {
     kind: Kind,
     /// Bytes written.
     pub(super) length: u64,
@@ -23,48 +22,36 @@ enum Kind {
     Native(FileSum, Footer),
 }
 
-impl<W: Write> Form<W> {
+impl Form {
     /// Writes the header and the functions.
-    pub(super) fn begin(to: W, target: &Target) -> io::Result<Self> {
+    pub(super) fn begin(to: &mut impl Write, target: &Target) -> io::Result<Self> {
         let about = target.about.iter();
         let about: Vec<(&str, &str)> = about.map(|(name, value)| (*name, value.as_str())).collect();
         let mut head = Vec::new();
-        match target.format {
+        let kind = match target.format {
             Format::Rdb => {
                 file_header(&about, &mut head);
                 for code in &target.functions {
                     write_function(code, &mut head);
                 }
-                let kind = Kind::Rdb(target.sums.then(checksum));
-                let mut form = Self {
-                    to,
-                    kind,
-                    length: 0,
-                };
-                form.put(&head)?;
-                Ok(form)
+                Kind::Rdb(target.sums.then(checksum))
             }
             Format::Native => {
-                let facts = about.into_iter();
-                let head = native::header(facts);
-                let kind = Kind::Native(FileSum::of_header(&head), Footer::default());
-                let mut form = Self {
-                    to,
-                    kind,
-                    length: 0,
-                };
-                form.put(&head)?;
-                target
-                    .functions
-                    .iter()
-                    .try_for_each(|code| form.function(code))?;
-                Ok(form)
+                head = native::header(about.into_iter());
+                Kind::Native(FileSum::of_header(&head), Footer::default())
             }
+        };
+        let mut form = Self { kind, length: 0 };
+        form.put(to, &head)?;
+        if target.format == Format::Native {
+            let mut functions = target.functions.iter();
+            functions.try_for_each(|code| form.function(to, code))?;
         }
+        Ok(form)
     }
 
-    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.to.write_all(bytes)?;
+    fn put(&mut self, to: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
+        to.write_all(bytes)?;
         self.length += bytes.len() as u64;
         if let Kind::Rdb(Some(sum)) = &mut self.kind {
             sum.update(bytes);
@@ -73,7 +60,7 @@ impl<W: Write> Form<W> {
     }
 
     /// Writes what a part has made.
-    pub(super) fn block(&mut self, block: &Block) -> io::Result<()> {
+    pub(super) fn block(&mut self, to: &mut impl Write, block: &Block) -> io::Result<()> {
         if let (Kind::Native(sum, footer), Some(head)) = (&mut self.kind, block.head) {
             let mut bytes = Vec::new();
             sum.add(put_chunk_head(head, &block.bytes, &mut bytes));
@@ -82,13 +69,13 @@ impl<W: Write> Form<W> {
                 footer.keys += u64::from(head.keys);
                 footer.databases = footer.databases.max(head.db_last + 1);
             }
-            self.put(&bytes)?;
+            self.put(to, &bytes)?;
         }
-        self.put(&block.bytes)
+        self.put(to, &block.bytes)
     }
 
-    /// Writes the end, and gives the file back.
-    pub(super) fn end(mut self) -> io::Result<(W, u64)> {
+    /// Writes the end, and says how long the file is.
+    pub(super) fn end(mut self, to: &mut impl Write) -> io::Result<u64> {
         let mut end = Vec::new();
         match &mut self.kind {
             Kind::Rdb(sum) => {
@@ -104,35 +91,29 @@ impl<W: Write> Form<W> {
                 end = footer.to_bytes(sum);
             }
         }
-        self.put(&end)?;
-        Ok((self.to, self.length))
+        self.put(to, &end)?;
+        Ok(self.length)
     }
 
     /// Writes a library of functions between keys.
-    pub(super) fn function(&mut self, code: &[u8]) -> io::Result<()> {
+    pub(super) fn function(&mut self, to: &mut impl Write, code: &[u8]) -> io::Result<()> {
         if let Kind::Rdb(_) = self.kind {
             let mut bytes = Vec::new();
             write_function(code, &mut bytes);
-            return self.put(&bytes);
+            return self.put(to, &bytes);
         }
         let mut chunks = function_chunks(code).into_iter();
         chunks.try_for_each(|(head, bytes)| {
-            self.block(&Block {
-                head: Some(head),
-                bytes,
-            })
+            let head = Some(head);
+            self.block(to, &Block { head, bytes })
         })
-    }
-
-    /// The file itself.
-    pub(super) fn to(&mut self) -> &mut W {
-        &mut self.to
     }
 }
 
 /// Writes a file key by key, where nobody waits.
 pub struct FileWriter<W> {
-    form: Form<W>,
+    to: W,
+    form: Form,
     packer: Packer,
 }
 
@@ -141,9 +122,10 @@ impl<W: Write> FileWriter<W> {
     ///
     /// # Errors
     /// Those of the output, as of all functions here.
-    pub fn begin(to: W, target: &Target) -> io::Result<Self> {
+    pub fn begin(mut to: W, target: &Target) -> io::Result<Self> {
         Ok(Self {
-            form: Form::begin(to, target)?,
+            form: Form::begin(&mut to, target)?,
+            to,
             packer: Packer::new(target.format, target.compresses, 0, 1),
         })
     }
@@ -155,7 +137,9 @@ impl<W: Write> FileWriter<W> {
     pub fn key(&mut self, db: usize, entry: &Entry, usage: Usage) -> io::Result<()> {
         let mut blocks = Vec::new();
         self.packer.key(db, entry, usage, &mut blocks);
-        blocks.iter().try_for_each(|block| self.form.block(block))
+        blocks
+            .iter()
+            .try_for_each(|block| self.form.block(&mut self.to, block))
     }
 
     /// Writes a library of functions.
@@ -163,7 +147,7 @@ impl<W: Write> FileWriter<W> {
     /// # Errors
     /// See `begin`.
     pub fn function(&mut self, code: &[u8]) -> io::Result<()> {
-        self.form.function(code)
+        self.form.function(&mut self.to, code)
     }
 
     /// Writes the end and gives the output back.
@@ -173,7 +157,10 @@ impl<W: Write> FileWriter<W> {
     pub fn end(mut self) -> io::Result<W> {
         let mut blocks = Vec::new();
         self.packer.finish(&mut blocks);
-        blocks.iter().try_for_each(|block| self.form.block(block))?;
-        self.form.end().map(|(to, _)| to)
+        blocks
+            .iter()
+            .try_for_each(|block| self.form.block(&mut self.to, block))?;
+        self.form.end(&mut self.to)?;
+        Ok(self.to)
     }
 }

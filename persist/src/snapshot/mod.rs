@@ -5,6 +5,7 @@
 
 mod file;
 mod form;
+mod pace;
 mod packer;
 mod part;
 mod saver;
@@ -15,4 +16,4 @@ pub use file::{SaveError, Target};
 pub use form::FileWriter;
 pub use packer::{Block, Format, Large, Packer};
 pub use part::{Part, PartSink, UsageOf};
-pub use saver::{Begun, Outcome, Purpose, SaveStatus, Saver, Testimony, Witness};
+pub use saver::{Begun, Outcome, Purpose, Runner, SaveStatus, SaveTask, Saver, Testimony, Witness};

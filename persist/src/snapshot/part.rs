@@ -69,6 +69,8 @@ struct Inner {
     /// Walks that have not finished.
     walks: usize,
     keys: u64,
+    /// Those of them that the file's thread has heard of.
+    sent: u64,
     /// The database of the key that is being written in pieces.
     in_hand: Option<usize>,
     to_file: Sender<Piece>,
@@ -77,12 +79,13 @@ struct Inner {
 }
 
 impl Inner {
-    fn send(&self, blocks: Vec<Block>) {
+    fn send(&mut self, blocks: Vec<Block>) {
         for block in blocks {
             self.queue.put(self.part, false, block.len());
-            let part = self.part;
+            let (part, keys) = (self.part, self.keys - self.sent);
+            self.sent = self.keys;
             // Nobody takes it any more only if writing has failed.
-            let _ = self.to_file.send(Piece::Chunk { part, block });
+            let _ = self.to_file.send(Piece::Chunk { part, block, keys });
         }
     }
 }
@@ -98,6 +101,7 @@ impl Part {
             packer,
             walks: 1,
             keys: 0,
+            sent: 0,
             in_hand: None,
             to_file,
             queue: Arc::clone(&queue),
@@ -231,6 +235,7 @@ impl WalkSink for PartSink {
                 let _ = inner.to_file.send(piece);
             }
             inner.keys += u64::from(is_last);
+            inner.sent += u64::from(is_last);
             inner.in_hand = (!is_last).then_some(db);
             (!is_last).then_some((number, large))
         });

@@ -9,7 +9,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use super::file::{Piece, Target, write};
+use tessera_io::{Disk, FsDisk};
+
+use super::file::{Piece, SnapshotFile, Target};
+use super::pace::Pace;
 use super::packer::{Format, Packer};
 use super::part::{Part, Queue};
 use crate::log::Log;
@@ -142,6 +145,46 @@ pub struct Saver {
     wall_clock: fn() -> u64,
     /// The log, and where its bases are written.
     log: OnceLock<(Arc<Log>, PathBuf, PathBuf)>,
+    /// Who writes the files, if not a thread of their own.
+    runner: OnceLock<Runner>,
+    pace: Arc<Pace>,
+}
+
+/// Takes the file of a save that has begun.
+pub type Runner = Box<dyn Fn(SaveTask) -> std::io::Result<()> + Send + Sync>;
+
+/// The file of a save, to be written by whoever takes it.
+pub struct SaveTask {
+    saver: Arc<Saver>,
+    purpose: Purpose,
+    file: SnapshotFile,
+}
+
+impl SaveTask {
+    fn spawn(mut self) -> std::io::Result<()> {
+        let thread = std::thread::Builder::new().name("snapshot".to_owned());
+        let mut disk = FsDisk::default();
+        let run = move || while !self.step(&mut disk, true) {};
+        thread.spawn(run).map(drop)
+    }
+
+    /// Goes on with the file; `waits` for what is to be written, if nothing is. Says whether that is over.
+    pub fn step(&mut self, disk: &mut dyn Disk, waits: bool) -> bool {
+        let Some(outcome) = self.file.step(disk, waits) else {
+            return false;
+        };
+        match &outcome {
+            Ok(bytes) if self.purpose == Purpose::Base => {
+                tracing::info!("AOF base written, {bytes} bytes");
+            }
+            Ok(bytes) => tracing::info!("DB saved on disk, {bytes} bytes"),
+            Err(error) => tracing::error!("Snapshot failed, the old file is kept: {error}"),
+        }
+        let saver = &self.saver;
+        saver.tell_log(self.purpose, outcome.is_ok());
+        saver.with(|state| saver.end(state, outcome.is_ok()));
+        true
+    }
 }
 
 /// Outcomes that are remembered for those who ask.
@@ -164,6 +207,8 @@ impl Saver {
             wants_save: AtomicBool::new(false),
             wall_clock,
             log: OnceLock::new(),
+            runner: OnceLock::new(),
+            pace: Arc::default(),
         }
     }
 
@@ -173,6 +218,7 @@ impl Saver {
 
     /// Where the next save goes.
     pub fn set_target(&self, target: Target) {
+        self.pace.set(target.key_delay);
         self.with(|state| state.target = target);
     }
 
@@ -180,6 +226,12 @@ impl Saver {
     pub fn set_log(&self, log: Arc<Log>, dir: PathBuf, name: PathBuf) {
         // A node has one log.
         let _ = self.log.set((log, dir, name));
+    }
+
+    /// Who writes the files, instead of a thread of their own.
+    pub fn set_runner(&self, runner: Runner) {
+        // Nor has it several who write.
+        let _ = self.runner.set(runner);
     }
 
     /// Who knows what a save has to say of the node besides its keys.
@@ -285,27 +337,20 @@ impl Saver {
         });
         let Some((pieces, queue)) = taken else { return };
         let abandoned = Arc::clone(&queue);
-        let saver = Arc::clone(self);
-        let parts = self.changes.len();
-        let run = move || {
-            if purpose == Purpose::Base {
-                // The keeper may not have made the folder yet; what goes wrong here is told when the file is made.
-                let _ = std::fs::create_dir(&target.dir);
-            }
-            let outcome = write(&target, parts, &pieces, &queue);
-            queue.is_over.store(true, Ordering::Relaxed);
-            match &outcome {
-                Ok(bytes) if purpose == Purpose::Base => {
-                    tracing::info!("AOF base written, {bytes} bytes");
-                }
-                Ok(bytes) => tracing::info!("DB saved on disk, {bytes} bytes"),
-                Err(error) => tracing::error!("Snapshot failed, the old file is kept: {error}"),
-            }
-            saver.tell_log(purpose, outcome.is_ok());
-            saver.with(|state| saver.end(state, outcome.is_ok()));
+        let (parts, pace) = (self.changes.len(), Arc::clone(&self.pace));
+        let mut file = SnapshotFile::new(target, parts, pieces, queue, pace);
+        // The keeper may not have made the log's folder yet.
+        file.makes_folder = purpose == Purpose::Base;
+        let task = SaveTask {
+            saver: Arc::clone(self),
+            purpose,
+            file,
         };
-        let thread = std::thread::Builder::new().name("snapshot".to_owned());
-        if let Err(error) = thread.spawn(run) {
+        let begun = match self.runner.get() {
+            Some(run) => run(task),
+            None => task.spawn(),
+        };
+        if let Err(error) = begun {
             tracing::error!("Snapshot failed: cannot start its thread: {error}");
             abandoned.is_over.store(true, Ordering::Relaxed);
             self.tell_log(purpose, false);

@@ -33,6 +33,7 @@ fn saver(shards: usize, dir: &std::path::Path) -> Arc<Saver> {
         sums: true,
         about: vec![("redis-ver", "7.0.15".to_owned())],
         functions: Vec::new(),
+        key_delay: 0,
     });
     saver
 }

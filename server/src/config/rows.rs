@@ -194,6 +194,8 @@ pub const ROWS: &[Directive] = &[
     row("snapshot-format", Choice(SnapshotFormat::WORDS), "rdb").to(field!(snapshot_format)),
     row("rdbcompression", Bool, "yes").to(field!(snapshot_compresses)),
     row("rdbchecksum", Bool, "yes").to(field!(snapshot_sums)).at_start(),
+    row("rdb-key-save-delay", Int(-I32, I32), "0").to(field!(key_save_delay)),
+    row("key-load-delay", Int(-I32, I32), "0").to(field!(key_load_delay)),
     row("rdb-save-incremental-fsync", Bool, "yes"),
     row("rdb-del-sync-files", Bool, "no"),
     row("stop-writes-on-bgsave-error", Bool, "yes").to(field!(stops_writes_on_error)),

@@ -72,6 +72,10 @@ pub struct Config {
     pub snapshot_compresses: bool,
     /// `rdbchecksum`.
     pub snapshot_sums: bool,
+    /// `rdb-key-save-delay`: microseconds per key, or, negative, keys per microsecond.
+    pub key_save_delay: i64,
+    /// `key-load-delay`, the same.
+    pub key_load_delay: i64,
     /// `stop-writes-on-bgsave-error`.
     pub stops_writes_on_error: bool,
     /// `appendonly`.
@@ -206,6 +210,8 @@ impl Config {
             snapshot_format: SnapshotFormat::Rdb,
             snapshot_compresses: true,
             snapshot_sums: true,
+            key_save_delay: 0,
+            key_load_delay: 0,
             stops_writes_on_error: true,
             log_on: false,
             log_name: PathBuf::new(),
@@ -262,6 +268,7 @@ impl Config {
             },
             compresses: self.snapshot_compresses,
             sums: self.snapshot_sums,
+            key_delay: self.key_save_delay,
             about: vec![
                 ("redis-ver", crate::session::REDIS_VERSION.to_owned()),
                 ("redis-bits", "64".to_owned()),

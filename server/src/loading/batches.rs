@@ -12,7 +12,7 @@ use tessera_io::Waker;
 use tessera_persist::rdb::{FileReader, Key, Limits, Record};
 use tessera_shards::shard::Shard;
 
-use super::loader::{Obstacle, Progress};
+use super::loader::{Obstacle, Progress, delay};
 use super::status::Cargo;
 use crate::shared::Shared;
 
@@ -90,6 +90,7 @@ impl Batches {
         add_library: &mut dyn FnMut(&[u8]) -> Result<(), Obstacle>,
     ) -> Result<(), Obstacle> {
         let (mut db, mut keys) = (0, 0u64);
+        let (is_delayed, mut owed_us) = (self.shared.latest_config().key_load_delay != 0, 0);
         loop {
             let at = self.file.offset();
             let record = self.file.next_record();
@@ -99,6 +100,9 @@ impl Batches {
                 Some(Record::Key(key)) => {
                     self.take(db, *key)?;
                     keys += 1;
+                    if is_delayed {
+                        delay(&self.shared, 1, &mut owed_us);
+                    }
                     if keys.is_multiple_of(KEYS_PER_LOOK) {
                         let offset = self.file.offset();
                         let loading = &self.shared.loading;

@@ -79,6 +79,26 @@ impl Obstacle {
     }
 }
 
+/// Between two looks at whether a delay still holds.
+const DELAY_STEP: Duration = Duration::from_millis(20);
+
+/// `key-load-delay`: for tests, a start that takes its time. So many keys have been read; `owed` is what is left of the times of earlier ones, us.
+pub(super) fn delay(shared: &Shared, keys: u64, owed_us: &mut u64) {
+    let per_key = |delay: i64| match u64::try_from(delay) {
+        Ok(us) => us.saturating_mul(keys),
+        Err(_) => keys / delay.unsigned_abs(),
+    };
+    *owed_us += per_key(shared.latest_config().key_load_delay);
+    let least_us = DELAY_STEP.as_micros() as u64;
+    while *owed_us >= least_us && !shared.is_shutting_down() {
+        std::thread::park_timeout(DELAY_STEP);
+        *owed_us -= least_us;
+        if shared.latest_config().key_load_delay == 0 {
+            *owed_us = 0;
+        }
+    }
+}
+
 /// Tells the log how far it is.
 pub(super) struct Progress {
     begun_us: u64,

@@ -16,7 +16,7 @@ use tessera_persist::native::{
 use tessera_persist::rdb::{Limits, Usage};
 use tessera_shards::shard::Shard;
 
-use super::loader::{Obstacle, Progress};
+use super::loader::{Obstacle, Progress, delay};
 use super::status::{Cargo, Loading, Took};
 use crate::shared::Shared;
 
@@ -134,6 +134,7 @@ impl Native {
         let mut file =
             NativeFile::open(&source.file).map_err(|error| Obstacle::native(0, &error))?;
         let mut library = Vec::new();
+        let (is_delayed, mut owed_us) = (shared.latest_config().key_load_delay != 0, 0);
         loop {
             let at = file.offset() as u64;
             let chunk = file
@@ -145,6 +146,9 @@ impl Native {
                 if chunk.head.is_last {
                     add_library(&std::mem::take(&mut library))?;
                 }
+            }
+            if is_delayed {
+                delay(&shared, u64::from(chunk.head.keys), &mut owed_us);
             }
             source.checked.store(file.offset(), Ordering::Release);
             wakers.iter().for_each(Waker::wake);

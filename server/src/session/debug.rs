@@ -70,6 +70,11 @@ fn cmd_debug(session: &mut Session<'_>, args: &[&[u8]]) {
                 front.engine.shard.settings.skips_checksums = skips;
             });
         }
+        (b"aof-flush-sleep", [us]) => {
+            let us = leading_number(us).clamp(0.0, SLEEP_S_MAX * 1e6) as u64;
+            session.front.shared.log.set_write_pause(us);
+            session.reply.ok();
+        }
         (b"error", [text]) => session.error(text),
         (b"log", [text]) => {
             tracing::warn!("DEBUG LOG: {}", String::from_utf8_lossy(text));
@@ -221,6 +226,8 @@ fn help(session: &mut Session<'_>) {
         session,
         "debug",
         &[
+            "AOF-FLUSH-SLEEP <microseconds>",
+            "    The log waits for this long before each write, as on a slow disk.",
             "DIGEST",
             "    A fingerprint of all keys with their values, the same as redis-server's.",
             "DIGEST-VALUE <key> [<key> ...]",

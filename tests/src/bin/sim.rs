@@ -4,23 +4,25 @@
 //! sim SEED [--trace]                 one seed, in full; --trace shows what the world did
 //! sim --seeds N [--from S] [--threads T] [--failures F]
 //! sim log SEED | sim log --seeds N ...     the log on a disk that fails, instead of whole nodes
+//! sim saves SEED | sim saves --seeds N ... the same of snapshots
 //! ```
 
 use std::process::ExitCode;
 
 use tessera_tests::crash;
+use tessera_tests::crash::campaign::World;
 use tessera_tests::simulator::node::Tampering;
 use tessera_tests::simulator::plan::Plan;
 use tessera_tests::simulator::run::Run;
 use tessera_tests::simulator::seeds::{Campaign, run_seed};
 
-const USAGE: &str =
-    "usage: sim [log] SEED [--trace] | sim [log] --seeds N [--from S] [--threads T] [--failures F]";
+const USAGE: &str = "usage: sim [log|saves] SEED [--trace] | sim [log|saves] --seeds N [--from S] [--threads T] [--failures F]";
 
 /// What was asked for.
 #[derive(Default)]
 struct Request {
-    is_log: bool,
+    /// Of disks: their worlds, and their name.
+    disks: Option<(World, &'static str)>,
     seed: Option<u64>,
     trace: bool,
     seeds: Option<u64>,
@@ -39,7 +41,8 @@ impl Request {
         };
         while let Some(arg) = args.next() {
             match arg.as_str() {
-                "log" => request.is_log = true,
+                "log" => request.disks = Some((crash::world::run_seed, "log")),
+                "saves" => request.disks = Some((crash::saves::run_seed, "saves")),
                 "--trace" => request.trace = true,
                 "--seeds" => request.seeds = Some(args.next()?.parse().ok()?),
                 "--from" => request.from = args.next()?.parse().ok()?,
@@ -108,8 +111,8 @@ fn many(seeds: u64, request: &Request) -> bool {
     campaign.failures.is_empty()
 }
 
-fn one_disk(seed: u64) -> bool {
-    match crash::world::run_seed(seed, None) {
+fn one_disk(world: World, seed: u64) -> bool {
+    match world(seed, None) {
         Ok(account) => println!("{account:#?}\nseed {seed}: fine"),
         Err(why) => {
             println!("seed {seed}: {why}");
@@ -119,11 +122,11 @@ fn one_disk(seed: u64) -> bool {
     true
 }
 
-fn many_disks(seeds: u64, request: &Request) -> bool {
+fn many_disks((world, name): (World, &str), seeds: u64, request: &Request) -> bool {
     let (from, threads, failures_max) = (request.from, request.threads, request.failures_max);
-    let campaign = crash::campaign::Campaign::run(from, seeds, threads, failures_max, None);
+    let campaign = crash::campaign::Campaign::run(world, from, seeds, threads, failures_max, None);
     for (seed, why) in &campaign.failures {
-        println!("seed {seed} FAILED: {why}\n  replay: scripts/sim log {seed}");
+        println!("seed {seed} FAILED: {why}\n  replay: scripts/sim {name} {seed}");
     }
     println!("{}", campaign.summary());
     campaign.failures.is_empty()
@@ -134,11 +137,11 @@ fn main() -> ExitCode {
         eprintln!("{USAGE}");
         return ExitCode::from(2);
     };
-    let passed = match (request.seed, request.seeds) {
-        (Some(seed), _) if request.is_log => one_disk(seed),
-        (None, seeds) if request.is_log => many_disks(seeds.unwrap_or_default(), &request),
-        (Some(seed), _) => one(seed, request.trace),
-        (None, seeds) => many(seeds.unwrap_or_default(), &request),
+    let passed = match (request.seed, request.seeds, request.disks) {
+        (Some(seed), _, Some((world, _))) => one_disk(world, seed),
+        (None, seeds, Some(disks)) => many_disks(disks, seeds.unwrap_or_default(), &request),
+        (Some(seed), _, None) => one(seed, request.trace),
+        (None, seeds, None) => many(seeds.unwrap_or_default(), &request),
     };
     if passed {
         ExitCode::SUCCESS

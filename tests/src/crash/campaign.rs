@@ -4,7 +4,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::lies::Lie;
-use super::world::{Account, run_seed};
+use super::world::Account;
+
+/// Runs a seed of one kind of worlds.
+pub type World = fn(u64, Option<Lie>) -> Result<Account, String>;
 
 /// What they have come to.
 #[derive(Debug, Default)]
@@ -21,6 +24,7 @@ impl Campaign {
     /// Runs seeds on so many threads, until so many have failed.
     #[must_use]
     pub fn run(
+        world: World,
         from: u64,
         seeds: u64,
         threads: usize,
@@ -31,7 +35,7 @@ impl Campaign {
         let work = || {
             loop {
                 let seed = next.fetch_add(1, Ordering::Relaxed);
-                let outcome = (seed < from + seeds).then(|| run_seed(seed, lie));
+                let outcome = (seed < from + seeds).then(|| world(seed, lie));
                 let mut all = campaign.lock().expect("no thread panics with it");
                 match outcome {
                     None => return,
@@ -65,7 +69,7 @@ impl Campaign {
             made_good,
         } = self.sums;
         format!(
-            "{} seeds, {} failed; {crashes} crashes, {torn} torn ends, {units} units, {acked} of them acknowledged when it fell, {rewrites} bases, \
+            "{} seeds, {} failed; {crashes} crashes, {torn} torn, {units} units, {acked} of them acknowledged when it fell, {rewrites} snapshots and bases, \
              {failures} failures of the disk, {made_good} made good without a restart",
             self.seeds,
             self.failures.len()

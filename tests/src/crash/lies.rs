@@ -28,9 +28,15 @@ pub enum Lie {
     NothingCut,
     /// What an earlier process could not sync is not written once more.
     NothingRefreshed,
+    /// A snapshot is put in place before it is on the disk.
+    SnapshotUnsynced,
+    /// It is written in place of the old one.
+    InPlace,
+    /// Not the disk's: transactions go on between the positions of two shards.
+    Unsettled,
 }
 
-/// All of them.
+/// Those of the log.
 pub const LIES: [Lie; 9] = [
     Lie::RecordsUnsynced,
     Lie::BaseUnsynced,
@@ -42,6 +48,21 @@ pub const LIES: [Lie; 9] = [
     Lie::NothingCut,
     Lie::NothingRefreshed,
 ];
+
+/// Those of snapshots.
+pub const LIES_OF_SAVES: [Lie; 6] = [
+    Lie::SnapshotUnsynced,
+    Lie::InPlace,
+    Lie::Unsettled,
+    Lie::FolderUnsynced,
+    Lie::FailureHidden,
+    Lie::FullHidden,
+];
+
+/// How the name of an unfinished snapshot begins.
+const UNFINISHED: &str = "temp-";
+/// Where snapshots are put.
+const SNAPSHOT: &str = "dump.rdb";
 
 /// See the head of this file.
 pub struct LyingDisk {
@@ -73,6 +94,18 @@ impl LyingDisk {
         path.is_some_and(|path| path.to_string_lossy().contains(part))
     }
 
+    /// Where a file is really opened.
+    fn place_of(&mut self, path: &Path) -> io::Result<PathBuf> {
+        if !self.is(Lie::InPlace) || !path.to_string_lossy().contains(UNFINISHED) {
+            return Ok(path.to_owned());
+        }
+        let place = path.with_file_name(SNAPSHOT);
+        match self.disk.remove(&place) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(place),
+        }
+    }
+
     fn catch_up(&mut self) -> io::Result<()> {
         match self.late.take() {
             Some((from, to)) => self.disk.rename(&from, &to),
@@ -98,6 +131,7 @@ impl Disk for LyingDisk {
 
     fn open_append(&mut self, path: &Path) -> io::Result<FileId> {
         self.catch_up()?;
+        let path = &self.place_of(path)?;
         let file = self.disk.open_append(path)?;
         self.open.insert(file, path.to_owned());
         Ok(file)
@@ -134,6 +168,7 @@ impl Disk for LyingDisk {
             Some(Lie::RecordsUnsynced) => ".incr.",
             Some(Lie::BaseUnsynced) => ".base.",
             Some(Lie::ManifestUnsynced) => ".manifest",
+            Some(Lie::SnapshotUnsynced) => UNFINISHED,
             _ => "/",
         };
         if part != "/" && self.has(file, part) {
@@ -154,6 +189,9 @@ impl Disk for LyingDisk {
         self.catch_up()?;
         if self.is(Lie::RemovedEarly) && to.to_string_lossy().ends_with(".manifest") {
             self.late = Some((from.to_owned(), to.to_owned()));
+            return Ok(());
+        }
+        if self.is(Lie::InPlace) {
             return Ok(());
         }
         self.disk.rename(from, to)

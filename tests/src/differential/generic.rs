@@ -73,11 +73,22 @@ const PAYLOADS: &[&[u8]] = &[
     b"\x11\x14\x14\x00\x00\x00\x04\x00\x81a\x02\x01\x01\x81b\x02\x832.5\x04\xff\x0a\x00\xd4Ln\xa4\xf6D\xd9\xd7",
 ];
 
+/// A lifetime in ms that is over before everybody has looked becomes a long one.
+fn lasting(text: Vec<u8>) -> Vec<u8> {
+    let number = std::str::from_utf8(&text).ok();
+    let number = number.and_then(|text| text.parse::<i64>().ok());
+    match number {
+        Some(ms @ 1..1_000_000) => (ms * 1_000_000).to_string().into_bytes(),
+        _ => text,
+    }
+}
+
 fn restore(draw: &mut Draw, command: &mut Command) {
     command.push(draw.key());
     let is_absolute = draw.rng.one_in(4);
     command.push(match draw.rng.below(6) {
-        0 => no_short_life(draw.integer(), is_absolute),
+        0 if is_absolute => draw.integer(),
+        0 => lasting(draw.integer()),
         1 if !is_absolute => draw.relative(1000, false),
         1 => draw.absolute(1000),
         _ => b"0".to_vec(),
@@ -100,17 +111,6 @@ fn restore(draw: &mut Draw, command: &mut Command) {
         2 => command.push(draw.odd_word()),
         _ => {}
     }
-}
-
-/// A number of milliseconds that does not end while the stream is played: then a reply would depend on the moment.
-fn no_short_life(number: Vec<u8>, is_absolute: bool) -> Vec<u8> {
-    const SHORT_MS: std::ops::Range<i64> = 1..1_000_000;
-    let text = String::from_utf8_lossy(&number);
-    let is_short = text.parse().is_ok_and(|ms| SHORT_MS.contains(&ms));
-    if is_short && !is_absolute {
-        return format!("-{text}").into_bytes();
-    }
-    number
 }
 
 /// A whole iteration, or one call with an odd cursor.

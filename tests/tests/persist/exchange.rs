@@ -46,11 +46,17 @@ EXEC";
 
 const FUNCTION: &str = "#!lua name=lib\nredis.register_function('up', function(keys) return redis.call('INCR', keys[1]) end)";
 
-pub(super) fn fill(client: &mut Client) {
+/// A few small keys of every type, and a library of functions.
+pub(super) fn fill_some(client: &mut Client) {
     for line in LINES.lines() {
         let reply = client.say(line);
         assert!(!reply.is_error(), "{line}: {reply}");
     }
+    client.call(&["FUNCTION", "LOAD", FUNCTION]);
+}
+
+pub(super) fn fill(client: &mut Client) {
+    fill_some(client);
     for (number, count) in [3, 700].into_iter().enumerate() {
         let name = |kind: &str| format!("{kind}:{number}");
         // Packed and not: what is long goes beyond the limits of either server, and so does what is many.
@@ -86,7 +92,6 @@ pub(super) fn fill(client: &mut Client) {
         client.call(&[&b"SET"[..], key.as_bytes(), &binary, b"EX", b"5000"]);
         client.call(&["SET", &name("number"), &(count * 123_456_789).to_string()]);
     }
-    client.call(&["FUNCTION", "LOAD", FUNCTION]);
     client.say("FCALL up 1 called");
 }
 

@@ -4,10 +4,13 @@
     reason = "the tests drive real processes in real time"
 )]
 
+mod damaged;
 mod exchange;
 mod full;
 mod killed;
 mod refused;
+mod slow;
+mod small_disk;
 mod tools;
 
 use tessera_tests::launch::Launch;
