@@ -375,6 +375,18 @@ fn names_of_functions_and_numbers_of_arguments() {
             &[("one", 1)],
         ),
         ("one", "FUNCTION RESTORE a b c", &[("one", 1)]),
+        // A script does not see how a set is kept.
+        ("one", "SADD numbers 10 9 -2 1", &[("one", 1)]),
+        (
+            "one",
+            "EVAL \"return redis.call('SORT', KEYS[1], 'BY', 'nosort', 'DESC')\" 1 numbers",
+            &[("one", 1)],
+        ),
+        (
+            "one",
+            "EVAL_RO \"return redis.call('SORT_RO', KEYS[1], 'BY', 'nosort')\" 1 numbers",
+            &[("one", 1)],
+        ),
         ("one", "FUNCTION FLUSH a b", &[("one", 1)]),
         ("one", "FUNCTION FLUSH a", &[("one", 1)]),
     ]);

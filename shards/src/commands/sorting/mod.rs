@@ -165,8 +165,7 @@ fn collect(object: &Object, options: &mut Options<'_>) -> Option<Rows> {
         return None;
     }
     let is_set = object.type_name() == "set";
-    if options.is_unsorted && is_set && options.store.is_some() {
-        // What is stored must not depend on how a set is kept.
+    if options.sorts_sets && is_set {
         options.sort_as_text();
     }
     if options.is_unsorted && options.is_descending && !is_set {

@@ -17,6 +17,8 @@ pub(super) struct Options<'a> {
     pub(super) by: Option<Pattern<'a>>,
     pub(super) get: Vec<Pattern<'a>>,
     pub(super) store: Option<&'a [u8]>,
+    /// What is stored, or what a script sees, must not depend on how a set is kept.
+    pub(super) sorts_sets: bool,
     /// LIMIT: the first one and how many, negative for all.
     limit: Option<(i64, i64)>,
 }
@@ -55,6 +57,7 @@ impl<'a> Options<'a> {
                 }
             }
         }
+        options.sorts_sets = options.is_unsorted && (options.store.is_some() || !cx.may_block);
         Some(options)
     }
 

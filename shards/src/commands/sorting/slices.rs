@@ -34,8 +34,7 @@ pub(super) fn begin(cx: &mut Cx<'_>, key: &[u8], options: &Options<'_>) -> bool 
         return false;
     }
     let is_set = matches!(next, Next::Set(_));
-    // What is stored must not depend on how a set is kept.
-    let sorts_for_storing = options.is_unsorted && is_set && options.store.is_some();
+    let sorts_anyway = options.sorts_sets && is_set;
     let mut rows = Vec::new();
     if rows.try_reserve_exact(object.len()).is_err() {
         cx.reply.refuse();
@@ -43,7 +42,7 @@ pub(super) fn begin(cx: &mut Cx<'_>, key: &[u8], options: &Options<'_>) -> bool 
     }
     let order = Order {
         is_descending: options.is_descending,
-        is_text: options.is_text || sorts_for_storing,
+        is_text: options.is_text || sorts_anyway,
         is_stored: options.store.is_some(),
     };
     cx.task = Some(Box::new(Sorting {
@@ -52,7 +51,7 @@ pub(super) fn begin(cx: &mut Cx<'_>, key: &[u8], options: &Options<'_>) -> bool 
         proto: cx.reply.proto(),
         limits: cx.shard.list_limits(),
         order,
-        is_sorted: !options.is_unsorted || sorts_for_storing,
+        is_sorted: !options.is_unsorted || sorts_anyway,
         is_reversed: options.is_unsorted && options.is_descending && !is_set,
         range: options.range(object.len()),
         gets: options
