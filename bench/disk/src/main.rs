@@ -12,6 +12,8 @@ mod ring;
 mod threads;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use meter::{Figures, Meter, median};
@@ -26,6 +28,9 @@ const SYNC_BYTES: u64 = 32 << 20;
 const FILE_BYTES: u64 = 512 << 20;
 /// Chunks under way, where several may be.
 const DEPTH: usize = 4;
+
+/// How much longer than asked a run may take.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What is measured.
 pub(crate) struct Plan {
@@ -60,13 +65,21 @@ fn measure(way: Way, folder: &Path, time: Duration, has_bulk: bool) -> Result<Fi
         time,
         has_bulk,
     };
-    let meter = Meter::new();
-    let outcome = way(&plan, &meter);
+    let (plan, meter) = (Arc::new(plan), Arc::new(Meter::new()));
+    let (tell, told) = channel();
+    let (plan_there, meter_there) = (Arc::clone(&plan), Arc::clone(&meter));
+    // Nobody listens any more if it took too long.
+    std::thread::spawn(move || drop(tell.send(way(&plan_there, &meter_there))));
+    let outcome = told.recv_timeout(time + PATIENCE);
+    let figures = meter.figures();
     for path in [plan.log(), plan.bulk()] {
         // One of them may not have been made.
         let _ = std::fs::remove_file(path);
     }
-    outcome.map(|()| meter.figures())
+    match outcome {
+        Ok(outcome) => outcome.map(|()| figures),
+        Err(_) => Err("it does not end".to_owned()),
+    }
 }
 
 fn row(name: &str, alone: &[Figures], beside: &[Figures]) {
