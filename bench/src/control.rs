@@ -105,6 +105,31 @@ impl Control {
         Ok(texts)
     }
 
+    /// Sends one command; its reply is read by `hear`.
+    ///
+    /// # Errors
+    /// When the connection breaks.
+    pub fn say(&mut self, arguments: &[&str]) -> Result<(), BenchError> {
+        let mut request = Vec::new();
+        write_command(&mut request, arguments);
+        send_all(&self.socket, &request).map_err(|source| self.broken(source))
+    }
+
+    /// Passes over the reply to a command of this name that was said.
+    ///
+    /// # Errors
+    /// When the connection breaks, or the reply is an error.
+    pub fn hear(&mut self, command: &str) -> Result<(), BenchError> {
+        self.read(command, 1, |_| {})
+    }
+
+    fn broken(&self, source: io::Error) -> BenchError {
+        BenchError::Connect {
+            address: self.address.clone(),
+            source,
+        }
+    }
+
     fn exchange(
         &mut self,
         arguments: &[&str],
@@ -123,13 +148,19 @@ impl Control {
         replies: usize,
         take: impl FnMut(&[u8]),
     ) -> Result<(), BenchError> {
-        let broken = |source| BenchError::Connect {
-            address: self.address.clone(),
-            source,
-        };
-        send_all(&self.socket, request).map_err(broken)?;
+        send_all(&self.socket, request).map_err(|source| self.broken(source))?;
+        self.read(command, replies, take)
+    }
+
+    fn read(
+        &mut self,
+        command: &str,
+        replies: usize,
+        take: impl FnMut(&[u8]),
+    ) -> Result<(), BenchError> {
         let mut errors = ErrorTally::default();
-        read_replies(&self.socket, replies, &mut errors, take).map_err(broken)?;
+        let read = read_replies(&self.socket, replies, &mut errors, take);
+        read.map_err(|source| self.broken(source))?;
         match errors.iter().next() {
             // The arguments, of which one may be a password, stay out of the message.
             Some((text, _)) => Err(BenchError::Refused {

@@ -91,7 +91,7 @@ impl Spread {
 /// One server under one load in one placement.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Cell {
-    /// The table: `single`, `shards`, `open`, `load`, `idle`, `workload` or `disturb`.
+    /// The table: `single`, `shards`, `spread`, `open`, `load`, `idle`, `workload` or `disturb`.
     pub table: String,
     /// The named workload, where there is one.
     pub workload: String,

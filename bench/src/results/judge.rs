@@ -19,6 +19,24 @@ const CPU_OF_CHEAPEST_COMMON: f64 = 0.9;
 const COMMON: &str = "common";
 /// Largest CPU per command with two shards, as a multiple of one shard's, at a pipeline.
 const CPU_OF_ONE_SHARD: [(u32, f64); 2] = [(1, 1.4), (16, 1.4)];
+/// Largest CPU per request of a row of a workload, as a share of redis-server's.
+const CPU_OF_REDIS: [(&str, &str, f64); 4] = [
+    ("multi", "MULTI of 4 SETs, pipeline 1", 0.8),
+    ("eval", "EVAL of a GET and a SET", 1.0),
+    ("pubsub", "PUBLISH to 50", 0.6),
+    ("pubsub", "PUBLISH to 50, 16 together", 0.6),
+];
+/// Largest p99 of one, likewise.
+const P99_OF_REDIS: [(&str, &str, f64); 2] = [
+    ("hand-over", "LPUSH to BRPOP, 1 pair", 1.0),
+    ("hand-over", "LPUSH to BRPOP, 50 pairs", 1.0),
+];
+/// What several keys cost with two shards, as a multiple of one shard's: CPU per request, and p99.
+const SPREAD: [(&str, Metric, f64); 3] = [
+    ("MULTI of 4 SETs", Metric::CpuUsPerOp, 2.0),
+    ("MULTI of 4 SETs at half load", Metric::P99Us, 2.0),
+    ("MGET of 10", Metric::CpuUsPerOp, 1.6),
+];
 /// Largest p99.9 at a fixed rate, as a share of redis-server's.
 const P999_OF_REDIS: f64 = 1.0;
 const OVERHEAD_BYTES_PER_KEY: f64 = 40.0;
@@ -93,6 +111,32 @@ pub fn verdicts(cells: &[Cell]) -> Vec<Verdict> {
             ours.name()
         );
         judge(what, ours.ratio(Metric::P999Us, other), P999_OF_REDIS);
+    }
+    for (ours, other) in pairs(cells, "workload").filter(|(_, other)| other.server == "redis") {
+        let is_it = |row: &&(&str, &str, f64)| (row.0, row.1) == (&*ours.workload, &*ours.command);
+        for (rows, metric, figure) in [
+            (
+                &CPU_OF_REDIS[..],
+                Metric::CpuUsPerOp,
+                "server CPU per request",
+            ),
+            (&P99_OF_REDIS[..], Metric::P99Us, "p99"),
+        ] {
+            if let Some((_, _, target)) = rows.iter().find(is_it) {
+                let what = format!("{}: {figure} over redis-server's", ours.load());
+                judge(what, ours.ratio(metric, other), *target);
+            }
+        }
+    }
+    for (two, one) in spread_pairs(cells) {
+        for (_, metric, target) in SPREAD.iter().filter(|row| row.0 == two.command) {
+            let figure = match metric {
+                Metric::P99Us => "p99",
+                _ => "server CPU per request",
+            };
+            let what = format!("{}: {figure}, 2 shards over 1 shard", two.command);
+            judge(what, two.ratio(*metric, one), *target);
+        }
     }
     for (two, one) in shard_pairs(cells) {
         if let Some(target) = target_at(&CPU_OF_ONE_SHARD, two.pipeline) {
@@ -204,6 +248,17 @@ pub(super) fn shard_pairs(cells: &[Cell]) -> impl Iterator<Item = (&Cell, &Cell)
             .filter(move |one| two.same_load(one))
             .map(move |one| (two, one))
     })
+}
+
+/// Two shards and one shard of ours under the same load over several keys.
+pub(super) fn spread_pairs(cells: &[Cell]) -> impl Iterator<Item = (&Cell, &Cell)> {
+    let of = move |shards: u32| {
+        let ours = cells
+            .iter()
+            .filter(|cell| cell.is_ours() && cell.table == "spread");
+        ours.filter(move |cell| cell.shards == Some(shards))
+    };
+    of(2).filter_map(move |two| Some((two, of(1).find(|one| two.same_load(one))?)))
 }
 
 pub(super) fn target_at(targets: &[(u32, f64)], pipeline: u32) -> Option<f64> {

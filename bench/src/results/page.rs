@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::cells::{Cell, Metric, Skip};
-use super::judge::{losses, shard_pairs, verdicts};
+use super::judge::{losses, shard_pairs, spread_pairs, verdicts};
 use super::machine::Machine;
 use super::plots::{Picture, loads};
 use super::rows::{disturb_section, show, skip_section, workload_section};
@@ -44,6 +44,7 @@ pub fn page(
     text.push_str(&single_section(cells));
     show(&mut text, pictures, "single");
     text.push_str(&shards_section(cells));
+    text.push_str(&spread_section(cells));
     text.push_str(&open_section(cells));
     text.push_str(&workload_section(cells, pictures));
     text.push_str(&disturb_section(cells, pictures));
@@ -213,6 +214,23 @@ fn shards_section(cells: &[Cell]) -> String {
         for (_, one) in pairs.iter().filter(|(other, _)| std::ptr::eq(*other, *two)) {
             text.push_str(&shard_row(one, two.ratio(Metric::CpuUsPerOp, one)));
         }
+    }
+    text
+}
+
+fn spread_section(cells: &[Cell]) -> String {
+    let mut text = String::new();
+    for (two, one) in spread_pairs(cells) {
+        if text.is_empty() {
+            text.push_str(
+                "\n## Several keys at once, two shards against one\n\nRandom keys, which lie on both shards; the client on the same cores. Half load: \
+                 requests are due at fixed times, at half of what one shard reached. Ratio: of CPU per request.\n\n\
+                 | Load | Server | server on CPU | client on CPU | server CPU us/op | lowest to highest | ops/s | p50 ms | p99 ms | p99.9 ms | ratio |\n\
+                 |---|---|---|---|--:|--:|--:|--:|--:|--:|--:|\n",
+            );
+        }
+        text.push_str(&shard_row(two, None));
+        text.push_str(&shard_row(one, two.ratio(Metric::CpuUsPerOp, one)));
     }
     text
 }

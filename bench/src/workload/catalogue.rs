@@ -63,7 +63,10 @@ catalogue! {
     /// EVAL: a script that only answers, one that reads and one that reads and writes.
     /// Source: ours, after the scripts of Redis's documentation.
     "eval" => everyday::eval;
-    /// One channel to 1, 10 and 100 subscribers: messages delivered per second, and the time from publish to receipt.
+    /// Elements handed from LPUSH to a BRPOP that waits, by one pair of connections and by 50: the time from push to arrival.
+    /// Source: ours, after the queues of Redis's documentation of BRPOP.
+    "hand-over" => everyday::hand_over;
+    /// One channel to 1, 10, 50 and 100 subscribers: messages delivered per second, and the time from publish to receipt.
     /// Source: ours.
     "pubsub" => everyday::pubsub;
     /// Look-aside cache: GET, and after a miss 1 ms of work and SETEX of the same key; hot keys by Zipf. Says the hit ratio.
@@ -151,7 +154,10 @@ mod tests {
         for workload in WORKLOADS.iter().chain(crate::disturb::DISTURBANCES) {
             for part in (workload.parts)() {
                 let flags = match part {
-                    Part::Call(_) | Part::FanOut { .. } | Part::HitRatio { .. } => continue,
+                    Part::Call(_)
+                    | Part::FanOut { .. }
+                    | Part::HandOver { .. }
+                    | Part::HitRatio { .. } => continue,
                     Part::Fill(flags) | Part::Row { flags, .. } | Part::Disturbed { flags, .. } => {
                         flags
                     }

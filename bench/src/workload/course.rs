@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::catalogue::{WORKLOADS, find};
 use super::fanout::fan_out;
+use super::hand_over::hand_over;
 use super::hit_ratio::hit_ratio;
 use super::part::{Part, Workload};
 use super::step::StepReport;
@@ -143,7 +144,9 @@ impl Course<'_> {
             Part::Row { label, flags, .. } | Part::Disturbed { label, flags, .. } => {
                 (label, flags.as_str())
             }
-            Part::FanOut { label, .. } | Part::HitRatio { label, .. } => (label, ""),
+            Part::FanOut { label, .. }
+            | Part::HandOver { label, .. }
+            | Part::HitRatio { label, .. } => (label, ""),
         };
         let plan = Plan::of_words(row_words(flags, self.user)?)?;
         let mut step = StepReport {
@@ -244,11 +247,19 @@ impl Course<'_> {
             }
             Part::Disturbed { action, .. } => self.disturbed(plan, action, step),
             Part::FanOut {
-                subscribers, bytes, ..
+                subscribers,
+                at_once,
+                bytes,
+                ..
             } => {
-                let (report, facts) = fan_out(plan, &mut self.probe, *subscribers, *bytes)?;
+                let sizes = (*subscribers, *at_once, *bytes);
+                let (report, facts) = fan_out(plan, &mut self.probe, sizes)?;
                 step.run = Some(report);
                 step.facts = facts;
+                Ok(())
+            }
+            Part::HandOver { pairs, bytes, .. } => {
+                step.run = Some(hand_over(plan, &mut self.probe, *pairs, *bytes)?);
                 Ok(())
             }
             Part::HitRatio { policy, stream, .. } => {
@@ -319,6 +330,7 @@ impl Course<'_> {
     fn lacks(&mut self, part: &Part, plan: &Plan) -> Result<Option<String>, BenchError> {
         let verb = match part {
             Part::FanOut { .. } => return self.first_lacking(&["SUBSCRIBE", "PUBLISH"]),
+            Part::HandOver { .. } => return self.first_lacking(&["BRPOP", "LPUSH"]),
             Part::Disturbed { action, .. } => action.verb(),
             _ => None,
         };

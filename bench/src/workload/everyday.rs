@@ -126,12 +126,29 @@ pub(super) fn eval() -> Vec<Part> {
 }
 
 pub(super) fn pubsub() -> Vec<Part> {
-    let row = |subscribers| Part::FanOut {
-        label: format!("PUBLISH to {subscribers}"),
+    let row = |subscribers, at_once| Part::FanOut {
+        label: match at_once {
+            1 => format!("PUBLISH to {subscribers}"),
+            _ => format!("PUBLISH to {subscribers}, {at_once} together"),
+        },
         subscribers,
+        at_once,
         bytes: 64,
     };
-    vec![row(1), row(10), row(100)]
+    vec![row(1, 1), row(10, 1), row(50, 1), row(50, 16), row(100, 1)]
+}
+
+pub(super) fn hand_over() -> Vec<Part> {
+    let row = |label: &str, pairs| Part::HandOver {
+        label: label.to_owned(),
+        pairs,
+        bytes: 64,
+    };
+    vec![
+        Part::flush(),
+        row("LPUSH to BRPOP, 1 pair", 1),
+        row("LPUSH to BRPOP, 50 pairs", 50),
+    ]
 }
 
 pub(super) fn hit_ratio() -> Vec<Part> {

@@ -34,12 +34,11 @@ const READ_BYTES: usize = 64 * 1024;
 /// The publisher has not finished.
 const UNKNOWN: u64 = u64::MAX;
 
-/// Publishes for as long as the plan says and reports the deliveries as replies; and what else there is to say.
+/// Publishes for as long as the plan says, so many messages at once, and reports the deliveries as replies; and what else there is to say.
 pub(super) fn fan_out(
     plan: &Plan,
     probe: &mut Probe,
-    subscribers: usize,
-    bytes: usize,
+    (subscribers, at_once, bytes): (usize, usize, usize),
 ) -> Result<(PhaseReport, Vec<String>), BenchError> {
     let bytes = bytes.max(STAMP_BYTES);
     let listeners = subscribe(&plan.target, subscribers)?;
@@ -69,8 +68,11 @@ pub(super) fn fan_out(
                 clock.now_ns(),
                 "x".repeat(bytes - STAMP_BYTES)
             );
-            sent = publisher.number(&["PUBLISH", CHANNEL, &message]).map(drop);
-            published += u64::from(sent.is_ok());
+            let publish = ["PUBLISH", CHANNEL, &message].map(str::to_owned).to_vec();
+            sent = publisher.call_many(&vec![publish; at_once]);
+            if sent.is_ok() {
+                published += at_once as u64;
+            }
         }
         expected.store(published * subscribers as u64, Ordering::Release);
         let heard = listening

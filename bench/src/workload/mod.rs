@@ -6,6 +6,7 @@ mod everyday;
 mod exact_lru;
 mod facts;
 mod fanout;
+mod hand_over;
 mod hit_ratio;
 mod part;
 mod published;

@@ -56,12 +56,23 @@ pub enum Part {
         /// Which keys are asked for.
         stream: Stream,
     },
+    /// A row of elements handed from who pushes to who waits.
+    HandOver {
+        /// Its name.
+        label: String,
+        /// Pairs of connections.
+        pairs: usize,
+        /// Bytes of an element.
+        bytes: usize,
+    },
     /// A row of messages published to many.
     FanOut {
         /// Its name.
         label: String,
         /// Subscribers of the one channel.
         subscribers: usize,
+        /// Messages that the publisher sends together.
+        at_once: usize,
         /// Bytes of a message.
         bytes: usize,
     },
