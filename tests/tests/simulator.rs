@@ -167,6 +167,22 @@ fn a_watch_that_is_not_asked_is_noticed() {
 }
 
 #[test]
+fn news_that_overtakes_a_value_is_noticed() {
+    noticed(
+        "tell ahead",
+        broken(|front| front.engine.sabotage = Some(Sabotage::TellAhead)),
+    );
+}
+
+#[test]
+fn events_that_do_not_travel_are_noticed() {
+    noticed(
+        "tell here",
+        broken(|front| front.engine.sabotage = Some(Sabotage::TellHere)),
+    );
+}
+
+#[test]
 fn serving_before_draining_is_noticed() {
     let tampering = Tampering {
         serves_first: true,

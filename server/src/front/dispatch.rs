@@ -109,6 +109,7 @@ impl Front {
             self.refuse(conn, Some(number), text.as_bytes());
             return Taken::Yes;
         }
+        let command = self.shared.registry.part(command, args);
         if !client.authenticated && !command.spec.has(flag::NO_AUTH) {
             let (number, spec) = (command.number, command.spec);
             self.refuse_stranger(conn, number, &spec, args);
@@ -158,7 +159,7 @@ impl Front {
         }
         self.counters.commands += 1;
         self.tally.call(command.number);
-        client.last_command = Some((command.number, None));
+        client.last_command = Some((command.number, command.part));
         match command.run {
             Run::Keyspace { .. } => {
                 let batched = (client.batched_turn == self.turn).then_some(client.batched_target);
@@ -258,13 +259,6 @@ impl Front {
         let was_skipping = client.reply_mode == ReplyMode::SkipNext;
         if was_skipping {
             client.reply_mode = ReplyMode::On;
-        }
-        if !command.spec.subcommands.is_empty() && args.len() > 1 {
-            let named = |sub: &tessera_shards::command::Spec| {
-                sub.name.as_bytes().eq_ignore_ascii_case(args[1])
-            };
-            let sub = command.spec.subcommands.iter().position(named);
-            client.last_command = Some((command.number, sub.map(|index| index as u16)));
         }
         let proto = client.proto;
         let wants_all = self.engine.shard.slow.wants_all();

@@ -31,6 +31,10 @@ impl Front {
                 self.deliver_events(&happened, channels);
                 continue;
             }
+            #[cfg(feature = "sabotage")]
+            if self.engine.sabotage == Some(tessera_shards::coordinator::Sabotage::TellHere) {
+                continue;
+            }
             let happened = Arc::clone(&happened);
             let deliver = move |front: &mut Front, _: &mut Vec<u8>| {
                 front.deliver_events(&happened, channels);

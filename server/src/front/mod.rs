@@ -182,7 +182,7 @@ impl Front {
             shared.mesh.shards(),
             tessera_shards::commands::FAMILIES,
         );
-        let tally = Tally::new(shared.registry.all().len());
+        let tally = Tally::new(shared.registry.numbers());
         let mut front = Front {
             id,
             shared,

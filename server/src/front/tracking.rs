@@ -267,7 +267,13 @@ impl Front {
         let redirect = client.tracking.as_ref().and_then(|mode| mode.redirect);
         let Some((id, shard)) = redirect else {
             if client.proto == Proto::Resp3 {
-                client.push_behind(message(Proto::Resp3, keys.as_deref()));
+                let bytes = message(Proto::Resp3, keys.as_deref());
+                #[cfg(feature = "sabotage")]
+                if self.engine.sabotage == Some(tessera_shards::coordinator::Sabotage::TellAhead) {
+                    client.push(&bytes);
+                    return self.mark_dirty(conn);
+                }
+                client.push_behind(bytes);
                 self.mark_dirty(conn);
             }
             return;

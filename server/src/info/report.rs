@@ -81,6 +81,11 @@ fn command_stats(text: &mut Text, node: &Node, shards: &[Figures]) {
         if figures.calls + figures.rejected > 0
             && let Some(command) = node.shared.registry.get(number as u16)
         {
+            // A subcommand that does not exist counts as no call.
+            let has_parts = command.part.is_none() && !command.spec.subcommands.is_empty();
+            if has_parts && figures.rejected == 0 {
+                continue;
+            }
             let CommandTally {
                 calls,
                 rejected,
@@ -92,7 +97,7 @@ fn command_stats(text: &mut Text, node: &Node, shards: &[Figures]) {
             let value = format_args!(
                 "calls={calls},usec={usec},usec_per_call={per_call:.2},rejected_calls={rejected},failed_calls={failed}"
             );
-            text.line(format_args!("cmdstat_{}", command.spec.name), value);
+            text.line(format_args!("cmdstat_{}", command.counted_name()), value);
         }
     }
 }
@@ -120,7 +125,7 @@ fn latency_stats(text: &mut Text, node: &Node, shards: &[Figures]) {
         };
         let values: Vec<String> = percentiles.iter().map(value).collect();
         text.line(
-            format_args!("latency_percentiles_usec_{}", command.spec.name),
+            format_args!("latency_percentiles_usec_{}", command.counted_name()),
             values.join(","),
         );
     }

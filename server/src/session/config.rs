@@ -272,7 +272,7 @@ fn adopt(front: &mut Front, config: Arc<Config>) {
 fn cmd_resetstat(session: &mut Session<'_>, _: &[&[u8]]) {
     session.on_all_shards(|front| {
         front.counters = Counters::default();
-        front.tally = Tally::new(front.shared.registry.all().len());
+        front.tally = Tally::new(front.shared.registry.numbers());
         front.latencies = Latencies::default();
         front.engine.hops = 0;
         let stats = &mut front.engine.shard.stats;

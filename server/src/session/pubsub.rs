@@ -17,7 +17,8 @@ const FLAGS: u32 = flag::PUBSUB | flag::LOADING | flag::STALE;
 
 const LISTENS: Spec = Spec {
     arity: -2,
-    flags: FLAGS | flag::NOSCRIPT,
+    // A message of its own that is under way is for those names that it listened to when it sent that.
+    flags: FLAGS | flag::NOSCRIPT | flag::AFTER_REPLIES,
     group: "pubsub",
     since: "2.0.0",
     complexity: "O(N) with N names",

@@ -2,6 +2,7 @@
 //!
 //! Built once at start; shared by reference. A command's number is its place in the registry and travels in messages between shards.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use crate::command::{KeyspaceRow, Run, Spec};
@@ -15,12 +16,30 @@ pub struct Command<S: 'static> {
     pub spec: Spec,
     /// How it runs.
     pub run: Run<S>,
+    /// Which subcommand of its row this number stands for, in statistics; otherwise it is the same command.
+    pub part: Option<u16>,
+}
+
+impl<S> Command<S> {
+    /// Its name in statistics, with the subcommand.
+    #[must_use]
+    pub fn counted_name(&self) -> Cow<'static, str> {
+        let sub = self
+            .part
+            .and_then(|part| self.spec.subcommands.get(usize::from(part)));
+        match sub {
+            Some(sub) => format!("{}|{}", self.spec.name, sub.name).into(),
+            None => self.spec.name.into(),
+        }
+    }
 }
 
 /// All commands. A command keeps the name of its row, which its replies, its statistics and COMMAND tell, when it is called by another one
 /// (`rename-command`): so Redis has it.
 pub struct Registry<S: 'static> {
     commands: Vec<Command<S>>,
+    /// The number of the first subcommand of each, if it has any; they follow each other.
+    parts: Vec<u16>,
     /// By which name each is called, in lower case; empty: by none.
     called: Vec<&'static str>,
     /// Open addressing by `Short::hash`; beside the name the number + 1, 0 is empty. At most a quarter full.
@@ -101,6 +120,32 @@ fn index(called: &[&str]) -> (ShortIndex, HashMap<Vec<u8>, u16>) {
     (short, long)
 }
 
+/// Numbers these commands, and then their subcommands.
+fn add<S: Copy>(all: &mut Vec<Command<S>>, parts: &mut Vec<u16>, rows: Vec<(Spec, Run<S>)>) {
+    let first = all.len();
+    for (spec, run) in rows {
+        let number = all.len() as u16;
+        all.push(Command {
+            number,
+            spec,
+            run,
+            part: None,
+        });
+    }
+    for place in first..all.len() {
+        let command = all[place];
+        parts.push(all.len() as u16);
+        for part in 0..command.spec.subcommands.len() as u16 {
+            all.push(Command {
+                number: all.len() as u16,
+                part: Some(part),
+                ..command
+            });
+        }
+    }
+    parts.resize(all.len(), 0);
+}
+
 impl<S: Copy> Registry<S> {
     /// Puts the families' tables together.
     ///
@@ -108,32 +153,28 @@ impl<S: Copy> Registry<S> {
     /// When two rows have the same name: a fault of the tables, found at start.
     #[must_use]
     pub fn new(keyspace: &[&'static [KeyspaceRow]], session: &[&'static [(Spec, S)]]) -> Self {
-        let mut commands = Vec::new();
-        for row in keyspace.iter().copied().flatten() {
-            commands.push((
-                row.spec,
-                Run::Keyspace {
-                    op: row.op,
-                    spread: row.spread,
-                },
-            ));
-        }
-        for (spec, run) in session.iter().copied().flatten() {
-            commands.push((*spec, Run::Session(*run)));
-        }
-        let commands: Vec<Command<S>> = commands
-            .into_iter()
-            .enumerate()
-            .map(|(number, (spec, run))| Command {
-                number: number as u16,
-                spec,
-                run,
-            })
-            .collect();
-        let called: Vec<&'static str> = commands.iter().map(|command| command.spec.name).collect();
+        let of_keys = keyspace.iter().copied().flatten().map(|row| {
+            let run = Run::Keyspace {
+                op: row.op,
+                spread: row.spread,
+            };
+            (row.spec, run)
+        });
+        let of_sessions = session.iter().copied().flatten();
+        let of_sessions = of_sessions.map(|(spec, run)| (*spec, Run::Session(*run)));
+        let (mut commands, mut parts) = (Vec::new(), Vec::new());
+        // The engine numbers the keyspace's in the same way.
+        add(&mut commands, &mut parts, of_keys.collect());
+        add(&mut commands, &mut parts, of_sessions.collect());
+        let called = commands.iter().map(|command| match command.part {
+            Some(_) => "",
+            None => command.spec.name,
+        });
+        let called: Vec<&'static str> = called.collect();
         let (short, long) = index(&called);
         Registry {
             commands,
+            parts,
             called,
             short,
             long,
@@ -167,8 +208,7 @@ impl<S: Copy> Registry<S> {
     /// The command whose row has this name, in any case, whatever it is called by. O(N) with N commands.
     #[must_use]
     pub fn find_row(&self, name: &[u8]) -> Option<&Command<S>> {
-        self.commands
-            .iter()
+        self.all()
             .find(|command| command.spec.name.as_bytes().eq_ignore_ascii_case(name))
     }
 
@@ -207,10 +247,45 @@ impl<S: Copy> Registry<S> {
         self.commands.get(usize::from(number))
     }
 
-    /// All commands in the order of their numbers.
+    /// What a request counts as: the subcommand that it names, if it names one.
+    #[inline]
     #[must_use]
-    pub fn all(&self) -> &[Command<S>] {
-        &self.commands
+    pub fn part<'r>(&'r self, command: &'r Command<S>, args: &[&[u8]]) -> &'r Command<S> {
+        if command.spec.subcommands.is_empty() {
+            return command;
+        }
+        let named = |sub: &Spec| {
+            let name = args.get(1).copied().unwrap_or_default();
+            sub.name.as_bytes().eq_ignore_ascii_case(name)
+        };
+        let place = command.spec.subcommands.iter().position(named);
+        let first = usize::from(self.parts[usize::from(command.number)]);
+        place.map_or(command, |place| &self.commands[first + place])
+    }
+
+    /// The numbers under which a command, or a subcommand (`config|get`), counts; of a command its subcommands', too. O(N) with N commands.
+    pub fn counted_as<'r>(&'r self, name: &'r [u8]) -> impl Iterator<Item = u16> + 'r {
+        let is_it = move |command: &&Command<S>| {
+            command.spec.name.as_bytes().eq_ignore_ascii_case(name)
+                || command.counted_name().as_bytes().eq_ignore_ascii_case(name)
+        };
+        self.commands
+            .iter()
+            .filter(is_it)
+            .map(|command| command.number)
+    }
+
+    /// All commands in the order of their numbers.
+    pub fn all(&self) -> impl Iterator<Item = &Command<S>> {
+        self.commands
+            .iter()
+            .filter(|command| command.part.is_none())
+    }
+
+    /// How many numbers there are, those of subcommands included.
+    #[must_use]
+    pub fn numbers(&self) -> usize {
+        self.commands.len()
     }
 }
 
@@ -266,7 +341,7 @@ mod tests {
             (number(&registry, "rather-long"), number(&registry, "")),
             (None, None)
         );
-        assert_eq!(registry.all().len(), 2);
+        assert_eq!((registry.all().count(), registry.numbers()), (2, 2));
         assert_eq!(
             (registry.called(0), registry.called(1)),
             ("fetch-the-value", "")
@@ -280,6 +355,46 @@ mod tests {
             (row(b"GET"), row(b"Rather-Long"), row(b"fetch-the-value")),
             (Some((0, "get")), Some((1, "rather-long")), None)
         );
+    }
+
+    #[test]
+    fn subcommands_have_numbers_behind_all_commands() {
+        const SUBS: &[Spec] = &[
+            Spec {
+                name: "one",
+                ..Spec::NONE
+            },
+            Spec {
+                name: "two",
+                ..Spec::NONE
+            },
+        ];
+        const BOX: &[(Spec, ())] = &[(
+            Spec {
+                name: "box",
+                subcommands: SUBS,
+                ..Spec::NONE
+            },
+            (),
+        )];
+        let registry = Registry::new(&[], &[BOX, ROWS]);
+        let counted = |words: &[&[u8]]| {
+            let command = registry.find(words[0]).expect("it is there");
+            let part = registry.part(command, words);
+            (part.number, part.counted_name().into_owned())
+        };
+        assert_eq!(counted(&[b"BOX", b"Two"]), (4, "box|two".to_owned()));
+        assert_eq!(counted(&[b"box", b"three"]), (0, "box".to_owned()));
+        assert_eq!(counted(&[b"get", b"two"]), (1, "get".to_owned()));
+        assert_eq!((registry.all().count(), registry.numbers()), (3, 5));
+        assert_eq!(registry.get(4).map(|part| part.spec.name), Some("box"));
+        let counted_as = |name: &[u8]| registry.counted_as(name).collect::<Vec<u16>>();
+        assert_eq!(counted_as(b"Box"), [0, 3, 4]);
+        assert_eq!(
+            (counted_as(b"box|two"), counted_as(b"get")),
+            (vec![4], vec![1])
+        );
+        assert_eq!(registry.called(4), "");
     }
 
     #[test]

@@ -48,6 +48,12 @@ impl Words {
         self.ends.len()
     }
 
+    /// Bytes of all of them.
+    #[must_use]
+    pub fn bytes_len(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -116,6 +116,10 @@ pub enum Sabotage {
     ServeLast,
     /// EXEC does not ask other shards for watched keys.
     SkipWatch,
+    /// News of stale keys does not wait for the replies that are owed.
+    TellAhead,
+    /// Events are told on the shard where they happen, and nowhere else.
+    TellHere,
 }
 
 /// See the head of this file.
@@ -162,7 +166,10 @@ impl<X> Engine<X> {
     /// An engine for one of `shards` shards. `families` are the tables of keyspace commands in the order of the registry.
     #[must_use]
     pub fn new(shard: Shard, shards: usize, families: &[&[KeyspaceRow]]) -> Self {
-        let rows = families.iter().copied().flatten().map(|row| Row {
+        let all = || families.iter().copied().flatten();
+        // As the registry numbers them: a subcommand, which has a number for statistics, runs as its command.
+        let parts = all().flat_map(|row| row.spec.subcommands.iter().map(move |_| row));
+        let rows = all().chain(parts).map(|row| Row {
             row: *row,
             plan: KeyPlan::of(&row.spec),
             measured_from: measured_from(row),
@@ -305,7 +312,7 @@ impl<X> Engine<X> {
 
     /// Whether a command's parts would be records of several shards: it is run in one place, and its keys are kept until its record has been handed over.
     #[inline]
-    fn keeps_until_recorded(&self, command: u16) -> bool {
+    pub(super) fn keeps_until_recorded(&self, command: u16) -> bool {
         self.shard.settings.logs && self.rows[usize::from(command)].row.spec.has(flag::WRITE)
     }
 

@@ -6,6 +6,7 @@ use tessera_core::resp::{OUT_OF_MEMORY, Proto, Reply, skip_reply, try_append};
 use tessera_io::ConnId;
 
 use crate::command::Merge;
+use crate::coordinator::deal::merge_program;
 use crate::coordinator::engine::{Asker, Engine, Submitted, refused};
 use crate::coordinator::route::{Places, owner};
 use crate::coordinator::scan::ScanState;
@@ -19,6 +20,8 @@ pub type MergeFn = Box<dyn FnOnce(Vec<Vec<u8>>, &mut Reply<'_>)>;
 pub(super) enum Merging {
     /// As the command's row says; for `Interleave` with the shard of each key.
     Rows(Merge, Vec<u16>),
+    /// As one program; with the shard of each command.
+    Program(Vec<u16>),
     /// By a function.
     Calls(MergeFn),
     /// Not at all: SCAN goes from part to part.
@@ -34,7 +37,7 @@ pub(super) struct Gather {
 }
 
 impl<X> Engine<X> {
-    fn open_gather(&mut self, asker: &Asker, waiting: usize, merging: Merging) -> u32 {
+    pub(super) fn open_gather(&mut self, asker: &Asker, waiting: usize, merging: Merging) -> u32 {
         let parts = vec![Vec::new(); self.shards];
         let gather = self.gathers.insert(Gather {
             asker: *asker,
@@ -226,6 +229,7 @@ impl<X> Engine<X> {
                     &mut bytes,
                 );
             }
+            Merging::Program(owners) => merge_program(&owners, &done.parts, &mut bytes),
             Merging::Calls(merge) => {
                 let mut reply = Reply::new(&mut bytes, done.asker.proto);
                 merge(done.parts, &mut reply);

@@ -2,13 +2,14 @@
 //!
 //! `engine` takes commands up and carries them out, `answer` sends what they say; `route` decides where; `locks` keeps first come, first served per key; `gather` puts
 //! the parts of split commands together; `borrow` brings keys to one place, `further` those that no argument names; `scan` leads SCAN through the shards;
-//! `program` runs several commands as one, and `whole` those that look at whole shards; `blocking` keeps those
+//! `program` runs several commands as one, `deal` with each owner running its own of them, and `whole` those that look at whole shards; `blocking` keeps those
 //! who wait for a key; `evict` makes room; `saving` lets a save go before who changes a large value; `meter` knows what it all cost.
 
 mod answer;
 mod blocking;
 mod borrow;
 mod claim;
+mod deal;
 mod engine;
 mod evict;
 mod further;

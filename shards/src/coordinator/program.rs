@@ -270,11 +270,16 @@ impl<X> Engine<X> {
             route: Route::Client(asker.conn, asker.seq),
         };
         let owners = self.owners_of_program(&program);
-        let program = Box::new((origin, program));
-        let is_whole = self.shards > 1 && self.is_whole_program(&program.1);
-        if is_whole || self.is_open_program(&program.1) {
-            return self.submit_whole(program);
+        let is_whole = self.shards > 1 && self.is_whole_program(&program);
+        if is_whole || self.is_open_program(&program) {
+            return self.submit_whole(Box::new((origin, program)));
         }
+        if owners.len() > 1
+            && let Some(hands) = self.hands(&program)
+        {
+            return self.deal(asker, program, hands);
+        }
+        let program = Box::new((origin, program));
         let job = Job::Program(program);
         match owners[..] {
             [] => self.run_program_here(job, out),

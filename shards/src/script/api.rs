@@ -9,7 +9,7 @@ use mlua::{Error, Function, Lua, MultiValue, Scope, Table, Value, Variadic};
 use tessera_core::resp::Proto;
 
 use super::library::Registered;
-use super::machine::{Call, Input, Output, State, sha1_hex};
+use super::machine::{Call, Input, Lifted, Output, State, sha1_hex};
 use super::shebang;
 use super::{convert, decimal, pattern};
 use crate::command::Words;
@@ -291,7 +291,10 @@ fn call(lua: &Lua, state: &State<'_>, args: MultiValue) -> mlua::Result<Result<V
     };
     let proto = state.proto.get();
     match state.ask(Output::Call(Call { args, proto })) {
-        Input::Reply(Ok(reply)) => convert::read(lua, &reply, proto),
+        Input::Reply(Ok(reply)) => {
+            let _lifted = Lifted::of(lua, reply.len());
+            convert::read(lua, &reply, proto)
+        }
         Input::Reply(Err(text)) => Ok(Err(text)),
         Input::Stop(stop) => Err(state.stop(lua, stop)),
         _ => Err(thrown("ERR the command was not run")),

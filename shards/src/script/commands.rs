@@ -39,7 +39,7 @@ impl Commands {
                 Run::Session(_) => None,
             },
         };
-        let all: Vec<Known> = registry.all().iter().map(known).collect();
+        let all: Vec<Known> = registry.all().map(known).collect();
         let names = all.iter().enumerate();
         let names = names
             .map(|(at, known)| (registry.called(known.number), at))

@@ -3,8 +3,12 @@
 use mlua::{Lua, Table, Value};
 use tessera_core::resp::{self, Reply, parse_reply};
 
+use super::pace::Pace;
+
 /// Tables inside each other that a script may return.
 const DEPTH_MAX: usize = 1000;
+/// Bytes of a script's reply, to within its longest text.
+const REPLY_BYTES_MAX: usize = 512 << 20;
 
 /// A reply as a Lua value. `Err`: the text of the error that it is.
 pub(super) fn read(
@@ -99,19 +103,11 @@ fn error_text(text: &[u8]) -> Vec<u8> {
     line_of(&text[..length.map_or(0, |at| at + 1)])
 }
 
-/// What a script returned, as a reply.
-/// `proto`: what the script has asked for, which decides how it sees truth.
-pub(super) fn write(reply: &mut Reply<'_>, value: &Value, proto: resp::Proto, depth: usize) {
-    match value {
-        Value::String(text) => reply.bulk(&text.as_bytes()),
-        Value::Integer(number) => reply.integer(*number),
-        Value::Number(number) => reply.integer(whole(*number)),
-        Value::Boolean(truth) if proto == resp::Proto::Resp3 => reply.boolean(*truth),
-        Value::Boolean(true) => reply.integer(1),
-        Value::Table(table) if depth < DEPTH_MAX => write_table(reply, table, proto, depth),
-        Value::Table(_) => reply.error("ERR reached lua stack limit"),
-        _ => reply.null(),
-    }
+/// What a script returned becoming a reply. It gives way like the script: one table many times inside others has no end.
+pub(super) struct Conversion<'l> {
+    /// What the script has asked for, which decides how it sees truth.
+    proto: resp::Proto,
+    pace: Pace<'l>,
 }
 
 /// Keys and values, one by one: those of a large table are more than the machine can hold for us at once.
@@ -119,54 +115,101 @@ fn pairs(table: &Table) -> impl Iterator<Item = (Value, Value)> {
     table.pairs().filter_map(Result::ok)
 }
 
-fn write_table(reply: &mut Reply<'_>, table: &Table, proto: resp::Proto, depth: usize) {
-    let get = |name: &str| table.raw_get::<Value>(name).unwrap_or(Value::Nil);
-    if let Value::String(text) = get("err") {
-        return reply.error(error_text(&text.as_bytes()));
-    }
-    if let Value::String(text) = get("ok") {
-        return reply.simple(line_of(&text.as_bytes()));
-    }
-    match get("double") {
-        Value::Number(number) => return reply.double(number),
-        Value::Integer(number) => return reply.double(number as f64),
-        _ => {}
-    }
-    if let Value::Table(map) = get("map") {
-        reply.map(pairs(&map).count());
-        for (key, value) in pairs(&map) {
-            write(reply, &key, proto, depth + 1);
-            write(reply, &value, proto, depth + 1);
+impl<'l> Conversion<'l> {
+    /// One that begins.
+    pub(super) fn new(lua: &'l Lua, proto: resp::Proto) -> Self {
+        Conversion {
+            proto,
+            pace: Pace::new(lua),
         }
-        return;
     }
-    if let Value::Table(set) = get("set") {
-        reply.set(pairs(&set).count());
-        return pairs(&set).for_each(|(key, _)| write(reply, &key, proto, depth + 1));
-    }
-    if let Value::String(digits) = get("big_number") {
-        return reply.big_number(error_text(&digits.as_bytes()));
-    }
-    if let Value::Table(verbatim) = get("verbatim_string")
-        && let (Ok(Value::String(format)), Ok(Value::String(text))) =
-            (verbatim.raw_get("format"), verbatim.raw_get("string"))
-    {
-        let mut kind = [b' '; 3];
-        for (place, byte) in kind.iter_mut().zip(format.as_bytes().iter()) {
-            *place = *byte;
+
+    /// Writes a value that lies in so many tables.
+    ///
+    /// # Errors
+    /// The script has to end, or the reply grows too long.
+    pub(super) fn write(
+        &self,
+        reply: &mut Reply<'_>,
+        value: &Value,
+        depth: usize,
+    ) -> mlua::Result<()> {
+        if reply.is_refused() || reply.position() > REPLY_BYTES_MAX {
+            return Err(mlua::Error::MemoryError(String::new()));
         }
-        return reply.verbatim(kind, &text.as_bytes());
+        self.pace.step(0)?;
+        match value {
+            Value::String(text) => reply.bulk(&text.as_bytes()),
+            Value::Integer(number) => reply.integer(*number),
+            Value::Number(number) => reply.integer(whole(*number)),
+            Value::Boolean(truth) if self.proto == resp::Proto::Resp3 => reply.boolean(*truth),
+            Value::Boolean(true) => reply.integer(1),
+            Value::Table(table) if depth < DEPTH_MAX => return self.table(reply, table, depth),
+            Value::Table(_) => reply.error("ERR reached lua stack limit"),
+            _ => reply.null(),
+        }
+        Ok(())
     }
-    let length = reply.deferred_array();
-    let mut count = 0;
-    while let Ok(value) = table.raw_get::<Value>(count + 1)
-        && !value.is_nil()
-    {
-        write(reply, &value, proto, depth + 1);
-        count += 1;
+
+    fn table(&self, reply: &mut Reply<'_>, table: &Table, depth: usize) -> mlua::Result<()> {
+        let get = |name: &str| table.raw_get::<Value>(name).unwrap_or(Value::Nil);
+        if let Value::String(text) = get("err") {
+            reply.error(error_text(&text.as_bytes()));
+            return Ok(());
+        }
+        if let Value::String(text) = get("ok") {
+            reply.simple(line_of(&text.as_bytes()));
+            return Ok(());
+        }
+        let double = match get("double") {
+            Value::Number(number) => Some(number),
+            Value::Integer(number) => Some(number as f64),
+            _ => None,
+        };
+        if let Some(number) = double {
+            reply.double(number);
+            return Ok(());
+        }
+        if let Value::Table(map) = get("map") {
+            reply.map(pairs(&map).count());
+            for (key, value) in pairs(&map) {
+                self.write(reply, &key, depth + 1)?;
+                self.write(reply, &value, depth + 1)?;
+            }
+            return Ok(());
+        }
+        if let Value::Table(set) = get("set") {
+            reply.set(pairs(&set).count());
+            return pairs(&set).try_for_each(|(key, _)| self.write(reply, &key, depth + 1));
+        }
+        if let Value::String(digits) = get("big_number") {
+            reply.big_number(error_text(&digits.as_bytes()));
+            return Ok(());
+        }
+        if let Value::Table(verbatim) = get("verbatim_string")
+            && let (Ok(Value::String(format)), Ok(Value::String(text))) =
+                (verbatim.raw_get("format"), verbatim.raw_get("string"))
+        {
+            let mut kind = [b' '; 3];
+            for (place, byte) in kind.iter_mut().zip(format.as_bytes().iter()) {
+                *place = *byte;
+            }
+            reply.verbatim(kind, &text.as_bytes());
+            return Ok(());
+        }
+        let length = reply.deferred_array();
+        let mut count = 0;
+        while let Ok(value) = table.raw_get::<Value>(count + 1)
+            && !value.is_nil()
+        {
+            self.write(reply, &value, depth + 1)?;
+            count += 1;
+        }
+        reply.set_len(length, count);
+        Ok(())
     }
-    reply.set_len(length, count);
 }
+
 /// The whole part of a number; the smallest integer for what is no number or does not fit, as processors of PCs convert it for Redis.
 pub(super) fn whole(number: f64) -> i64 {
     const LIMIT: f64 = 9_223_372_036_854_775_808.0;

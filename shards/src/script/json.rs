@@ -5,6 +5,7 @@ use mlua::{Lua, MultiValue, Table, Value, Variadic};
 use super::api::{kind, raise};
 use super::decimal::general;
 use super::machine::MEMORY_BYTES_MAX;
+use super::pace::Pace;
 
 /// What scripts may set; each run begins with these.
 #[derive(Clone, Copy, PartialEq)]
@@ -54,53 +55,142 @@ fn settings(lua: &Lua) -> Settings {
         .map_or_else(Settings::default, |it| *it)
 }
 
-/// A value as JSON, into `out`. The error is a text for `error`.
-fn write(out: &mut Vec<u8>, value: &Value, depth: usize, set: &Settings) -> Result<(), String> {
-    match value {
-        Value::Nil => out.extend_from_slice(b"null"),
-        Value::LightUserData(pointer) if pointer.0.is_null() => out.extend_from_slice(b"null"),
-        Value::Boolean(truth) => out.extend_from_slice(truth.to_string().as_bytes()),
-        Value::Integer(number) => write_number(out, *number as f64, set)?,
-        Value::Number(number) => write_number(out, *number, set)?,
-        Value::String(text) => {
-            let text = text.as_bytes();
-            // One text many times over takes no memory of the machine until it is written.
-            if out.len() + text.len() > MEMORY_BYTES_MAX {
-                return Err("not enough memory".into());
+/// JSON being written. Every value is a step of the walk, so that one table many times inside others does not hold the shard.
+struct Writer<'l> {
+    lua: &'l Lua,
+    out: Vec<u8>,
+    set: Settings,
+    pace: Pace<'l>,
+}
+
+/// Bytes of a text between two looks at the clock of the script.
+const PIECE_BYTES: usize = 32 << 10;
+
+impl Writer<'_> {
+    fn fail<T>(&self, text: impl Into<String>) -> mlua::Result<T> {
+        Err(raise(self.lua, text.into()))
+    }
+
+    fn write(&mut self, value: &Value, depth: usize) -> mlua::Result<()> {
+        self.pace.step(0)?;
+        match value {
+            Value::Nil => self.out.extend_from_slice(b"null"),
+            Value::LightUserData(pointer) if pointer.0.is_null() => {
+                self.out.extend_from_slice(b"null");
             }
-            write_text(out, &text);
+            Value::Boolean(truth) => self.out.extend_from_slice(truth.to_string().as_bytes()),
+            Value::Integer(number) => self.number(*number as f64)?,
+            Value::Number(number) => self.number(*number)?,
+            Value::String(text) => self.text(&text.as_bytes())?,
+            // One table many times over takes no memory of the machine until it is written.
+            Value::Table(_) if self.out.len() > MEMORY_BYTES_MAX => {
+                return self.fail("not enough memory");
+            }
+            Value::Table(table) => return self.table(table, depth + 1),
+            other => {
+                let kind = kind(other);
+                return self.fail(format!("Cannot serialise {kind}: type not supported"));
+            }
         }
-        // One table many times over, likewise.
-        Value::Table(_) if out.len() > MEMORY_BYTES_MAX => {
-            return Err("not enough memory".into());
+        Ok(())
+    }
+
+    fn number(&mut self, number: f64) -> mlua::Result<()> {
+        if !number.is_finite() && !self.set.encode_invalid {
+            if !self.set.encode_invalid_null {
+                return self.fail("Cannot serialise number: must not be NaN or Inf");
+            }
+            self.out.extend_from_slice(b"null");
+            return Ok(());
         }
-        Value::Table(table) => return write_table(out, table, depth + 1, set),
-        other => {
-            let kind = kind(other);
-            return Err(format!("Cannot serialise {kind}: type not supported"));
+        if number.is_nan() {
+            self.out.extend_from_slice(b"nan");
+            return Ok(());
+        }
+        let text = general(number, self.set.precision);
+        self.out.extend_from_slice(text.as_bytes());
+        Ok(())
+    }
+
+    fn text(&mut self, text: &[u8]) -> mlua::Result<()> {
+        // One text many times over, as with tables.
+        if self.out.len() + text.len() > MEMORY_BYTES_MAX {
+            return self.fail("not enough memory");
+        }
+        self.out.push(b'"');
+        for piece in text.chunks(PIECE_BYTES) {
+            self.pace.step(piece.len())?;
+            put_text(&mut self.out, piece);
+        }
+        self.out.push(b'"');
+        Ok(())
+    }
+
+    /// The length of a table that is an array. Keys and values are looked at one by one: those of a large table are more than the machine can
+    /// hold for us at once.
+    fn array_len(&self, table: &Table) -> mlua::Result<Option<i64>> {
+        let set = &self.set;
+        let (mut max, mut pairs) = (0, 0);
+        for (key, _) in table.pairs::<Value, Value>().filter_map(Result::ok) {
+            self.pace.step(0)?;
+            pairs += 1;
+            match key.as_i64().filter(|at| *at > 0) {
+                Some(at) => max = max.max(at),
+                None => return Ok(None),
+            }
+        }
+        let is_sparse =
+            set.sparse_ratio > 0 && max > pairs * set.sparse_ratio && max > set.sparse_safe;
+        match (is_sparse, set.sparse_convert) {
+            (true, true) => Ok(None),
+            (true, false) => self.fail("Cannot serialise table: excessively sparse array"),
+            _ => Ok((max > 0).then_some(max)),
         }
     }
-    Ok(())
+
+    fn table(&mut self, table: &Table, depth: usize) -> mlua::Result<()> {
+        if depth > self.set.encode_depth_max {
+            return self.fail(format!("Cannot serialise, excessive nesting ({depth})"));
+        }
+        if let Some(len) = self.array_len(table)? {
+            self.out.push(b'[');
+            for at in 1..=len {
+                if at > 1 {
+                    self.out.push(b',');
+                }
+                self.write(&table.raw_get(at).unwrap_or(Value::Nil), depth)?;
+            }
+            self.out.push(b']');
+            return Ok(());
+        }
+        self.out.push(b'{');
+        let pairs = table.pairs::<Value, Value>().filter_map(Result::ok);
+        for (at, (key, value)) in pairs.enumerate() {
+            if at > 0 {
+                self.out.push(b',');
+            }
+            match &key {
+                Value::String(text) => self.text(&text.as_bytes())?,
+                Value::Integer(_) | Value::Number(_) => {
+                    self.out.push(b'"');
+                    self.write(&key, depth)?;
+                    self.out.push(b'"');
+                }
+                _ => {
+                    return self
+                        .fail("Cannot serialise table: table key must be a number or string");
+                }
+            }
+            self.out.push(b':');
+            self.write(&value, depth)?;
+        }
+        self.out.push(b'}');
+        Ok(())
+    }
 }
 
-fn write_number(out: &mut Vec<u8>, number: f64, set: &Settings) -> Result<(), String> {
-    if !number.is_finite() && !set.encode_invalid {
-        if !set.encode_invalid_null {
-            return Err("Cannot serialise number: must not be NaN or Inf".into());
-        }
-        out.extend_from_slice(b"null");
-        return Ok(());
-    }
-    if number.is_nan() {
-        out.extend_from_slice(b"nan");
-        return Ok(());
-    }
-    out.extend_from_slice(general(number, set.precision).as_bytes());
-    Ok(())
-}
-
-fn write_text(out: &mut Vec<u8>, text: &[u8]) {
-    out.push(b'"');
+/// The inside of a text.
+fn put_text(out: &mut Vec<u8>, text: &[u8]) {
     for &byte in text {
         let short = match byte {
             b'"' => b'"',
@@ -122,68 +212,6 @@ fn write_text(out: &mut Vec<u8>, text: &[u8]) {
         };
         out.extend_from_slice(&[b'\\', short]);
     }
-    out.push(b'"');
-}
-
-/// The length of a table that is an array. Keys and values are looked at one by one: those of a large table are more than the machine can
-/// hold for us at once.
-fn array_len(table: &Table, set: &Settings) -> Result<Option<i64>, String> {
-    let (mut max, mut pairs) = (0, 0);
-    for (key, _) in table.pairs::<Value, Value>().filter_map(Result::ok) {
-        pairs += 1;
-        match key.as_i64().filter(|at| *at > 0) {
-            Some(at) => max = max.max(at),
-            None => return Ok(None),
-        }
-    }
-    let is_sparse = set.sparse_ratio > 0 && max > pairs * set.sparse_ratio && max > set.sparse_safe;
-    match (is_sparse, set.sparse_convert) {
-        (true, true) => Ok(None),
-        (true, false) => Err("Cannot serialise table: excessively sparse array".into()),
-        _ => Ok((max > 0).then_some(max)),
-    }
-}
-
-fn write_table(
-    out: &mut Vec<u8>,
-    table: &Table,
-    depth: usize,
-    set: &Settings,
-) -> Result<(), String> {
-    if depth > set.encode_depth_max {
-        return Err(format!("Cannot serialise, excessive nesting ({depth})"));
-    }
-    if let Some(len) = array_len(table, set)? {
-        out.push(b'[');
-        for at in 1..=len {
-            if at > 1 {
-                out.push(b',');
-            }
-            write(out, &table.raw_get(at).unwrap_or(Value::Nil), depth, set)?;
-        }
-        out.push(b']');
-        return Ok(());
-    }
-    out.push(b'{');
-    let pairs = table.pairs::<Value, Value>().filter_map(Result::ok);
-    for (at, (key, value)) in pairs.enumerate() {
-        if at > 0 {
-            out.push(b',');
-        }
-        match &key {
-            Value::String(text) => write_text(out, &text.as_bytes()),
-            Value::Integer(_) | Value::Number(_) => {
-                out.push(b'"');
-                write(out, &key, depth, set)?;
-                out.push(b'"');
-            }
-            _ => return Err("Cannot serialise table: table key must be a number or string".into()),
-        }
-        out.push(b':');
-        write(out, &value, depth, set)?;
-    }
-    out.push(b'}');
-    Ok(())
 }
 
 /// A piece of JSON.
@@ -224,6 +252,7 @@ struct Reader<'b> {
     /// Where the current token begins.
     token_at: usize,
     set: Settings,
+    pace: Pace<'b>,
 }
 
 impl Reader<'_> {
@@ -368,6 +397,7 @@ impl Reader<'_> {
     }
 
     fn value(&mut self, lua: &Lua, token: Token, depth: usize) -> mlua::Result<Value> {
+        self.pace.step(self.at - self.token_at)?;
         Ok(match token {
             Token::Text(text) => Value::String(lua.create_string(text)?),
             Token::Number(number) => Value::Number(number),
@@ -515,9 +545,14 @@ fn encode(lua: &Lua, args: &[Value]) -> mlua::Result<mlua::String> {
             "bad argument #1 to 'encode' (expected 1 argument)",
         ));
     };
-    let mut out = Vec::new();
-    write(&mut out, value, 0, &settings(lua)).map_err(|text| raise(lua, text))?;
-    lua.create_string(out)
+    let mut writer = Writer {
+        lua,
+        out: Vec::new(),
+        set: settings(lua),
+        pace: Pace::new(lua),
+    };
+    writer.write(value, 0)?;
+    lua.create_string(writer.out)
 }
 
 fn decode(lua: &Lua, args: &[Value]) -> mlua::Result<Value> {
@@ -541,6 +576,7 @@ fn decode(lua: &Lua, args: &[Value]) -> mlua::Result<Value> {
         at: 0,
         token_at: 0,
         set: settings(lua),
+        pace: Pace::new(lua),
     };
     let fail = |text: String| raise(lua, text);
     let first = reader.token("value").map_err(fail)?;

@@ -6,6 +6,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use corosensei::stack::DefaultStack;
@@ -29,8 +30,20 @@ const STACK_BYTES: usize = 8 << 20;
 pub(super) const MEMORY_BYTES_MAX: usize = 256 << 20;
 /// Bytes above which what a run has left is collected at once, lest the next one finds no memory.
 const MEMORY_BYTES_LEFT_MAX: usize = 16 << 20;
-/// Instructions after which a script is interrupted, from its second such interruption on.
-const SLICE_INSTRUCTIONS: u32 = 25_000;
+/// Work after which a script is interrupted, from its second such interruption on: as much as so many instructions of the simple sort.
+const SLICE_INSTRUCTIONS: usize = 25_000;
+/// Instructions after which it is looked how much work they were; the same where the state holds so much that each may be long.
+const LOOK_INSTRUCTIONS: u32 = 100;
+const LOOK_INSTRUCTIONS_HEAVY: u32 = 10;
+const HEAVY_LOOK_BYTES: usize = 4 << 20;
+/// Bytes that the state grew or shrank by which took as long as an instruction: one that joins two texts may take or leave a hundred million.
+const BYTES_PER_INSTRUCTION: usize = 32;
+/// Bytes in the state that make its instructions count double: one that moves the places of a large table takes as long as the table is large.
+const HEAVY_BYTES: usize = 512 << 10;
+/// What an instruction counts at most for that.
+const WEIGHT_MAX: usize = 25;
+/// Bytes of keys, arguments or a reply that may be made beyond the limit.
+const LIFTED_BYTES_MAX: usize = 64 << 10;
 /// Compiled scripts that a machine keeps.
 const COMPILED_MAX: usize = 4096;
 
@@ -185,6 +198,32 @@ pub(super) struct State<'y> {
     pub(super) stopped_at: RefCell<Option<api::Frame>>,
     /// Machines whose script has to end interrupt it at every instruction.
     pub(super) is_hurried: Cell<bool>,
+    effort: Rc<Effort>,
+}
+
+/// What the script has done in its slice.
+#[derive(Default)]
+struct Effort {
+    /// In instructions.
+    done: Cell<usize>,
+    /// Bytes of the state when it was last looked.
+    bytes: Cell<usize>,
+    /// The script has to end.
+    is_stopping: Cell<bool>,
+    /// The state held much when it was last looked.
+    is_heavy: Cell<bool>,
+}
+
+impl Effort {
+    /// Notes so many instructions more, after which the state has so many bytes. Says whether the slice is over.
+    fn add(&self, instructions: u32, bytes: usize) -> bool {
+        let moved = bytes.abs_diff(self.bytes.replace(bytes)) / BYTES_PER_INSTRUCTION;
+        let weight = (1 + bytes / HEAVY_BYTES).min(WEIGHT_MAX);
+        let done = self.done.get() + instructions as usize * weight + moved;
+        let is_over = done >= SLICE_INSTRUCTIONS;
+        self.done.set(if is_over { 0 } else { done });
+        is_over
+    }
 }
 
 /// A library that is being loaded.
@@ -202,9 +241,10 @@ impl State<'_> {
     /// Notes that the script has to end.
     pub(super) fn stop(&self, lua: &Lua, stop: Stop) -> mlua::Error {
         self.stopping.set(Some(stop));
+        self.effort.is_stopping.set(true);
         if !self.is_hurried.replace(true) {
             *self.stopped_at.borrow_mut() = api::user_frame(lua, 0);
-            hook(lua, 1);
+            hook(lua, 1, None);
         }
         api::thrown(stop_text(stop))
     }
@@ -230,8 +270,11 @@ impl State<'_> {
         *self.stopped_at.borrow_mut() = None;
         json::reset(lua);
         self.random.set(0);
+        self.effort.done.set(0);
+        self.effort.is_stopping.set(false);
         if self.is_hurried.replace(false) {
-            hook(lua, SLICE_INSTRUCTIONS);
+            self.effort.is_heavy.set(false);
+            hook(lua, LOOK_INSTRUCTIONS, Some(self.effort.clone()));
         }
     }
 }
@@ -248,14 +291,62 @@ fn stop_text(stop: Stop) -> &'static str {
 /// The function that the hook calls.
 const TICK: &str = "tick";
 
-/// Interrupts every so many instructions.
-fn hook(lua: &Lua, instructions: u32) {
+/// Looks at the script every so many instructions, and interrupts it when its effort is enough for a slice; without `effort` each time.
+fn hook(lua: &Lua, instructions: u32, effort: Option<Rc<Effort>>) {
     let triggers = HookTriggers::new().every_nth_instruction(instructions);
     // It fails only for want of memory, and then the script runs on without a pause.
-    _ = lua.set_global_hook(triggers, |lua, _| {
-        lua.named_registry_value::<Function>(TICK)?.call::<()>(())?;
+    _ = lua.set_global_hook(triggers, move |lua, _| {
+        let Some(effort) = &effort else {
+            give_way(lua)?;
+            return Ok(VmState::Continue);
+        };
+        let bytes = lua.used_memory();
+        let is_heavy = bytes > HEAVY_LOOK_BYTES;
+        if effort.is_heavy.replace(is_heavy) != is_heavy {
+            let next = match is_heavy {
+                true => LOOK_INSTRUCTIONS_HEAVY,
+                false => LOOK_INSTRUCTIONS,
+            };
+            hook(lua, next, Some(effort.clone()));
+        }
+        if effort.add(instructions, bytes)
+            && let Err(error) = give_way(lua)
+        {
+            if effort.is_stopping.get() {
+                return Err(error);
+            }
+            // So deep in nested calls that Lua has no room for this one: soon again.
+            effort.done.set(SLICE_INSTRUCTIONS);
+        }
         Ok(VmState::Continue)
     });
+}
+
+/// Lifts the limit of a machine's memory while a few values of bounded size are made from outside: below a limit each of them costs a protected call,
+/// and two closures for the collector. Nothing of the script runs meanwhile.
+pub(super) struct Lifted<'l>(&'l Lua);
+
+impl<'l> Lifted<'l> {
+    /// Until it is dropped, if so many bytes are few.
+    pub(super) fn of(lua: &'l Lua, bytes: usize) -> Option<Self> {
+        let is_small = bytes <= LIFTED_BYTES_MAX;
+        (is_small && lua.set_memory_limit(0).is_ok()).then_some(Lifted(lua))
+    }
+}
+
+impl Drop for Lifted<'_> {
+    fn drop(&mut self) {
+        // It can fail only for an allocator that is not mlua's, which `of` would have said.
+        _ = self.0.set_memory_limit(MEMORY_BYTES_MAX);
+    }
+}
+
+/// A slice is over.
+///
+/// # Errors
+/// The script has to end.
+pub(super) fn give_way(lua: &Lua) -> mlua::Result<()> {
+    lua.named_registry_value::<Function>(TICK)?.call(())
 }
 
 /// The life of a machine.
@@ -273,6 +364,7 @@ fn live(yielder: &Yielder<Input, Output>) {
         loading: RefCell::new(None),
         stopped_at: RefCell::new(None),
         is_hurried: Cell::new(false),
+        effort: Rc::default(),
     };
     let outcome = lua.scope(|scope| {
         let raw = api::table(&lua, scope, &state)?;
@@ -289,7 +381,7 @@ fn live(yielder: &Yielder<Input, Output>) {
             .set_name("=prelude")
             .call::<Table>(raw)?;
         lua.set_memory_limit(MEMORY_BYTES_MAX)?;
-        hook(&lua, SLICE_INSTRUCTIONS);
+        hook(&lua, LOOK_INSTRUCTIONS, Some(state.effort.clone()));
         Vm::new(&lua, &state, &prelude)?.serve();
         Ok(())
     });
@@ -379,12 +471,30 @@ impl<'v, 'y> Vm<'v, 'y> {
         self.state.random.set(run.seed >> 32);
         let ended = self.call(run);
         let mut writer = Reply::new(&mut reply, run.proto);
-        match ended {
-            _ if self.state.stopping.get().is_some() => writer.error(self.stopped(run)),
-            Ok((true, value)) => convert::write(&mut writer, &value, self.state.proto.get(), 0),
-            Ok((false, value)) => writer.error(self.failure(run, &value)),
-            Err(text) => writer.error(text),
-        }
+        let converted = match &ended {
+            _ if self.state.stopping.get().is_some() => Ok(()),
+            Ok((true, value)) => {
+                let conversion = convert::Conversion::new(self.lua, self.state.proto.get());
+                conversion.write(&mut writer, value, 0)
+            }
+            Ok((false, value)) => {
+                writer.error(self.failure(run, value));
+                Ok(())
+            }
+            Err(text) => {
+                writer.error(text);
+                Ok(())
+            }
+        };
+        writer.finish();
+        let complaint = match converted {
+            _ if self.state.stopping.get().is_some() => self.stopped(run),
+            Err(error) => api::text_of(&error),
+            Ok(()) => return reply,
+        };
+        reply.clear();
+        let mut writer = Reply::new(&mut reply, run.proto);
+        writer.error(complaint);
         writer.finish();
         reply
     }
@@ -400,14 +510,18 @@ impl<'v, 'y> Vm<'v, 'y> {
             Ok(table)
         };
         let broken = |error: mlua::Error| api::text_of(&error);
+        let lifted = Lifted::of(lua, run.keys.bytes_len() + run.args.bytes_len());
         let keys = words(&run.keys).map_err(broken)?;
         let args = words(&run.args).map_err(broken)?;
+        drop(lifted);
         let called = match &run.what {
             What::Script(script) => {
                 let chunk = self.chunk(script)?;
+                let lifted = Lifted::of(lua, 0);
                 let set = |name: &str, words: Table| self.globals.raw_set(name, words);
                 set("KEYS", keys).map_err(broken)?;
                 set("ARGV", args).map_err(broken)?;
+                drop(lifted);
                 self.run.call::<(bool, Value)>(chunk)
             }
             What::Function(name) => {

@@ -18,6 +18,7 @@ mod library;
 mod machine;
 mod msgpack;
 mod node;
+mod pace;
 mod pattern;
 mod request;
 mod run;

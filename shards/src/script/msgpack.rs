@@ -4,6 +4,7 @@ use mlua::{Lua, MultiValue, Table, Value, Variadic};
 
 use super::api::{kind, raise};
 use super::machine::MEMORY_BYTES_MAX;
+use super::pace::Pace;
 
 /// Tables inside each other; what is deeper becomes nil.
 const NESTING_MAX: usize = 16;
@@ -57,58 +58,70 @@ fn put_length(out: &mut Vec<u8>, len: usize, small: u8, kinds: [u8; 2]) {
     }
 }
 
-fn pack_value(out: &mut Vec<u8>, value: &Value, level: usize) -> mlua::Result<()> {
-    // One value many times over takes no memory of the machine until it is written.
-    let more = match value {
-        Value::String(text) => text.as_bytes().len(),
-        _ => 0,
-    };
-    if out.len() + more > MEMORY_BYTES_MAX {
-        return Err(mlua::Error::MemoryError("not enough memory".to_owned()));
-    }
-    match value {
-        Value::String(text) => put_bytes(out, &text.as_bytes()),
-        Value::Boolean(truth) => out.push(if *truth { 0xC3 } else { 0xC2 }),
-        Value::Integer(number) => put_integer(out, *number),
-        Value::Number(number) if number.fract() == 0.0 && number.abs() < 9.2e18 => {
-            put_integer(out, *number as i64);
-        }
-        Value::Number(number) => put_number(out, *number),
-        Value::Table(table) if level < NESTING_MAX => return pack_table(out, table, level),
-        _ => out.push(0xC0),
-    }
-    Ok(())
+/// What is written, and how much has been.
+struct Packer<'l> {
+    out: Vec<u8>,
+    pace: Pace<'l>,
 }
 
-/// Two walks: the keys and values of a large table are more than the machine can hold for us at once.
-fn pack_table(out: &mut Vec<u8>, table: &Table, level: usize) -> mlua::Result<()> {
-    let (mut len, mut max, mut is_array) = (0, 0, true);
-    for pair in table.pairs::<Value, Value>() {
-        len += 1;
-        match pair?.0.as_i64().filter(|at| *at > 0) {
-            Some(at) => max = max.max(at),
-            None => is_array = false,
+impl Packer<'_> {
+    fn value(&mut self, value: &Value, level: usize) -> mlua::Result<()> {
+        // One value many times over takes no memory of the machine until it is written.
+        let more = match value {
+            Value::String(text) => text.as_bytes().len(),
+            _ => 0,
+        };
+        self.pace.step(more)?;
+        let out = &mut self.out;
+        if out.len() + more > MEMORY_BYTES_MAX {
+            return Err(mlua::Error::MemoryError("not enough memory".to_owned()));
         }
+        match value {
+            Value::String(text) => put_bytes(out, &text.as_bytes()),
+            Value::Boolean(truth) => out.push(if *truth { 0xC3 } else { 0xC2 }),
+            Value::Integer(number) => put_integer(out, *number),
+            Value::Number(number) if number.fract() == 0.0 && number.abs() < 9.2e18 => {
+                put_integer(out, *number as i64);
+            }
+            Value::Number(number) => put_number(out, *number),
+            Value::Table(table) if level < NESTING_MAX => return self.table(table, level),
+            _ => out.push(0xC0),
+        }
+        Ok(())
     }
-    if is_array && max == len as i64 {
-        put_length(out, len, 0x90, [0xDC, 0xDD]);
-        for at in 1..=len {
-            pack_value(out, &table.raw_get(at)?, level + 1)?;
-        }
-    } else {
-        put_length(out, len, 0x80, [0xDE, 0xDF]);
+
+    /// Two walks: the keys and values of a large table are more than the machine can hold for us at once.
+    fn table(&mut self, table: &Table, level: usize) -> mlua::Result<()> {
+        let (mut len, mut max, mut is_array) = (0, 0, true);
         for pair in table.pairs::<Value, Value>() {
-            let (key, value) = pair?;
-            pack_value(out, &key, level + 1)?;
-            pack_value(out, &value, level + 1)?;
+            self.pace.step(0)?;
+            len += 1;
+            match pair?.0.as_i64().filter(|at| *at > 0) {
+                Some(at) => max = max.max(at),
+                None => is_array = false,
+            }
         }
+        if is_array && max == len as i64 {
+            put_length(&mut self.out, len, 0x90, [0xDC, 0xDD]);
+            for at in 1..=len {
+                self.value(&table.raw_get(at)?, level + 1)?;
+            }
+        } else {
+            put_length(&mut self.out, len, 0x80, [0xDE, 0xDF]);
+            for pair in table.pairs::<Value, Value>() {
+                let (key, value) = pair?;
+                self.value(&key, level + 1)?;
+                self.value(&value, level + 1)?;
+            }
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// Bytes being read.
 struct Input<'b> {
     rest: &'b [u8],
+    pace: Pace<'b>,
 }
 
 const MISSING: &str = "Missing bytes in input.";
@@ -138,6 +151,7 @@ impl<'b> Input<'b> {
     }
 
     fn text(&mut self, lua: &Lua, len: usize) -> mlua::Result<Value> {
+        self.pace.step(len)?;
         Ok(Value::String(lua.create_string(self.take(lua, len)?)?))
     }
 
@@ -166,6 +180,7 @@ impl<'b> Input<'b> {
         if depth > READ_DEPTH_MAX {
             return Err(raise(lua, BAD));
         }
+        self.pace.step(0)?;
         let kind = self.take(lua, 1)?[0];
         match kind {
             0..=0x7F => Ok(Value::Number(f64::from(kind))),
@@ -213,11 +228,14 @@ fn pack(lua: &Lua, args: &[Value]) -> mlua::Result<mlua::String> {
         let text = "bad argument #0 to 'pack' (MessagePack pack needs input.)";
         return Err(raise(lua, text));
     }
-    let mut out = Vec::new();
+    let mut packer = Packer {
+        out: Vec::new(),
+        pace: Pace::new(lua),
+    };
     for value in args {
-        pack_value(&mut out, value, 0)?;
+        packer.value(value, 0)?;
     }
-    lua.create_string(out)
+    lua.create_string(packer.out)
 }
 
 /// `limit` values from `offset` on; 0: all there are. Says at which offset to go on, -1 at the end.
@@ -250,6 +268,7 @@ fn unpack(
     }
     let mut input = Input {
         rest: &bytes[offset as usize..],
+        pace: Pace::new(lua),
     };
     let mut values = Vec::new();
     while !input.rest.is_empty() && (limit == 0 || values.len() < limit as usize) {

@@ -253,6 +253,20 @@ function string.rep(s, n)
 end
 string.gfind = string.gmatch
 
+-- The library's own comparison cannot be interrupted; one in Lua is like any other code.
+local SORTED_AT_ONCE_MAX = 20000
+local sort = table.sort
+local function is_less(a, b) return a < b end
+function table.sort(...)
+    local t, by = ...
+    if type(t) ~= "table" then
+        error("bad argument #1 to 'sort' (table expected, got " .. (select("#", ...) == 0 and "no value" or type(t)) .. ")", 2)
+    end
+    if by ~= nil and type(by) ~= "function" then error("bad argument #2 to 'sort' (function expected, got " .. type(by) .. ")", 2) end
+    if by == nil and #t > SORTED_AT_ONCE_MAX then by = is_less end
+    return sort(t, by)
+end
+
 local strings = getmetatable("")
 globals.string = protect(string)
 strings.__index = string

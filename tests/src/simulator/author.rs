@@ -263,18 +263,33 @@ impl Author {
     }
 
     /// Commands that give something to whoever waits for this key.
-    pub fn help(&mut self, verb: Verb, key: &Word, client: usize) -> Command {
+    pub fn help(&mut self, verb: Verb, key: &Word, client: usize) -> Vec<Command> {
         if verb == Verb::BzpopMin {
             let score = Word::from("7");
-            return Command::new(Verb::ZAdd, vec![key.clone(), score, self.member()]);
+            let args = vec![key.clone(), score, self.member()];
+            return vec![Command::new(Verb::ZAdd, args)];
         }
         if verb.reads_streams() {
             let words = ["1-*", "f"].map(Word::from);
             let args = std::iter::once(key.clone()).chain(words);
             let args = args.chain([self.value(client)]).collect();
-            return Command::new(Verb::XAdd, args);
+            return vec![Command::new(Verb::XAdd, args)];
         }
-        Command::new(Verb::RPush, vec![key.clone(), self.value(client)])
+        // Now and then by way of another list, under a lock. Who waits for another key that is locked then is served later: the strict judge would object.
+        let is_direct = self.subject.is_strict || self.subject.lists.is_empty();
+        let first = match is_direct || self.one_in(2) {
+            true => key.clone(),
+            false => self.list(),
+        };
+        let mut help = vec![Command::new(
+            Verb::RPush,
+            vec![first.clone(), self.value(client)],
+        )];
+        if first != *key {
+            let args = vec![first, key.clone(), Word::from("RIGHT"), Word::from("RIGHT")];
+            help.push(Command::new(Verb::LMove, args));
+        }
+        help
     }
 
     fn key(&mut self) -> Word {
@@ -294,6 +309,17 @@ impl Author {
     fn mortal_key(&mut self) -> Word {
         let mortal = &self.subject.keys[self.subject.anchors..];
         mortal[self.prng.index(mortal.len())].clone()
+    }
+
+    /// A key that may go, or one of a collection.
+    fn movable_key(&mut self) -> Word {
+        if self.subject.lists.is_empty() || !self.one_in(3) {
+            return self.mortal_key();
+        }
+        match self.prng.index(3) {
+            0 | 1 => self.list(),
+            _ => self.zset(),
+        }
     }
 
     fn keys(&mut self) -> Vec<Word> {
@@ -361,7 +387,7 @@ impl Author {
             Verb::Mset | Verb::MsetNx => self.pairs(client),
             Verb::Rename | Verb::RenameNx => vec![self.mortal_key(), self.key()],
             Verb::Copy => self.copy(),
-            Verb::Move => vec![self.mortal_key(), self.database()],
+            Verb::Move => vec![self.movable_key(), self.database()],
             Verb::Lcs => vec![self.key(), self.key(), Word::from("LEN")],
             verb if verb.is_about_hashes() || verb.is_about_streams() => {
                 self.about_fields(verb, client)
@@ -438,6 +464,9 @@ impl Author {
 
     fn copy(&mut self) -> Vec<Word> {
         let mut args = vec![self.key(), self.key()];
+        if !self.subject.lists.is_empty() && self.one_in(3) {
+            args = vec![self.list(), self.list()];
+        }
         if self.one_in(3) {
             args.extend([Word::from("DB"), self.database()]);
         }

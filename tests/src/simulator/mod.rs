@@ -6,6 +6,7 @@
 //! `scripts/sim` runs it.
 
 pub mod author;
+pub mod cacher;
 pub mod client;
 pub mod collections;
 pub mod command;

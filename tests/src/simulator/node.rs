@@ -10,10 +10,11 @@ use std::sync::Arc;
 use tessera_core::slot::{SLOTS, key_slot};
 use tessera_io::Wait;
 use tessera_io::sim::{Bounds, Prng, SimEnv, World};
-use tessera_server::config::Config;
+use tessera_server::config::{Config, Events};
 use tessera_server::driver::Driver;
 use tessera_server::front::Front;
 use tessera_server::shared::Shared;
+use tessera_shards::shard::event::class;
 
 /// The shard that owns a key: slots in ranges of equal length.
 #[must_use]
@@ -74,19 +75,24 @@ impl Seat {
 }
 
 impl Node {
-    /// A node of so many shards, all about to begin their first turn.
+    /// A node of so many shards, all about to begin their first turn. `tells`: of what happens to keys.
     #[must_use]
     pub fn new(
         world: &World,
         shards: usize,
         phase_ns: Bounds,
         mut prng: Prng,
-        tampering: Tampering,
+        (tampering, tells): (Tampering, bool),
     ) -> Self {
         let config = Config {
             // What the allocator says is not the seed's.
             defrag: false,
             protected_mode: false,
+            notify_events: Events(if tells {
+                class::ALL | class::KEYSPACE
+            } else {
+                0
+            }),
             ..Config::default()
         };
         let shared = Arc::new(Shared::new(config, shards));

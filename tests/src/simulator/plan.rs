@@ -6,6 +6,7 @@
 
 use tessera_io::sim::{Bounds, Faults, Prng};
 
+use super::cacher::Ears;
 use super::command::Verb;
 use super::node::owner;
 use super::word::Word;
@@ -56,6 +57,8 @@ pub struct Subject {
     pub is_careful: bool,
     /// Channels of messages.
     pub channels: Vec<Word>,
+    /// How those hear of changes who keep copies of values.
+    pub ears: Vec<Ears>,
     /// Times given to keys come within so many milliseconds; 0: never.
     pub near_ms: u64,
     /// Databases in use.
@@ -272,6 +275,7 @@ struct Themes {
     far: bool,
     messages: bool,
     scripts: bool,
+    copies: bool,
 }
 
 impl Themes {
@@ -293,6 +297,7 @@ impl Themes {
             far: waiting && chance(250_000),
             messages: chance(350_000),
             scripts: chance(300_000),
+            copies: !times && chance(350_000),
         }
     }
 }
@@ -369,6 +374,9 @@ fn chosen_verbs(prng: &mut Prng, kind: Kind, themes: Themes) -> Vec<(Verb, u64)>
     if themes.careful {
         verbs.retain(|(verb, _)| !CARELESS.contains(verb));
     }
+    if themes.copies {
+        verbs.retain(|(verb, _)| *verb != Verb::SwapDb);
+    }
     if themes.near {
         insist(&mut verbs, &TIME_WEIGHTS[..1]);
         verbs.retain(|(verb, _)| !CARRYING.contains(verb));
@@ -383,6 +391,18 @@ fn chosen_verbs(prng: &mut Prng, kind: Kind, themes: Themes) -> Vec<(Verb, u64)>
         verbs.push((Verb::Mget, 8));
     }
     verbs
+}
+
+/// Those who keep copies. No event tells that a whole database is gone.
+fn chosen_ears(prng: &mut Prng, themes: Themes, verbs: &[(Verb, u64)]) -> Vec<Ears> {
+    let is_flush = |verb: &Verb| matches!(verb, Verb::FlushAll | Verb::FlushDb);
+    let known = match verbs.iter().any(|(verb, _)| is_flush(verb)) {
+        true => 3,
+        false => 4,
+    };
+    let all = [Ears::Tracking, Ears::OptIn, Ears::Broadcast, Ears::Events];
+    let count = if themes.copies { 1 + prng.index(3) } else { 0 };
+    (0..count).map(|_| all[prng.index(known)]).collect()
 }
 
 /// So many of these names.
@@ -428,7 +448,9 @@ fn chosen_subject(prng: &mut Prng, kind: Kind, shards: usize) -> Subject {
         _ => vec![0, 3, 15],
     };
     let lists = some_of(prng, LISTS, themes.collections);
+    let verbs = chosen_verbs(prng, kind, themes);
     Subject {
+        ears: chosen_ears(prng, themes, &verbs),
         keys,
         anchors,
         big_keys,
@@ -447,7 +469,7 @@ fn chosen_subject(prng: &mut Prng, kind: Kind, shards: usize) -> Subject {
         } else {
             0
         },
-        verbs: chosen_verbs(prng, kind, themes),
+        verbs,
     }
 }
 
@@ -592,13 +614,14 @@ impl Plan {
             ..
         } = self.habits;
         format!(
-            "{:?}: {} shards, {} clients of which {} roam, {} listeners, strict {}, careful {}, {} epochs of {} commands; pipelines to {depth_max}, impatient {impatient_ppm}, \
+            "{:?}: {} shards, {} clients of which {} roam, {} listeners, copies by {:?}, strict {}, careful {}, {} epochs of {} commands; pipelines to {depth_max}, impatient {impatient_ppm}, \
              slow {slow_ppm}, leaving {leave_ppm} ppm\n{}\n{:?}",
             self.kind,
             self.shards,
             self.clients,
             self.roamers,
             self.listeners,
+            self.subject.ears,
             self.subject.is_strict,
             self.subject.is_careful,
             self.epochs,

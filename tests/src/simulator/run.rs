@@ -8,12 +8,13 @@ use std::fmt;
 use tessera_io::sim::{Prng, Step, World};
 
 use super::author::Author;
+use super::cacher::{Cacher, Ears};
 use super::client::{Client, Stage};
 use super::command::Verb;
 use super::expiry::{come_due, wall_ms};
 use super::history::History;
 use super::judge::order::{self, Impasse, Ruling};
-use super::judge::{delivery, messages, place, reading, rest, scans};
+use super::judge::{copies, delivery, messages, place, reading, rest, scans};
 use super::listener::Listener;
 use super::model::Model;
 use super::node::{Node, Tampering, owner};
@@ -35,6 +36,8 @@ const FLOOD_COMMANDS: usize = 1_300;
 const BIG_FLOOD_COMMANDS: usize = 60;
 /// How often those who wait for keys when all else is done are helped, before their connections are cut.
 const HELP_MAX: usize = 3;
+/// Whoever waits at rest is joined by another one.
+const JOIN_PPM: u32 = 600_000;
 /// How often everybody may come to rest in an epoch: whoever is cut off comes back with what it has left to say.
 const ROUNDS_MAX: usize = 100;
 /// How late a shard may know that a time has come, if nothing stalls it.
@@ -93,6 +96,7 @@ pub struct Run {
     node: Node,
     clients: Vec<Client>,
     listeners: Vec<Listener>,
+    cachers: Vec<Cacher>,
     author: Author,
     prng: Prng,
     history: History,
@@ -107,18 +111,33 @@ impl Run {
     pub fn new(plan: Plan, tampering: Tampering) -> Self {
         let world = World::new(plan.seed, plan.faults.clone());
         let mut prng = Prng::new(!plan.seed);
-        let node = Node::new(&world, plan.shards, plan.phase_ns, prng.fork(), tampering);
+        let tells = plan.subject.ears.contains(&Ears::Events);
+        let node = Node::new(
+            &world,
+            plan.shards,
+            plan.phase_ns,
+            prng.fork(),
+            (tampering, tells),
+        );
         let listener = |_| {
             let channels = plan.subject.channels.clone();
             Listener::new(prng.fork(), plan.habits.clone(), channels, plan.shards)
         };
         let listeners = (0..plan.listeners).map(listener).collect();
+        let mut cacher = |ears: &Ears| {
+            let databases = &plan.subject.databases;
+            let db = databases[prng.index(databases.len())];
+            let what = (plan.subject.keys.clone(), db);
+            Cacher::new(prng.fork(), plan.habits.clone(), *ears, what, plan.shards)
+        };
+        let cachers = plan.subject.ears.iter().map(&mut cacher).collect();
         let client = |number| {
             let roams = number >= plan.clients - plan.roamers;
             Client::new(number, prng.fork(), plan.habits.clone(), roams)
         };
         Self {
             listeners,
+            cachers,
             clients: (0..plan.clients).map(client).collect(),
             author: Author::new(prng.fork(), plan.subject.clone()),
             prng,
@@ -166,6 +185,7 @@ impl Run {
             world,
             clients,
             listeners,
+            cachers,
             author,
             history,
             prng,
@@ -173,6 +193,9 @@ impl Run {
         } = self;
         for listener in listeners {
             listener.begin(world, history);
+        }
+        for cacher in cachers {
+            cacher.begin(world);
         }
         let mut stage = Stage {
             world,
@@ -216,6 +239,10 @@ impl Run {
             if self.history.is_strict {
                 self.history.rest(stuck.iter().copied());
             }
+            let joins = round == 0 && self.history.is_strict && self.prng.chance(JOIN_PPM);
+            if joins && self.join(&stuck) {
+                continue;
+            }
             if round < HELP_MAX {
                 self.help(&stuck);
             } else {
@@ -250,8 +277,13 @@ impl Run {
             let operation = &self.history.operations[*number];
             let awaited = awaited(&operation.command);
             if operation.db == 0 {
-                let key = awaited[self.prng.index(awaited.len())].clone();
-                keys.push((operation.command.verb, key));
+                // Several keys that it waits for are several owners that may want to serve it.
+                let chosen = match self.prng.index(2) {
+                    0 => awaited,
+                    _ => std::slice::from_ref(&awaited[self.prng.index(awaited.len())]),
+                };
+                let verb = operation.command.verb;
+                keys.extend(chosen.iter().map(|key| (verb, key.clone())));
             }
         }
         let first = self.prng.index(self.clients.len());
@@ -265,12 +297,31 @@ impl Run {
         for number in (0..count).map(|number| (first + number) % count) {
             let help = keys
                 .iter()
-                .map(|(verb, key)| stage.author.help(*verb, key, number));
+                .flat_map(|(verb, key)| stage.author.help(*verb, key, number));
             let help = help.collect();
             if self.clients[number].help(help, &mut stage) {
                 return;
             }
         }
+    }
+
+    /// Somebody who is free waits for the same as one who waits, and for certain behind it. Says whether there was one.
+    fn join(&mut self, stuck: &[usize]) -> bool {
+        let operation = &self.history.operations[stuck[self.prng.index(stuck.len())]];
+        if operation.db != 0 {
+            return false;
+        }
+        let command = operation.command.clone();
+        let first = self.prng.index(self.clients.len());
+        let mut stage = Stage {
+            world: &self.world,
+            shards: self.plan.shards,
+            author: &mut self.author,
+            history: &mut self.history,
+        };
+        let count = self.clients.len();
+        let mut others = (0..count).map(|number| (first + number) % count);
+        others.any(|number| self.clients[number].help(vec![command.clone()], &mut stage))
     }
 
     fn cut_stuck(&mut self) {
@@ -293,6 +344,7 @@ impl Run {
             node,
             clients,
             listeners,
+            cachers,
             author,
             history,
             account,
@@ -312,6 +364,9 @@ impl Run {
             }
             for listener in listeners.iter_mut() {
                 listener.look(world, history)?;
+            }
+            for cacher in cachers.iter_mut() {
+                cacher.look(world, history)?;
             }
             history.note_time(world.now());
             if history.events() != heard {
@@ -343,7 +398,9 @@ impl Run {
     }
 
     fn judge(&mut self) -> Result<(), Failure> {
+        let caching = self.cachers.iter().filter_map(Cacher::shard);
         let listening = self.listeners.iter().filter_map(Listener::shard);
+        let listening = listening.chain(caching);
         let listening: Vec<usize> = listening.collect();
         let complaint = rest::judge(
             &self.world,
@@ -367,6 +424,9 @@ impl Run {
             && let Some(text) = reading::judge(&self.start, &self.history, &end)
         {
             return Err(self.failure("reading", text));
+        }
+        if let Some(text) = copies::judge(&self.cachers, &end) {
+            return Err(self.failure("copies", text));
         }
         if let Some(text) = messages::judge(&self.history) {
             return Err(self.failure("messages", text));

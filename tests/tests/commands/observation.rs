@@ -60,6 +60,50 @@ fn times_look_as_redis_shows_them() {
 }
 
 #[test]
+fn subcommands_count_by_themselves() {
+    let servers = [
+        Launch::tessera().shards(2).start(),
+        Launch::oracle().start(),
+    ];
+    let counted = servers.each_ref().map(|server| {
+        let mut client = server.client();
+        for line in [
+            "CONFIG RESETSTAT",
+            "SET k v",
+            "OBJECT ENCODING k",
+            "object encoding nosuch",
+            "CONFIG GET port",
+            "MULTI",
+            "CONFIG GET port",
+            "XGROUP CREATE k g $",
+            "EXEC",
+            "CLIENT ID",
+            "CLIENT KILL nobody",
+            "SCRIPT EXISTS x",
+        ] {
+            client.say(line);
+        }
+        let names = [
+            "object|encoding",
+            "config|get",
+            "client|id",
+            "client|kill",
+            "script|exists",
+            "xgroup|create",
+            "object",
+            "config",
+        ];
+        names.map(|name| {
+            let stat = field(&mut client, "commandstats", &format!("cmdstat_{name}"))?;
+            let counts = stat.split(',').filter(|part| !part.starts_with("usec"));
+            Some(counts.collect::<Vec<_>>().join(","))
+        })
+    });
+    assert_eq!(counted[0], counted[1]);
+    assert!(counted[0][0].is_some());
+}
+
+#[test]
 fn times_end_with_resetstat_and_without_tracking() {
     let server = Launch::tessera().shards(2).start();
     let mut client = server.client();

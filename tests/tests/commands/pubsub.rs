@@ -125,3 +125,28 @@ fn silence_lets_messages_through() {
         ("one", "PING", &[("one", 1)]),
     ]);
 }
+
+/// Who publishes and leaves in one go has listened when it published; who publishes and comes has not.
+#[test]
+fn own_messages_of_a_pipeline() {
+    let server = Launch::tessera().shards(2).start();
+    // Listeners on both shards, so that messages travel.
+    let mut others: Vec<Client> = (0..8).map(|_| server.client()).collect();
+    for other in &mut others {
+        other.say("SUBSCRIBE elsewhere");
+    }
+    for _ in 0..20 {
+        let mut client = server.client3();
+        client.say("SUBSCRIBE ch");
+        let pipeline =
+            b"PUBLISH ch kept\r\nUNSUBSCRIBE ch\r\nPUBLISH ch missed\r\nSUBSCRIBE ch\r\nPING\r\n";
+        client.write_raw(pipeline).expect("the server reads");
+        let frames: Vec<Reply> = (0..6).map(|_| client.read()).collect();
+        let place = |word: &str| {
+            let is_it = |reply: &Reply| reply.to_string().contains(word);
+            frames.iter().position(is_it)
+        };
+        assert!(place("kept") < place("unsubscribe"), "{frames:?}");
+        assert_eq!((place("missed"), place("PONG")), (None, Some(5)));
+    }
+}

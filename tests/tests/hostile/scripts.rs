@@ -33,6 +33,22 @@ const BOMBS: &[&str] = &[
     "local function f() return 1 + f() end return f()",
 ];
 
+/// Scripts that would never end, or not in this life.
+const ENDLESS: &[&str] = &[
+    "while true do end",
+    "local function f() return f() end return f()",
+    "while true do pcall(error, 'x') end",
+    "local t = {} for i = 1, 60 do t = {t, t} end return cjson.encode(t)",
+    "local t = {1} for i = 1, 15 do local u = {} for k = 1, 50 do u[k] = t end t = u end return cmsgpack.pack(t)",
+    "local t = {} for i = 1, 60 do t = {t, t} end return t",
+    "local t = {} for i = 1, 60 do t = {map = {a = t, b = t}} end return t",
+    "local s = '' while true do s = s .. string.rep('x', 100) end",
+    "local t = {} for i = 1, 3e4 do t[i] = i * 7919 % 1000003 end while true do table.sort(t) end",
+    "while true do string.find(string.rep('a', 5000), 'a-a-a-a-b') end",
+    "while true do cjson.decode('[' .. string.rep('1,', 1e6) .. '1]') end",
+    "while true do redis.call('GET', 'k') end",
+];
+
 /// What the server may take at most while and after all of this, bytes: two machines and what they write.
 const BYTES_MAX: u64 = 3 << 30;
 
@@ -77,4 +93,47 @@ fn bombs_do_no_harm() {
     assert_eq!(other.say("EXISTS k"), Reply::Int(0));
     let peak = peak_bytes(&mut other);
     assert!(peak < BYTES_MAX, "{peak} bytes");
+}
+
+/// Waits until the node says that a script is late.
+fn until_busy(client: &mut Client) {
+    while !client.say("GET others").to_string().contains("BUSY") {}
+}
+
+#[test]
+fn endless_scripts_are_told_of_and_ended() {
+    for shards in [1, 2] {
+        let launch = Launch::tessera().shards(shards);
+        let server = launch.with("busy-reply-threshold", "20").start();
+        let (mut client, mut other) = (server.client(), server.client());
+        for code in ENDLESS {
+            client.send(&["EVAL", code, "0"]);
+            until_busy(&mut other);
+            other.say("SCRIPT KILL").expect_ok();
+            let said = client.read().error().to_owned();
+            assert!(said.contains("Script killed by user"), "{code}: {said}");
+            assert_eq!(client.say("SET others 1"), Reply::ok(), "after {code}");
+        }
+    }
+}
+
+#[test]
+fn endless_functions_are_told_of_and_ended() {
+    let launch = Launch::tessera().shards(2);
+    let server = launch.with("busy-reply-threshold", "20").start();
+    let (mut client, mut other) = (server.client(), server.client());
+    let late = "#!lua name=late\nwhile true do end";
+    let said = client.call(&["FUNCTION", "LOAD", late]);
+    assert!(said.is_error() && said.error().contains("FUNCTION LOAD timeout"));
+    for (number, code) in ENDLESS.iter().enumerate() {
+        let library =
+            format!("#!lua name=l\nredis.register_function('f{number}', function() {code} end)");
+        let loaded = client.call(&["FUNCTION", "LOAD", "REPLACE", &library]);
+        assert!(!loaded.is_error(), "{code}: {loaded}");
+        client.send(&["FCALL", &format!("f{number}"), "0"]);
+        until_busy(&mut other);
+        other.say("FUNCTION KILL").expect_ok();
+        assert!(client.read().is_error(), "{code}");
+        assert_eq!(client.say("SET others 1"), Reply::ok(), "after {code}");
+    }
 }

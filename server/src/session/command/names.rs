@@ -12,7 +12,6 @@ pub(super) fn commands(session: &Session<'_>) -> impl Iterator<Item = Spec> {
     let registry = &session.front.shared.registry;
     let callable = registry
         .all()
-        .iter()
         .filter(|command| !registry.called(command.number).is_empty());
     let all: Vec<Spec> = callable.map(|command| command.spec).collect();
     all.into_iter()

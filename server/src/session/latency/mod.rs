@@ -262,7 +262,7 @@ fn histogram(session: &mut Session<'_>, args: &[&[u8]]) {
     let shared = Arc::clone(&session.front.shared);
     let wanted: Vec<u16> = args[2..]
         .iter()
-        .filter_map(|name| Some(shared.registry.find(name)?.number))
+        .flat_map(|name| shared.registry.counted_as(name))
         .collect();
     let is_all = args.len() == 2;
     // Histograms are no bytes: the shards put them here, and answer with nothing.
@@ -283,7 +283,8 @@ fn histogram(session: &mut Session<'_>, args: &[&[u8]]) {
             };
             reply.map(chosen.len());
             for (number, times) in chosen {
-                let name = shared.registry.get(number).map_or("?", |it| it.spec.name);
+                let command = shared.registry.get(number);
+                let name = command.map_or("?".into(), |it| it.counted_name());
                 reply.bulk(name.as_bytes());
                 show(times, reply);
             }

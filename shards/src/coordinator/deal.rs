@@ -1,0 +1,111 @@
+//! Programs dealt out: each owner runs its own commands of a program over several shards, and the coordinator puts the replies together.
+//!
+//! The parts travel like those of MGET: they are put into the batches of one turn, so they have one position, and no other command can come between
+//! them (docs/design/transactions.md). That needs no lock and no second message, but every command must have all its keys on one shard, and nothing may decide
+//! whether the program runs: no watched key. What the log keeps has to be one record, so there a program that writes borrows its keys.
+
+use std::sync::Arc;
+
+use tessera_core::resp::OUT_OF_MEMORY;
+
+use crate::command::Spread;
+use crate::coordinator::engine::{Asker, Engine, Submitted};
+use crate::coordinator::gather::Merging;
+use crate::coordinator::program::{Program, RAN, Step, put_reply, replies};
+use crate::coordinator::route::Places;
+use crate::coordinator::work::Job;
+use crate::mesh::{Origin, Parcel, Route};
+
+impl<X> Engine<X> {
+    /// The owner of each command, if the program can be dealt out.
+    pub(super) fn hands(&self, program: &Program) -> Option<Vec<u16>> {
+        if program.watcher.is_some() || program.is_bare {
+            return None;
+        }
+        let owner = |step: &Step| {
+            let row = &self.rows[usize::from(step.command)].row;
+            let is_plain = matches!(
+                row.spread,
+                Spread::One | Spread::Borrow | Spread::Split { .. }
+            );
+            if !is_plain || self.keeps_until_recorded(step.command) {
+                return None;
+            }
+            let places = Places::of(&row.spec, &step.args.args(), self.shards);
+            places.single_owner().map(|owner| owner as u16)
+        };
+        program.steps.iter().map(owner).collect()
+    }
+
+    /// Gives each owner its commands.
+    pub(super) fn deal(&mut self, asker: &Asker, program: Program, owners: Vec<u16>) -> Submitted {
+        let mut shares: Vec<Vec<Step>> = vec![Vec::new(); self.shards];
+        let steps = Arc::unwrap_or_clone(program.steps);
+        for (step, owner) in steps.into_iter().zip(&owners) {
+            shares[usize::from(*owner)].push(step);
+        }
+        let waiting = shares.iter().filter(|share| !share.is_empty()).count();
+        let gather = self.open_gather(asker, waiting, Merging::Program(owners));
+        self.spans = true;
+        let shares = shares.into_iter().enumerate();
+        for (target, share) in shares.filter(|(_, share)| !share.is_empty()) {
+            let origin = Origin {
+                shard: self.id,
+                route: Route::Gather(gather, target as u32),
+            };
+            let part = Program {
+                steps: Arc::new(share),
+                watched: Vec::new(),
+                ..program
+            };
+            self.hops += u64::from(target != self.id);
+            let job = Job::Program(Box::new((origin, part)));
+            self.out[target].parcel(Parcel::Job(job));
+        }
+        Submitted::Batched(self.id)
+    }
+}
+
+/// One payload of what the owners said, whose commands these are. What is no payload is an error, and the whole answer.
+pub(super) fn merge_program(owners: &[u16], parts: &[Vec<u8>], out: &mut Vec<u8>) {
+    let mut said = parts.iter().filter(|part| !part.is_empty());
+    if let Some(error) = said.find(|part| part.first() != Some(&RAN)) {
+        out.extend_from_slice(error);
+        return;
+    }
+    let mut rests: Vec<_> = parts.iter().map(|part| replies(part)).collect();
+    out.push(RAN);
+    for owner in owners {
+        let reply = rests[usize::from(*owner)].next();
+        put_reply(out, reply.unwrap_or(OUT_OF_MEMORY));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replies_come_in_the_order_of_the_commands() {
+        let payload = |said: &[&[u8]]| {
+            let mut payload = vec![RAN];
+            said.iter().for_each(|reply| put_reply(&mut payload, reply));
+            payload
+        };
+        let parts = [
+            payload(&[b":1\r\n", b":3\r\n"]),
+            Vec::new(),
+            payload(&[b":2\r\n"]),
+        ];
+        let mut merged = Vec::new();
+        merge_program(&[0, 2, 0], &parts, &mut merged);
+        assert_eq!(merged, payload(&[b":1\r\n", b":2\r\n", b":3\r\n"]));
+        let mut merged = Vec::new();
+        merge_program(
+            &[0, 2],
+            &[payload(&[b":1\r\n"]), Vec::new(), OUT_OF_MEMORY.to_vec()],
+            &mut merged,
+        );
+        assert_eq!(merged, OUT_OF_MEMORY);
+    }
+}
