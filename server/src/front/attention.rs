@@ -10,6 +10,7 @@ use tessera_io::{ConnId, Peer};
 use tessera_shards::command::Spec;
 use tessera_shards::command::spec::flag;
 use tessera_shards::mesh::CallFn;
+use tessera_shards::script::Called;
 
 use crate::front::Front;
 
@@ -132,6 +133,7 @@ impl Front {
             if monitors.iter().all(|count| *count == 0) {
                 monitors.clear();
             }
+            front.engine.shard.scripts.is_monitored = !monitors.is_empty();
         });
         (0..shards).for_each(|target| self.tell(conn, target, call.clone()));
     }
@@ -143,7 +145,8 @@ impl Front {
             return;
         }
         let resolved = spec.resolve(args);
-        if resolved.flags & (flag::SKIP_MONITOR | flag::ADMIN) != 0 {
+        // `skip_monitor`, which scripts have, only says that Redis shows them elsewhere.
+        if resolved.flags & flag::ADMIN != 0 {
             return;
         }
         let Some(client) = self.clients.get(conn) else {
@@ -155,9 +158,8 @@ impl Front {
             }
             Peer::Unix { path } => format!("unix:{path}"),
         };
-        let (s, us) = (self.unix_us / 1_000_000, self.unix_us % 1_000_000);
+        self.begin_line(db, &from);
         let lines = &mut self.attention.lines;
-        lines.extend_from_slice(format!("+{s}.{us:06} [{db} {from}]").as_bytes());
         let mut secret = usize::MAX;
         for (at, arg) in args.iter().enumerate() {
             let is_option = spec.name == "hello" && at > 1 && arg.eq_ignore_ascii_case(b"auth");
@@ -170,6 +172,26 @@ impl Front {
             if is_option && secret == usize::MAX {
                 secret = at;
             }
+        }
+        lines.extend_from_slice(b"\r\n");
+    }
+
+    fn begin_line(&mut self, db: usize, from: &str) {
+        let (s, us) = (self.unix_us / 1_000_000, self.unix_us % 1_000_000);
+        let line = format!("+{s}.{us:06} [{db} {from}]");
+        self.attention.lines.extend_from_slice(line.as_bytes());
+    }
+
+    /// Shows what a script has called.
+    pub(super) fn show_called(&mut self, called: &Called) {
+        if self.attention.monitors.is_empty() {
+            return;
+        }
+        self.begin_line(called.db, "lua");
+        let lines = &mut self.attention.lines;
+        for arg in &called.args {
+            lines.push(b' ');
+            quote(arg, lines);
         }
         lines.extend_from_slice(b"\r\n");
     }

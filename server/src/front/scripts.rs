@@ -1,4 +1,5 @@
-//! What scripts leave for the front end: messages that they have published, and lines for the log.
+//! What scripts leave for the front end: messages that they have published, lines for the log, and
+//! what they called for those who monitor.
 
 use std::sync::Arc;
 
@@ -19,6 +20,10 @@ impl Front {
         let scripts = &mut self.engine.shard.scripts;
         let lines = std::mem::take(&mut scripts.lines);
         let published = std::mem::take(&mut scripts.published);
+        let calls = std::mem::take(&mut scripts.calls);
+        for called in &calls {
+            self.show_called(called);
+        }
         for (level, line) in lines {
             let line = String::from_utf8_lossy(&line);
             match level {

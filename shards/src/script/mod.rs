@@ -34,5 +34,5 @@ pub use machine::{REFUSAL, sha1_hex};
 pub use node::{Busy, Kill, Killed, Node, Script};
 pub(crate) use request::Request;
 pub(crate) use run::{Progress, Run, eval, first_mistake};
-pub use run::{Published, Refusal, Scripts};
+pub use run::{Called, Published, Refusal, Scripts};
 pub use shebang::{FLAGS, flags};

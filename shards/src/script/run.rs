@@ -42,6 +42,14 @@ pub struct Published {
     pub payload: Box<[u8]>,
 }
 
+/// A command that a script has called, for those who monitor.
+pub struct Called {
+    /// The database it was called in.
+    pub db: usize,
+    /// Its name and arguments.
+    pub args: Vec<Box<[u8]>>,
+}
+
 /// Why nothing may be written: the disk has failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
@@ -62,6 +70,10 @@ pub struct Scripts {
     pub published: Vec<Published>,
     /// Lines for the log, with their levels.
     pub lines: Vec<(i64, Vec<u8>)>,
+    /// Whether somebody monitors: set by the front end.
+    pub is_monitored: bool,
+    /// What scripts have called and the front end has not yet shown to those who monitor.
+    pub calls: Vec<Called>,
     /// Whether memory in use is beyond the limit and nothing can be evicted: set by the front end.
     pub memory_is_out: bool,
     /// What scripts are told that write while what they write could not be kept: set by the front end.
@@ -77,7 +89,7 @@ impl Scripts {
     /// Whether there is something for the front end.
     #[must_use]
     pub fn has_news(&self) -> bool {
-        !self.published.is_empty() || !self.lines.is_empty()
+        !self.published.is_empty() || !self.lines.is_empty() || !self.calls.is_empty()
     }
 
     /// Whether a script with these flags (none: it has no `#!` line) may need memory although there is none.
@@ -225,6 +237,8 @@ pub(crate) struct Run {
     keys: Vec<Box<[u8]>>,
     published: Vec<Published>,
     lines: Vec<(i64, Vec<u8>)>,
+    /// What it has called, if somebody monitors.
+    calls: Option<Vec<Called>>,
     /// Keys that it has read, if its client wants to have that noted.
     reads: Vec<Box<[u8]>>,
     /// What has happened to keys, told when the script has ended.
@@ -308,6 +322,7 @@ impl Run {
             keys,
             published: Vec::new(),
             lines: Vec::new(),
+            calls: scripts.is_monitored.then(Vec::new),
             reads: Vec::new(),
             happened: Vec::new(),
             started_ms: now_ms,
@@ -412,6 +427,7 @@ impl Run {
             return Ok(Err(text));
         }
         if known.run.is_none() {
+            self.note_call(&args);
             return Ok(self.call_session(known.spec.name, &args, call.proto, host.now_ms()));
         }
         let wanted = Wanted {
@@ -421,6 +437,7 @@ impl Run {
             args: &args,
         };
         let reply = host.call(&wanted)?;
+        self.note_call(&args);
         if known.spec.has(flag::READONLY) && host.notes_reads() {
             let places = known.spec.keys_of(&args);
             self.reads
@@ -433,6 +450,14 @@ impl Run {
             }
         }
         Ok(Ok(reply))
+    }
+
+    /// A command has been called.
+    fn note_call(&mut self, args: &[&[u8]]) {
+        if let Some(calls) = &mut self.calls {
+            let args = args.iter().map(|arg| Box::from(*arg)).collect();
+            calls.push(Called { db: self.db, args });
+        }
     }
 
     /// Runs one of the commands without keys that scripts can call.
@@ -506,6 +531,7 @@ impl Run {
         let scripts = &mut shard.scripts;
         scripts.published.append(&mut self.published);
         scripts.lines.append(&mut self.lines);
+        scripts.calls.extend(self.calls.take().into_iter().flatten());
         self.leave(scripts);
     }
 

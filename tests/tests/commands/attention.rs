@@ -14,7 +14,7 @@ fn servers() -> Vec<Server> {
     servers
 }
 
-/// A line without the time and the address.
+/// A line without the time and the address of a client.
 fn line(monitor: &mut Client) -> String {
     let line = String::from_utf8(match monitor.read() {
         Reply::Simple(line) => line,
@@ -23,12 +23,14 @@ fn line(monitor: &mut Client) -> String {
     let line = line.expect("quoted text");
     let (head, words) = line.split_once("] ").expect("an address");
     let db = head.split_once(" [").expect("a time").1;
-    format!("{} {words}", db.split(' ').next().expect("a database"))
+    let (db, from) = db.split_once(' ').expect("a database");
+    let from = if from == "lua" { "lua " } else { "" };
+    format!("{db} {from}{words}")
 }
 
 #[test]
 fn monitors_see_what_the_oracles_see() {
-    const LINES: [&str; 14] = [
+    const LINES: [&str; 17] = [
         "PING",
         "CONFIG GET port",
         "SET a\"b 1",
@@ -37,6 +39,9 @@ fn monitors_see_what_the_oracles_see() {
         "PING",
         "MGET a b c",
         "EXEC",
+        "EVAL return(redis.call('INCR','n')) 0",
+        "EVAL redis.call('SELECT','2');redis.pcall('LPUSH',KEYS[1]);return(redis.call('SET',KEYS[1],'\"')) 1 k",
+        "EVALSHA nosuch 0",
         "AUTH x y",
         "HELLO 2 AUTH default x",
         "NOSUCH a",
@@ -53,8 +58,8 @@ fn monitors_see_what_the_oracles_see() {
         for line in LINES {
             client.say(line);
         }
-        let lines: Vec<String> = (0..11).map(|_| line(&mut first)).collect();
-        let others: Vec<String> = (0..11).map(|_| line(&mut second)).collect();
+        let lines: Vec<String> = (0..17).map(|_| line(&mut first)).collect();
+        let others: Vec<String> = (0..17).map(|_| line(&mut second)).collect();
         assert_eq!(lines, others);
         assert_eq!(
             first.say("GET a").error(),
