@@ -399,7 +399,7 @@ mod tests {
             .iter()
             .map(|byte| format!("\\x{byte:02x}"))
             .collect();
-        let taken = "-ERR Library 'lib' already exists|";
+        let taken = "-ERR Library lib already exists|";
         rig.says(&format!("FUNCTION RESTORE \"{quoted}\""), taken);
         rig.says(&format!("FUNCTION RESTORE \"{quoted}\" REPLACE"), "+OK|");
         rig.says(&format!("FUNCTION RESTORE \"{quoted}\" FLUSH"), "+OK|");
