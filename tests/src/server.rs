@@ -132,6 +132,20 @@ impl Server {
         &self.folder
     }
 
+    /// Says how long its files may get, in bytes or `unlimited`: a full disk for those who may not fill one. The launch has to ignore the signal
+    /// ([`crate::launch::Launch::ignoring_file_limits`]).
+    ///
+    /// # Panics
+    /// Where `prlimit` is missing or fails.
+    pub fn limit_files(&mut self, bytes: &str) {
+        let pid = self.process().pid().to_string();
+        let limit = format!("--fsize={bytes}:unlimited");
+        let set = std::process::Command::new("prlimit")
+            .args(["--pid", &pid, &limit])
+            .status();
+        assert!(set.expect("prlimit is there").success());
+    }
+
     /// Its process.
     pub fn process(&mut self) -> &mut Process {
         &mut self.process

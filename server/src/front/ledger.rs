@@ -129,7 +129,7 @@ impl Front {
             return false;
         }
         let standing = self.shared.budget.standing();
-        standing.evictable > 0 && standing.used > self.config.memory_bytes_max
+        standing.evictable > 0 && standing.used > self.goal()
     }
 
     /// Whether a command of a client may run. If it is refused, the reply has been given.

@@ -33,6 +33,6 @@ pub use library::{Function, Library, Registered};
 pub use machine::{REFUSAL, sha1_hex};
 pub use node::{Busy, Kill, Killed, Node, Script};
 pub(crate) use request::Request;
-pub(crate) use run::{Progress, Run, eval, first_mistake};
 pub use run::{Called, Published, Refusal, Scripts};
+pub(crate) use run::{Progress, Run, eval, first_mistake};
 pub use shebang::{FLAGS, flags};

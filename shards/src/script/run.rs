@@ -427,8 +427,9 @@ impl Run {
             return Ok(Err(text));
         }
         if known.run.is_none() {
+            let reply = self.call_session(known.spec.name, &args, call.proto, host.now_ms());
             self.note_call(&args);
-            return Ok(self.call_session(known.spec.name, &args, call.proto, host.now_ms()));
+            return Ok(reply);
         }
         let wanted = Wanted {
             known,
@@ -531,7 +532,9 @@ impl Run {
         let scripts = &mut shard.scripts;
         scripts.published.append(&mut self.published);
         scripts.lines.append(&mut self.lines);
-        scripts.calls.extend(self.calls.take().into_iter().flatten());
+        scripts
+            .calls
+            .extend(self.calls.take().into_iter().flatten());
         self.leave(scripts);
     }
 

@@ -2,8 +2,6 @@
 //!
 //! The limit is that of the process on the length of its files, which a test may set without rights; the server learns of it as of a full disk, from a write that fails.
 
-use std::process::Command;
-
 use tessera_tests::client::Client;
 use tessera_tests::deadline::wait_until;
 use tessera_tests::reply::Reply;
@@ -12,15 +10,6 @@ use tessera_tests::server::Server;
 use super::node;
 
 const LIMIT: u64 = 100_000;
-
-fn set_limit(server: &mut Server, bytes: &str) {
-    let pid = server.process().pid().to_string();
-    let limit = format!("--fsize={bytes}:unlimited");
-    let set = Command::new("prlimit")
-        .args(["--pid", &pid, &limit])
-        .status();
-    assert!(set.expect("prlimit is there").success());
-}
 
 fn field(client: &mut Client, name: &str) -> String {
     let text = client.say("INFO persistence").text();
@@ -94,7 +83,7 @@ fn a_full_disk_latches_and_is_made_good() {
         ("everysec", "BGREWRITEAOF"),
     ] {
         let mut server = node(2, sync).ignoring_file_limits().start();
-        set_limit(&mut server, &LIMIT.to_string());
+        server.limit_files(&LIMIT.to_string());
         // What waits for EXEC when the disk fills up is refused, too.
         let mut early = server.client();
         early.say("MULTI").expect_ok();
@@ -105,7 +94,7 @@ fn a_full_disk_latches_and_is_made_good() {
             early.say("EXEC").error(),
             "EXECABORT Transaction discarded because of: MISCONF Errors writing to the AOF file: File too large"
         );
-        set_limit(&mut server, "unlimited");
+        server.limit_files("unlimited");
         let mut client = server.client();
         // The limit alone changes nothing: somebody has to say so.
         assert!(client.say("SET a 1").is_error());
@@ -130,7 +119,7 @@ fn a_full_disk_latches_and_is_made_good() {
 #[test]
 fn what_always_has_acknowledged_survives_a_full_disk_and_a_crash() {
     let mut server = node(2, "always").ignoring_file_limits().start();
-    set_limit(&mut server, &LIMIT.to_string());
+    server.limit_files(&LIMIT.to_string());
     let written = fill(&server, 0);
     let server = server.crash(node(3, "always"));
     let mut client = server.client();
