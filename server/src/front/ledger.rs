@@ -6,7 +6,7 @@
 //! halves. At the end of a turn each shard evicts its share, by bytes, of what the node has above the limit: so the shards keep the proportions that
 //! their writes give them, and a shard that has nothing to evict leaves it to the others.
 //!
-//! What evicts, evicts down to 1/256 below the limit, so that commands find room while evictions go on. Invariants: without a limit nothing here runs;
+//! What evicts, evicts down to a little below the limit, so that commands find room while evictions go on. Invariants: without a limit nothing here runs;
 //! a command waits only while some shard may evict something or is freeing something. docs/design/memory.md has the whole story.
 
 use tessera_io::ConnId;
@@ -19,8 +19,11 @@ use crate::front::Front;
 /// Redis's words.
 pub(crate) const OOM_ERROR: &[u8] = b"OOM command not allowed when used memory > 'maxmemory'.";
 
-/// The part of the limit that an eviction leaves free.
+/// The part of the limit that an eviction leaves free, at least.
 const SLACK: u64 = 256;
+/// Below a limit of 256 MiB it leaves that much, as bursts of requests do not become smaller with the limit, but at most a 64th.
+const SLACK_BYTES: u64 = 1 << 20;
+const SLACK_MOST: u64 = 64;
 /// What an argument takes besides its bytes.
 const ARG_BYTES: u64 = 48;
 /// Arguments of this many bytes make the allocator's figures worth a new look.
@@ -107,7 +110,7 @@ impl Front {
     /// What evictions bring memory in use down to.
     fn goal(&self) -> u64 {
         let limit = self.config.memory_bytes_max;
-        limit - limit / SLACK
+        limit - (limit / SLACK).max(SLACK_BYTES.min(limit / SLACK_MOST))
     }
 
     /// A turn begins: this shard's share of what is free.
@@ -129,7 +132,13 @@ impl Front {
             return false;
         }
         let standing = self.shared.budget.standing();
-        standing.evictable > 0 && standing.used > self.goal()
+        // Only what evicts may hold back what is below the limit: it comes to an end.
+        let most = if self.ledger.is_pressed {
+            self.goal()
+        } else {
+            self.config.memory_bytes_max
+        };
+        standing.evictable > 0 && standing.used > most
     }
 
     /// Whether a command of a client may run. If it is refused, the reply has been given.
@@ -251,16 +260,18 @@ impl Front {
         let limit = self.config.memory_bytes_max;
         let standing = self.shared.budget.standing();
         let taken = (standing.used + standing.wanted).saturating_sub(standing.leaving);
-        self.ledger.is_pressed = false;
+        // It begins at the limit, and goes on below it.
+        let was_pressed = std::mem::take(&mut self.ledger.is_pressed);
+        let from = if was_pressed { self.goal() } else { limit };
         // What is loaded is loaded whole, and evicted afterwards.
-        if taken <= limit || standing.evictable == 0 || self.shared.loading.is_on() {
+        if taken <= from || standing.evictable == 0 || self.shared.loading.is_on() {
             return;
         }
         let over = taken - self.goal();
         let freed = self.evict_share(over, KEYS_PER_TURN);
         self.publish_holdings();
         self.ledger.is_pressed = freed < over && self.may_evict();
-        if taken - limit > limit / (4 * SLACK) {
+        if taken > limit + limit / (4 * SLACK) {
             self.wake_evictors();
         }
     }
