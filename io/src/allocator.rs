@@ -5,6 +5,9 @@
 //! a walk is up to 24 memory accesses). Whether the kernel really gives huge pages is switched at run time, by `prctl`; `server/src/huge_pages.rs`
 //! does. There is no fork, so the copy-on-write of whole huge pages, for which others turn them off, does not exist.
 //!
+//! Its feature `disable_cache_oblivious`: large allocations begin at a page and need no further one. They are buffers, and blocks of small regions
+//! (`core/src/entry/slab`), which lie at multiples of their size.
+//!
 //! `background_thread:true`: freed memory goes back to the system although no shard calls the allocator.
 
 /// The words, ended by a zero byte. A reference to an array is a plain pointer, as jemalloc expects.

@@ -5,6 +5,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use tessera_core::entry::free_bytes;
 use tikv_jemalloc_ctl::{epoch, stats};
 
 use crate::config::Config;
@@ -39,7 +40,7 @@ impl Heap {
     fn look() -> Option<Self> {
         epoch::advance().ok()?;
         Some(Heap {
-            allocated: stats::allocated::read().ok()? as u64,
+            allocated: stats::allocated::read().ok()?.saturating_sub(free_bytes()) as u64,
             active: stats::active::read().ok()? as u64,
         })
     }

@@ -13,8 +13,8 @@
 //!  kind 3 Object up to 7 bytes that bring it to a multiple of 8, the collection's head
 //! ```
 //!
-//! Invariants: a blob is allocated with `layout(used bytes)`, whose size is the size class of the used bytes and
-//! whose alignment is 8; so the access word is aligned and everything behind it is read unaligned. `key` and what
+//! Invariants: a blob has `class(used bytes)` bytes, at a multiple of 8: a region of a slab up to `SLAB_MAX`, an allocation of its own above;
+//! so the access word is aligned and everything behind it is read unaligned. `key` and what
 //! follows is contiguous, which lets a TTL be added or removed by moving one range: by eight bytes, so that a collection stays aligned.
 //! Called only by the entry files.
 #![allow(unsafe_code)]
@@ -23,6 +23,7 @@ use std::alloc::{Layout, alloc, dealloc};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
+use super::slab::{self, SLAB_MAX};
 use super::{OutOfMemory, size_class};
 use crate::object::Object;
 
@@ -107,6 +108,17 @@ pub(super) const fn object_section(value_at: usize) -> usize {
     object_at(value_at) - value_at + size_of::<Object>()
 }
 
+/// Bytes of a blob of `used` bytes.
+#[inline]
+pub(super) const fn class(used: usize) -> usize {
+    if used <= SLAB_MAX {
+        slab::class(used)
+    } else {
+        size_class(used)
+    }
+}
+
+/// How a blob above `SLAB_MAX` is allocated.
 #[inline]
 fn layout(used: usize) -> Layout {
     let class = size_class(used);
@@ -119,9 +131,13 @@ impl Blob {
     /// Allocates room for `used` bytes, unless the allocator refuses.
     #[inline]
     pub(super) fn allocate(used: usize) -> Result<Self, OutOfMemory> {
-        // SAFETY: the layout has a non-zero size.
-        let ptr = unsafe { alloc(layout(used)) };
-        NonNull::new(ptr).map(Self).ok_or(OutOfMemory)
+        let ptr = if used <= SLAB_MAX {
+            slab::allocate(used)
+        } else {
+            // SAFETY: the layout has a non-zero size.
+            NonNull::new(unsafe { alloc(layout(used)) })
+        };
+        ptr.map(Self).ok_or(OutOfMemory)
     }
 
     /// Frees a blob of `used` bytes (any number of the same size class).
@@ -130,8 +146,14 @@ impl Blob {
     /// The blob came from `allocate` with the same size class and is not used afterwards.
     #[inline]
     pub(super) unsafe fn free(self, used: usize) {
-        // SAFETY: the same layout as in `allocate`, as layouts depend on the class alone.
-        unsafe { dealloc(self.0.as_ptr(), layout(used)) }
+        // SAFETY: it came from the same place in `allocate`, with the same layout, as both depend on the class alone.
+        unsafe {
+            if used <= SLAB_MAX {
+                slab::free(self.0);
+            } else {
+                dealloc(self.0.as_ptr(), layout(used));
+            }
+        }
     }
 
     /// A pointer `offset` bytes into the blob.

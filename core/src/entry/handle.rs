@@ -11,7 +11,8 @@ use std::mem;
 use std::ptr::NonNull;
 
 use super::blob::{self, BIG, Blob, INT, OBJECT, RAW, STR, TTL};
-use super::{OutOfMemory, StrValue, ValueRef, size_class, string};
+use super::slab::SLAB_MAX;
+use super::{OutOfMemory, Part, StrValue, ValueRef, string};
 use crate::object::Object;
 
 /// Bits of a handle that are an address. User space has 47 on x86-64 and at most 48 on the other 64-bit machines
@@ -361,24 +362,28 @@ impl Entry {
         Self(blob.0)
     }
 
-    /// Whether the address of any part fulfils the condition: of the blob, of a large value's buffer. The parts of a collection are not asked
+    /// Whether any part fulfils the condition: the blob, a large value's buffer. The parts of a collection are not asked
     /// for; they come along.
-    pub fn any_address(&self, is: &mut dyn FnMut(*const u8) -> bool) -> bool {
+    pub fn any_part(&self, is: &mut dyn FnMut(Part<'_>) -> bool) -> bool {
         let blob = self.blob();
         let flags = blob.flags();
-        let buffer =
-            (blob::kind(flags) == BIG).then(|| blob.big(blob.value_at(flags)).ptr.as_ptr());
-        is(blob.at(0)) || buffer.is_some_and(|buffer| is(buffer))
+        let value_at = blob.value_at(flags);
+        let in_slab = value_at + blob.value_bytes(flags, value_at) <= SLAB_MAX;
+        // SAFETY: both belong to this entry, and a blob up to this size lies in a slab.
+        unsafe {
+            is(Part::new(blob.0, in_slab))
+                || blob::kind(flags) == BIG && is(Part::new(blob.big(value_at).ptr, false))
+        }
     }
 
-    /// Bytes this entry takes from the allocator: the size class of its blob and of its buffer. O(1).
+    /// Bytes that this entry takes: the size class of its blob and of its buffer. O(1).
     #[inline]
     #[must_use]
     pub fn heap_bytes(&self) -> usize {
         let blob = self.blob();
         let flags = blob.flags();
         let value_at = blob.value_at(flags);
-        let own = size_class(value_at + blob.value_bytes(flags, value_at));
+        let own = blob::class(value_at + blob.value_bytes(flags, value_at));
         match blob::kind(flags) {
             BIG => own + blob.big(value_at).cap,
             // SAFETY: by the kind, a collection lies there.

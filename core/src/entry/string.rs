@@ -216,7 +216,7 @@ impl Entry {
         let value_at = blob.value_at(flags);
         let old_section = blob.value_bytes(flags, value_at);
         if section != old_section
-            && size_class(value_at + section) != size_class(value_at + old_section)
+            && blob::class(value_at + section) != blob::class(value_at + old_section)
         {
             return false;
         }
@@ -442,7 +442,7 @@ impl Entry {
         // SAFETY: `moved` bytes from the body are initialised and fit both allocations, of `old_used` and `used`
         // bytes (or their common class); a replaced blob is freed once, after the copy.
         unsafe {
-            if size_class(used) == size_class(old_used) {
+            if blob::class(used) == blob::class(old_used) {
                 if body != old_body {
                     blob.at(body).copy_from(blob.at(old_body), moved);
                 }

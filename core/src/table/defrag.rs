@@ -1,6 +1,6 @@
 //! Entries that lie in sparsely used memory are made anew elsewhere, a few buckets at a time, so that the allocator can give the pages back.
 //!
-//! Who asks knows the allocator; the table only shows it addresses. A copy is the same to everybody, so walks need not see it first.
+//! Who asks knows the allocator; the table only shows it parts of entries. A copy is the same to everybody, so walks need not see it first.
 //! Entries in the overflow, and large ones, stay where they are. Called by the shard.
 //!
 //! ```text
@@ -11,6 +11,7 @@ use super::bucket::{bits, occupied};
 use super::hash::{DEPTH_MAX, prefix_after};
 use super::keyspace::Table;
 use super::segment::{BUCKET_COUNT, Place};
+use crate::entry::Part;
 
 /// What a step did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,13 +30,13 @@ const BYTES_MAX: usize = 16 * 1024;
 const BUCKET_BITS: u32 = 7;
 
 impl Table {
-    /// Looks at `budget_buckets` buckets from `cursor` on (0 to begin with; any value is safe) and moves the entries that have a part for whose address
+    /// Looks at `budget_buckets` buckets from `cursor` on (0 to begin with; any value is safe) and moves the entries that have a part which
     /// `is_sparse`. Stops at the end of the table. One miss and one to two questions per entry.
     pub fn defrag_step(
         &mut self,
         cursor: &mut u64,
         budget_buckets: usize,
-        is_sparse: &mut dyn FnMut(*const u8) -> bool,
+        is_sparse: &mut dyn FnMut(Part<'_>) -> bool,
     ) -> DefragStats {
         let mut stats = DefragStats::default();
         let mut prefix = (*cursor >> BUCKET_BITS) & u64::from(u32::MAX);
@@ -70,7 +71,7 @@ impl Table {
         &mut self,
         hash: u64,
         bucket: usize,
-        is_sparse: &mut dyn FnMut(*const u8) -> bool,
+        is_sparse: &mut dyn FnMut(Part<'_>) -> bool,
         stats: &mut DefragStats,
     ) {
         let Some(segment) = self.directory.segment_mut(hash) else {
@@ -82,7 +83,7 @@ impl Table {
                 continue;
             };
             stats.examined += 1;
-            if entry.heap_bytes() > BYTES_MAX || !entry.any_address(is_sparse) {
+            if entry.heap_bytes() > BYTES_MAX || !entry.any_part(is_sparse) {
                 continue;
             }
             let copy = entry.clone();

@@ -81,7 +81,8 @@ impl Front {
         }
         let begun = self.engine.meter.begin(true);
         let shard = &mut self.engine.shard;
-        let stats = without_cache(|| shard.defrag_slice(&mut |ptr| sparseness.is_sparse(ptr)));
+        let is_sparse = |ptr: *const u8| sparseness.is_sparse(ptr);
+        let stats = without_cache(|| shard.defrag_slice(&mut |part| part.is_sparse(is_sparse)));
         self.engine.meter.other(begun);
         self.counters.defrag_hits += stats.moved as u64;
         self.counters.defrag_misses += (stats.examined - stats.moved) as u64;

@@ -149,6 +149,7 @@ impl Front {
             self.next_tick_ns = self.now_ns + TICK_NS;
             self.end_idle_clients();
             self.shared.huge_pages.consider();
+            tessera_core::entry::collect();
             self.sampler.sample(self.now_ns, &self.counters);
             self.age();
         }

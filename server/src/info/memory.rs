@@ -1,11 +1,12 @@
 //! How much memory the process uses, as the allocator and the kernel count it.
 
+use tessera_core::entry::free_bytes;
 use tikv_jemalloc_ctl::{epoch, stats};
 
 /// One look at the memory of the process, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Memory {
-    /// Given out by the allocator.
+    /// Given out: by the allocator, but for what entries' blocks have free.
     pub allocated: u64,
     /// Pages with something given out in them.
     pub active: u64,
@@ -23,10 +24,11 @@ impl Memory {
     pub fn now() -> Self {
         // The allocator's counters stand still between epochs.
         let _ = epoch::advance();
+        let free_bytes = free_bytes() as u64;
         let count = |read: Result<usize, _>| read.map_or(0, |bytes: usize| bytes as u64);
         let machine = rustix::system::sysinfo();
         Memory {
-            allocated: count(stats::allocated::read()),
+            allocated: count(stats::allocated::read()).saturating_sub(free_bytes),
             active: count(stats::active::read()),
             resident: count(stats::resident::read()),
             rss: resident_set(),
@@ -35,12 +37,12 @@ impl Memory {
     }
 }
 
-/// Bytes that the allocator has given out, 0 if that cannot be learned. A few microseconds.
+/// Bytes that are given out, as [`Memory::allocated`]; 0 if that cannot be learned. A few microseconds.
 #[must_use]
 pub fn allocated() -> u64 {
     // The allocator's counters stand still between epochs.
     let _ = epoch::advance();
-    stats::allocated::read().map_or(0, |bytes| bytes as u64)
+    stats::allocated::read().map_or(0, |bytes| bytes.saturating_sub(free_bytes()) as u64)
 }
 
 /// The second field of `statm`, in pages.

@@ -2,6 +2,7 @@
 //!
 //! Called by the front end while the node's memory is fragmented.
 
+use tessera_core::entry::Part;
 use tessera_core::table::DefragStats;
 
 use crate::shard::Shard;
@@ -17,9 +18,9 @@ pub(super) struct DefragPass {
 const BUCKETS: usize = 64;
 
 impl Shard {
-    /// Runs one slice of the pass: entries with a part for whose address `is_sparse` are made anew. `wrapped` says that the pass has
+    /// Runs one slice of the pass: entries with a part that `is_sparse` are made anew. `wrapped` says that the pass has
     /// ended; the next slice begins another.
-    pub fn defrag_slice(&mut self, is_sparse: &mut dyn FnMut(*const u8) -> bool) -> DefragStats {
+    pub fn defrag_slice(&mut self, is_sparse: &mut dyn FnMut(Part<'_>) -> bool) -> DefragStats {
         let mut pass = self.defrag;
         let table = &mut self.dbs[pass.db].table;
         let mut stats = table.defrag_step(&mut pass.cursor, BUCKETS, is_sparse);

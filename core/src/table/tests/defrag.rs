@@ -8,7 +8,8 @@ use crate::table::{Table, hash_key};
 fn address(table: &Table, key: &[u8]) -> usize {
     let mut at = 0;
     let entry = table.get(hash_key(1, key), key).unwrap();
-    entry.any_address(&mut |ptr| {
+    entry.any_part(&mut |part| {
+        let ptr = part.address();
         at = ptr.addr();
         true
     });

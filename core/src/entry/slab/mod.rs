@@ -1,0 +1,90 @@
+//! Small regions of memory for the blobs of entries, in steps of eight bytes.
+//!
+//! A general allocator rounds a blob of 86 bytes up to 96; here it takes 88. Every thread has a *heap* of its own: regions of one size class lie
+//! in *blocks* of 64 KiB, which come from the global allocator and go back to it when they are empty. A blob may die on another thread than the one that
+//! made it (keys move between shards): then its region is pushed to the inbox of the heap that owns the block, and that one takes it back when it needs
+//! room or when [`collect`] is called.
+//!
+//! Invariants: a block belongs to one heap for ever, a heap to one thread at a time; only that thread touches anything of it but the inbox. When a thread
+//! ends, its heap waits for the next thread. Called by `blob.rs`, and by the server for counting and collecting.
+//!
+//! Source: the inbox and blocks found by masking an address are those of D. Leijen, B. Zorn, L. de Moura: *Mimalloc: Free List Sharding in Action*, 2019
+//! (MSR-TR-2019-18). No code was taken.
+#![allow(unsafe_code)]
+
+mod block;
+mod heap;
+mod registry;
+#[cfg(test)]
+mod tests;
+
+use std::ptr::NonNull;
+
+use heap::Heap;
+
+/// Bytes up to which there are classes.
+pub(super) const SLAB_MAX: usize = 512;
+
+/// Remote regions that one [`collect`] takes back: some hundred microseconds.
+const COLLECT_MAX: usize = 4_000;
+
+/// Bytes of the region that a blob of so many bytes lies in. `1 <= bytes <= SLAB_MAX`.
+#[inline]
+pub(super) const fn class(bytes: usize) -> usize {
+    (bytes + 7) & !7
+}
+
+/// A region of `class(bytes)` bytes, 8-aligned, not initialised. `1 <= bytes <= SLAB_MAX`. `None` if the allocator refuses a block. O(1).
+#[inline]
+pub(super) fn allocate(bytes: usize) -> Option<NonNull<u8>> {
+    match registry::mine() {
+        Some(heap) => heap.allocate(class(bytes)),
+        None => registry::adopt().allocate(class(bytes)),
+    }
+}
+
+/// Takes a region back, on any thread. O(1).
+///
+/// # Safety
+/// `region` came from [`allocate`] and is not used afterwards.
+#[inline]
+pub(super) unsafe fn free(region: NonNull<u8>) {
+    // SAFETY: the caller's promise: it lies in a block, whose owner does not change.
+    let owner: &Heap = unsafe { block::owner(region) };
+    // SAFETY: the region is the caller's to give, and its block is of this heap, which is this thread's in the first case.
+    unsafe {
+        match registry::mine() {
+            Some(heap) if std::ptr::eq(heap, owner) => heap.give(region),
+            _ => owner.send(region),
+        }
+    }
+}
+
+/// Whether the region's block is emptier than those of its class are on average, so that it could go back to the allocator if
+/// what is left in it went elsewhere; or whether the block is another thread's, which alone could tell.
+///
+/// # Safety
+/// `region` came from [`allocate`] and is live.
+pub(super) unsafe fn is_sparse(region: NonNull<u8>) -> bool {
+    // SAFETY: the caller's promise.
+    let owner: &Heap = unsafe { block::owner(region) };
+    match registry::mine() {
+        // SAFETY: a live region's block is live, and it is this thread's.
+        Some(heap) if std::ptr::eq(heap, owner) => unsafe { heap.is_sparse(region) },
+        _ => true,
+    }
+}
+
+/// Bytes of blocks, over all threads, that no blob uses: what the global allocator counts as given out although it is free. A snapshot; O(threads).
+#[must_use]
+pub fn free_bytes() -> usize {
+    registry::free_bytes()
+}
+
+/// Takes back some of what other threads have freed of this thread's blocks, and of blocks whose thread has ended. To be called now and then.
+pub fn collect() {
+    if let Some(heap) = registry::mine() {
+        heap.settle(COLLECT_MAX);
+    }
+    registry::settle_idle(COLLECT_MAX);
+}
