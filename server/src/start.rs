@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 use tessera_io::{
-    Backend, BackendChoice, Env, Options, ReactorGroup, ReactorSeed, StartError, Waker,
+    Backend, BackendChoice, Env, Options, ReactorGroup, ReactorSeed, StartError, Waker, allocator,
 };
 
 use crate::cli::{self, Arguments, Request};
@@ -404,6 +404,10 @@ fn spawn(
 ) -> Result<JoinHandle<Result<(), Obstacle>>, Obstacle> {
     let id = seed.shard();
     let shard = move || {
+        // The first shard shares its arena with the threads that allocate little.
+        if id > 0 {
+            allocator::own_arena();
+        }
         let mut env = match seed.build() {
             Ok(env) => env,
             Err(error) => {

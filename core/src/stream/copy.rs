@@ -1,8 +1,5 @@
 //! A copy of a stream, made in steps: whoever makes it sees to it that the stream stays as it is meanwhile.
 
-use std::ops::Bound;
-
-use super::entries::cost;
 use super::{Entries, Stream};
 
 impl Stream {
@@ -10,18 +7,18 @@ impl Stream {
     /// copied in the last step, at once.
     pub fn copy_some(&self, copy: &mut Self, blocks: usize) -> bool {
         let (from, to) = (&self.entries, &mut copy.entries);
-        let last = to.blocks.last_key_value().map(|(id, _)| *id);
-        let after = last.map_or(Bound::Unbounded, Bound::Excluded);
-        let mut rest = from.blocks.range((after, Bound::Unbounded));
+        let last = to.blocks.iter().next_back().map(|(id, _)| id);
+        let mut rest = from.blocks.above(last);
         for (id, pack) in rest.by_ref().take(blocks) {
             // A copy has no room to spare.
             let pack = pack.clone();
-            to.bytes += cost(&pack);
-            to.blocks.insert(*id, pack);
+            to.bytes += pack.heap_bytes();
+            to.blocks.push(id, pack);
         }
         if rest.next().is_some() {
             return false;
         }
+        to.blocks.shrink();
         *to = Entries {
             blocks: std::mem::take(&mut to.blocks),
             bytes: to.bytes,

@@ -1,18 +1,16 @@
 //! The entries of a stream: blocks under the ids of their first entries.
 //!
 //! Invariants: ids ascend within and between blocks; `len` is the sum of the blocks' live entries; `first_id` is that of the first live entry, 0-0
-//! without one; no entry's id is above `last_id`; `bytes` is what the blocks take.
+//! without one; no entry's id is above `last_id`; `bytes` is what the blocks take, without their index.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use super::block::{self, Entry};
+use super::blocks::Blocks;
 use super::id::{NewId, StreamId};
 use super::range::{Range, RangeBack};
 use crate::listpack::Listpack;
 
-/// What a block costs beside its bytes: a place in the map, at its usual fill.
-const BLOCK_BYTES: usize = 64;
 /// A block and an entry have at most this many bytes, as in Redis.
 const BYTES_MAX: usize = 1 << 30;
 
@@ -39,7 +37,7 @@ pub enum AppendError {
 /// See the head of this file.
 #[derive(Default)]
 pub struct Entries {
-    pub(super) blocks: BTreeMap<StreamId, Listpack>,
+    pub(super) blocks: Blocks,
     pub(super) len: usize,
     pub(super) first_id: StreamId,
     pub(super) last_id: StreamId,
@@ -66,7 +64,7 @@ impl Clone for Entries {
     fn clone(&self) -> Self {
         let blocks = self.blocks.clone();
         Self {
-            bytes: blocks.values().map(cost).sum(),
+            bytes: blocks.iter().map(|(_, pack)| pack.heap_bytes()).sum(),
             blocks,
             ..*self
         }
@@ -81,10 +79,6 @@ impl fmt::Debug for Entries {
             .field("last_id", &self.last_id)
             .finish_non_exhaustive()
     }
-}
-
-pub(super) fn cost(pack: &Listpack) -> usize {
-    pack.heap_bytes() + BLOCK_BYTES
 }
 
 impl Entries {
@@ -104,8 +98,8 @@ impl Entries {
             pack.shrink();
             last = block::backward(&pack, id).next().map(|entry| entry.id);
             entries.len += usize::try_from(block::head(&pack)?.live).ok()?;
-            entries.bytes += cost(&pack);
-            entries.blocks.insert(id, pack);
+            entries.bytes += pack.heap_bytes();
+            entries.blocks.push(id, pack);
         }
         entries.first_id = entries.first_live().unwrap_or_default();
         entries.added = parts.added.unwrap_or(entries.len as u64);
@@ -114,7 +108,7 @@ impl Entries {
 
     /// The blocks with their ids, in order.
     pub fn blocks(&self) -> impl DoubleEndedIterator<Item = (StreamId, &Listpack)> {
-        self.blocks.iter().map(|(id, pack)| (*id, pack))
+        self.blocks.iter()
     }
 
     /// Number of blocks.
@@ -160,7 +154,7 @@ impl Entries {
     }
 
     pub(super) fn heap_bytes(&self) -> usize {
-        self.bytes
+        self.bytes + self.blocks.index_bytes()
     }
 
     /// Sets what XSETID sets.
@@ -195,8 +189,7 @@ impl Entries {
             return Err(AppendError::TooLarge);
         }
         let mut is_full = true;
-        if let Some(mut last) = self.blocks.last_entry() {
-            let (block, pack) = (*last.key(), last.get_mut());
+        if let Some((block, pack)) = self.blocks.last_mut() {
             let before = pack.heap_bytes();
             is_full = exceeds(pack, bytes, limits);
             if is_full {
@@ -222,8 +215,8 @@ impl Entries {
     fn open(&mut self, id: StreamId, fields: &[&[u8]]) {
         let mut pack = block::create(fields);
         block::append(&mut pack, id, id, fields);
-        self.bytes += cost(&pack);
-        self.blocks.insert(id, pack);
+        self.bytes += pack.heap_bytes();
+        self.blocks.push(id, pack);
     }
 
     /// The id that a new entry gets, if it is above the last one.
@@ -272,7 +265,7 @@ impl Entries {
 
     /// Deletes an entry and says whether it was there. O(log blocks + block).
     pub fn delete(&mut self, id: StreamId) -> bool {
-        let Some((&block, pack)) = self.blocks.range_mut(..=id).next_back() else {
+        let Some((block, pack)) = self.blocks.holder_mut(id) else {
             return false;
         };
         let found = block::forward(pack, block)
@@ -298,21 +291,21 @@ impl Entries {
 
     /// Removes a block with whatever is in it; the caller sees to the counts.
     pub(super) fn remove_block(&mut self, id: StreamId) {
-        if let Some(pack) = self.blocks.remove(&id) {
-            self.bytes -= cost(&pack);
+        if let Some(pack) = self.blocks.remove(id) {
+            self.bytes -= pack.heap_bytes();
         }
     }
 
     pub(super) fn free_some(&mut self, elements: usize) -> bool {
         let mut freed = 0;
         while freed < elements
-            && let Some((_, pack)) = self.blocks.pop_first()
+            && let Some(pack) = self.blocks.pop_first()
         {
-            self.bytes -= cost(&pack);
+            self.bytes -= pack.heap_bytes();
             freed += block::head(&pack).map_or(1, |head| (head.live + head.deleted) as usize);
         }
         self.len = self.len.saturating_sub(freed);
-        self.blocks.is_empty()
+        self.blocks.len() == 0
     }
 }
 

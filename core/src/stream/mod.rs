@@ -4,6 +4,7 @@
 //! stream may be empty and stays.
 
 mod block;
+mod blocks;
 mod copy;
 mod entries;
 mod group;

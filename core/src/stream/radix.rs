@@ -12,7 +12,7 @@ impl Entries {
     /// See the head of this file. O(blocks).
     #[must_use]
     pub fn radix_nodes(&self) -> usize {
-        let keys: Vec<[u8; KEY_BYTES]> = self.blocks.keys().map(|id| id.to_bytes()).collect();
+        let keys: Vec<[u8; KEY_BYTES]> = self.blocks.iter().map(|(id, _)| id.to_bytes()).collect();
         if keys.is_empty() { 1 } else { nodes(&keys, 0) }
     }
 }

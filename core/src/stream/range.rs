@@ -1,28 +1,14 @@
 //! Ranges of entries, in either direction, without the deleted ones.
 
-use std::collections::btree_map;
-
 use super::block::{self, Backward, Entry, Forward};
+use super::blocks::Span;
 use super::entries::Entries;
 use super::id::StreamId;
-use crate::listpack::Listpack;
-
-/// The blocks that may hold ids of a range.
-fn blocks(
-    entries: &Entries,
-    start: StreamId,
-    end: StreamId,
-) -> btree_map::Range<'_, StreamId, Listpack> {
-    let before = entries.blocks.range(..=start).next_back();
-    let first = before.map_or(start, |(id, _)| *id);
-    // An empty range must not run backwards.
-    entries.blocks.range(first..=end.max(first))
-}
 
 /// Entries of a range in order.
 #[derive(Clone)]
 pub struct Range<'a> {
-    blocks: btree_map::Range<'a, StreamId, Listpack>,
+    blocks: Span<'a>,
     block: Option<Forward<'a>>,
     start: StreamId,
     end: StreamId,
@@ -31,7 +17,7 @@ pub struct Range<'a> {
 impl<'a> Range<'a> {
     pub(super) fn new(entries: &'a Entries, start: StreamId, end: StreamId) -> Self {
         Self {
-            blocks: blocks(entries, start, end),
+            blocks: entries.blocks.range(start, end),
             block: None,
             start,
             end,
@@ -46,7 +32,7 @@ impl<'a> Iterator for Range<'a> {
         loop {
             let Some(entry) = self.block.as_mut().and_then(Iterator::next) else {
                 let (id, pack) = self.blocks.next()?;
-                self.block = Some(block::forward(pack, *id));
+                self.block = Some(block::forward(pack, id));
                 continue;
             };
             if entry.id > self.end {
@@ -62,7 +48,7 @@ impl<'a> Iterator for Range<'a> {
 /// Entries of a range from the last one on.
 #[derive(Clone)]
 pub struct RangeBack<'a> {
-    blocks: btree_map::Range<'a, StreamId, Listpack>,
+    blocks: Span<'a>,
     block: Option<Backward<'a>>,
     start: StreamId,
     end: StreamId,
@@ -71,7 +57,7 @@ pub struct RangeBack<'a> {
 impl<'a> RangeBack<'a> {
     pub(super) fn new(entries: &'a Entries, start: StreamId, end: StreamId) -> Self {
         Self {
-            blocks: blocks(entries, start, end),
+            blocks: entries.blocks.range(start, end),
             block: None,
             start,
             end,
@@ -86,7 +72,7 @@ impl<'a> Iterator for RangeBack<'a> {
         loop {
             let Some(entry) = self.block.as_mut().and_then(Iterator::next) else {
                 let (id, pack) = self.blocks.next_back()?;
-                self.block = Some(block::backward(pack, *id));
+                self.block = Some(block::backward(pack, id));
                 continue;
             };
             if entry.id < self.start {

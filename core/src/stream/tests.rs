@@ -47,11 +47,9 @@ fn recount(entries: &Entries) {
         (again.len(), again.first_id()),
         (entries.len(), entries.first_id())
     );
-    let bytes: usize = entries
-        .blocks()
-        .map(|(_, pack)| pack.heap_bytes() + 64)
-        .sum();
-    assert_eq!(bytes, entries.heap_bytes());
+    let bytes: usize = entries.blocks().map(|(_, pack)| pack.heap_bytes()).sum();
+    let index = entries.blocks.index_bytes();
+    assert_eq!(bytes + index, entries.heap_bytes());
 }
 
 fn step(entries: &mut Entries, model: &mut Model, kind: u8, number: u64, items: &[Vec<u8>]) {

@@ -54,7 +54,7 @@ impl Entries {
 
     fn trim_blocks(&mut self, trim: &mut Trim, blocks: usize) -> bool {
         for _ in 0..blocks {
-            let Some((&id, pack)) = self.blocks.first_key_value() else {
+            let Some((id, pack)) = self.blocks.first() else {
                 return true;
             };
             if matches!(trim.to, TrimTo::Length(length) if self.len as u64 <= length) {
@@ -82,7 +82,7 @@ impl Entries {
     /// Flags the entries of the first block that do not stay, and returns how many.
     fn trim_block(&mut self, id: StreamId, to: TrimTo) -> usize {
         let len = self.len;
-        let Some(pack) = self.blocks.get_mut(&id) else {
+        let Some(pack) = self.blocks.first_mut() else {
             return 0;
         };
         let entries = block::forward(pack, id);

@@ -26,19 +26,20 @@ const LIBRARIES: &[&str] = &[
 
 const NAMES: &[&str] = &["one", "two", "three", "ONE", "none", "", "nosuch"];
 
-/// Subcommands that need no library, and those that make no sense.
+/// Subcommands that need no library, and those that make no sense. What becomes of them (words come and go) may be one that succeeds, so the judges are
+/// those of that one; errors must be equal in any case.
 const LINES: &[(&str, Judge)] = &[
     ("LIST", Judge::Unordered),
     ("LIST WITHCODE", Judge::Unordered),
     ("LIST LIBRARYNAME t*", Judge::Unordered),
     ("LIST LIBRARYNAME t* WITHCODE", Judge::Unordered),
-    ("LIST LIBRARYNAME", Judge::Exact),
-    ("LIST WITHCODE WITHCODE", Judge::Exact),
-    ("LIST NONSENSE", Judge::Exact),
+    ("LIST LIBRARYNAME", Judge::Unordered),
+    ("LIST WITHCODE WITHCODE", Judge::Unordered),
+    ("LIST NONSENSE", Judge::Unordered),
     ("STATS", Judge::Kind),
     ("KILL", Judge::Exact),
     ("DUMP", Judge::Kind),
-    ("DUMP x", Judge::Exact),
+    ("DUMP x", Judge::Kind),
     ("RESTORE nonsense", Judge::Exact),
     ("RESTORE nonsense NEVER", Judge::Exact),
     ("FLUSH", Judge::Exact),
