@@ -1,7 +1,8 @@
 //! Draws of the hash commands.
 
 use super::draw::Draw;
-use super::step::{Command, Judge, Step};
+use super::elements::{count, scan};
+use super::step::{Judge, Step};
 
 /// The commands of this family.
 pub const COMMANDS: &[&str] = &[
@@ -94,44 +95,4 @@ pub fn draw(draw: &mut Draw) -> Vec<Step> {
         other => unreachable!("{other} has no draw"),
     }
     vec![Step::new(command, judge)]
-}
-
-/// One call; the order and the cursors are each server's own.
-fn scan(draw: &mut Draw, command: &mut Command) {
-    let cursors: &[&str] = &[
-        "0",
-        "0",
-        "0",
-        "12345",
-        "-1",
-        "abc",
-        "18446744073709551616",
-        "",
-    ];
-    command.push(draw.rng.pick(cursors).as_bytes().to_vec());
-    for _ in 0..draw.rng.below(3) {
-        match draw.rng.below(8) {
-            0..=2 => command.extend([draw.cased("MATCH"), draw.pattern()]),
-            3..=5 => command.extend([draw.cased("COUNT"), draw.integer()]),
-            _ => command.push(draw.odd_word()),
-        }
-    }
-}
-
-/// How many random fields: few, or refused.
-fn count(draw: &mut Draw) -> Vec<u8> {
-    match draw.rng.below(8) {
-        0 => draw
-            .rng
-            .pick(&[
-                "",
-                "x",
-                "1.5",
-                "-9223372036854775808",
-                "9223372036854775808",
-            ])
-            .as_bytes()
-            .to_vec(),
-        _ => (draw.rng.below(60) as i64 - 20).to_string().into_bytes(),
-    }
 }

@@ -5,6 +5,7 @@ pub mod bitmaps;
 pub mod connection;
 pub mod database;
 pub mod draw;
+mod elements;
 pub mod expiry;
 pub mod functions;
 pub mod generator;

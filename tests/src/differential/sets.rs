@@ -1,6 +1,7 @@
 //! Draws of the set commands.
 
 use super::draw::Draw;
+use super::elements::{count, scan};
 use super::step::{Command, Judge, Step};
 
 /// The commands of this family.
@@ -92,6 +93,7 @@ pub fn draw(draw: &mut Draw) -> Vec<Step> {
         }
         "SINTERCARD" => sintercard(draw, &mut command),
         "SSCAN" => {
+            command.push(key(draw));
             scan(draw, &mut command);
             judge = Judge::Kind;
         }
@@ -120,47 +122,6 @@ fn sintercard(draw: &mut Draw, command: &mut Command) {
             0 => command.push(draw.odd_word()),
             _ => command.extend([draw.cased("LIMIT"), draw.integer()]),
         }
-    }
-}
-
-/// One call; the order and the cursors are each server's own.
-fn scan(draw: &mut Draw, command: &mut Command) {
-    let cursors: &[&str] = &[
-        "0",
-        "0",
-        "0",
-        "12345",
-        "-1",
-        "abc",
-        "18446744073709551616",
-        "",
-    ];
-    let cursor = draw.rng.pick(cursors).as_bytes().to_vec();
-    command.extend([key(draw), cursor]);
-    for _ in 0..draw.rng.below(3) {
-        match draw.rng.below(8) {
-            0..=2 => command.extend([draw.cased("MATCH"), draw.pattern()]),
-            3..=5 => command.extend([draw.cased("COUNT"), draw.integer()]),
-            _ => command.push(draw.odd_word()),
-        }
-    }
-}
-
-/// How many random members: few, or refused.
-fn count(draw: &mut Draw) -> Vec<u8> {
-    match draw.rng.below(8) {
-        0 => draw
-            .rng
-            .pick(&[
-                "",
-                "x",
-                "1.5",
-                "-9223372036854775808",
-                "9223372036854775808",
-            ])
-            .as_bytes()
-            .to_vec(),
-        _ => (draw.rng.below(60) as i64 - 20).to_string().into_bytes(),
     }
 }
 

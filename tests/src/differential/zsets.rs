@@ -1,6 +1,7 @@
 //! Draws of the sorted set commands.
 
 use super::draw::Draw;
+use super::elements::scan;
 use super::step::{Command, Judge, Step};
 
 /// The commands of this family.
@@ -159,6 +160,7 @@ pub fn draw(draw: &mut Draw) -> Vec<Step> {
             judge = Judge::Kind;
         }
         "ZSCAN" => {
+            command.push(key(draw));
             scan(draw, &mut command);
             judge = Judge::Kind;
         }
@@ -305,19 +307,5 @@ fn mpop(draw: &mut Draw, command: &mut Command) {
     command.push(draw.cased(end));
     if draw.rng.one_in(2) {
         command.extend([draw.cased("COUNT"), draw.position()]);
-    }
-}
-
-/// One call; the order and the cursors are each server's own.
-fn scan(draw: &mut Draw, command: &mut Command) {
-    let cursors: &[&str] = &["0", "0", "0", "7", "-1", "abc", "18446744073709551616"];
-    let cursor = draw.rng.pick(cursors).as_bytes().to_vec();
-    command.extend([key(draw), cursor]);
-    for _ in 0..draw.rng.below(3) {
-        match draw.rng.below(8) {
-            0..=2 => command.extend([draw.cased("MATCH"), draw.pattern()]),
-            3..=5 => command.extend([draw.cased("COUNT"), draw.integer()]),
-            _ => command.push(draw.odd_word()),
-        }
     }
 }
