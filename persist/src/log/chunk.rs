@@ -1,10 +1,13 @@
 //! What a shard hands over at the end of a turn: whole units of records, in order.
 
+use super::block::LINE_BYTES;
 use super::command::put_command;
+use super::file::begin_block;
 
 /// Records of one shard. The first ones are for the database `first`, without saying so: whoever puts chunks behind each other does.
 #[derive(Clone, Debug, Default)]
 pub struct Chunk {
+    /// Once something is in it, with room before the records: a large chunk is a block of the file as it lies.
     bytes: Vec<u8>,
     /// The databases in which it begins and ends.
     dbs: Option<(usize, usize)>,
@@ -23,14 +26,25 @@ impl Chunk {
     #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
+        self.len() == 0
     }
 
     /// Bytes in it.
     #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
-        self.bytes.len()
+        self.bytes.len().saturating_sub(LINE_BYTES)
+    }
+
+    /// Forgets the records, and keeps their room.
+    pub(super) fn clear(&mut self) {
+        self.bytes.clear();
+        self.dbs = None;
+    }
+
+    /// Bytes that it takes, with or without records.
+    pub(super) fn room(&self) -> usize {
+        self.bytes.capacity()
     }
 
     /// The next records are for this database.
@@ -42,7 +56,10 @@ impl Chunk {
                 *last = db;
                 put_select(db, &mut self.bytes);
             }
-            None => self.dbs = Some((db, db)),
+            None => {
+                self.dbs = Some((db, db));
+                begin_block(&mut self.bytes);
+            }
         }
     }
 
@@ -65,8 +82,15 @@ impl Chunk {
         if *db != Some(first) {
             put_select(first, out);
         }
-        out.extend_from_slice(&self.bytes);
+        out.extend_from_slice(&self.bytes[LINE_BYTES..]);
         *db = Some(last);
+    }
+
+    /// The records as a block of their own, behind records whose last ones were for the database `db`; nothing if that has to be said first.
+    pub(super) fn as_block(&mut self, db: &mut Option<usize>) -> Option<&mut [u8]> {
+        let (_, last) = self.dbs.filter(|(first, _)| *db == Some(*first))?;
+        *db = Some(last);
+        Some(&mut self.bytes)
     }
 }
 

@@ -10,17 +10,33 @@ const LINE_BYTES_MAX: u64 = 32;
 /// Memory taken for an argument before its bytes have come.
 const ROOM_BYTES_MAX: u64 = 1 << 20;
 
+/// What stands around most arguments: sign, two digits and the ends of two lines.
+const FRAME_BYTES: usize = 7;
+
+/// Appends a length behind its sign.
+#[inline]
+fn put_length(sign: u8, length: usize, out: &mut Vec<u8>) {
+    match length {
+        0..=9 => out.extend_from_slice(&[sign, b'0' + length as u8, b'\r', b'\n']),
+        10..=99 => {
+            let (tens, ones) = (length as u8 / 10, length as u8 % 10);
+            out.extend_from_slice(&[sign, b'0' + tens, b'0' + ones, b'\r', b'\n']);
+        }
+        _ => {
+            out.push(sign);
+            out.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
+            out.extend_from_slice(b"\r\n");
+        }
+    }
+}
+
 /// Appends a command.
 pub fn put_command(args: &[&[u8]], out: &mut Vec<u8>) {
-    let mut digits = itoa::Buffer::new();
-    let mut number = |sign: u8, count: usize, out: &mut Vec<u8>| {
-        out.push(sign);
-        out.extend_from_slice(digits.format(count).as_bytes());
-        out.extend_from_slice(b"\r\n");
-    };
-    number(b'*', args.len(), out);
+    let bytes = |sum: usize, arg: &&[u8]| sum + FRAME_BYTES + arg.len();
+    out.reserve(args.iter().fold(FRAME_BYTES, bytes));
+    put_length(b'*', args.len(), out);
     for arg in args {
-        number(b'$', arg.len(), out);
+        put_length(b'$', arg.len(), out);
         out.extend_from_slice(arg);
         out.extend_from_slice(b"\r\n");
     }

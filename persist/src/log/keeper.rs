@@ -20,8 +20,10 @@ use super::sequence::{Log, Order, SyncPolicy, Work};
 
 /// A block has no more chunks when it has so many bytes.
 const BLOCK_BYTES: usize = 4 << 20;
+/// A chunk of so many bytes is a block of its own, and is not copied into one.
+const OWN_BLOCK_BYTES: usize = 32 << 10;
 /// How long records gather where no reply waits for them.
-const GATHER: Duration = Duration::from_millis(1);
+const GATHER: Duration = Duration::from_millis(3);
 /// Between two syncs, ms.
 const SYNC_PERIOD_MS: u64 = 1000;
 /// Of `errno`: an input or output error that the system has not named.
@@ -63,6 +65,8 @@ pub struct Keeper<D: Disk = FsDisk> {
     rewrites: u64,
     failed_rewrites: u64,
     buffer: Vec<u8>,
+    /// Chunks on their way back to the shards.
+    written: Vec<Chunk>,
     now_ms: Box<dyn Fn() -> u64 + Send>,
 }
 
@@ -100,6 +104,7 @@ impl<D: Disk> Keeper<D> {
             rewrites: 0,
             failed_rewrites: 0,
             buffer: Vec::new(),
+            written: Vec::new(),
             now_ms: Box::new(now_ms),
         }
     }
@@ -232,41 +237,67 @@ impl<D: Disk> Keeper<D> {
 
     /// Writes what belongs to the current file and holds the rest.
     fn write(&mut self, chunks: Vec<Chunk>) {
-        begin_block(&mut self.buffer);
+        if chunks.is_empty() {
+            return;
+        }
+        let mut buffer = std::mem::take(&mut self.buffer);
+        begin_block(&mut buffer);
         let mut taken = 0;
-        for chunk in chunks {
+        for mut chunk in chunks {
             if chunk.generation > self.generation {
                 self.held.push(chunk);
                 continue;
             }
             taken += chunk.len() as u64;
-            if self.file.is_none() || self.is_broken {
-                continue;
+            if self.file.is_some() && !self.is_broken {
+                self.put(&mut chunk, &mut buffer);
+                if is_empty_block(&buffer) {
+                    self.log.consumed(std::mem::take(&mut taken));
+                }
             }
-            chunk.append_to(&mut self.db, &mut self.buffer);
-            if self.buffer.len() >= BLOCK_BYTES {
-                self.write_block();
-                self.log.consumed(std::mem::take(&mut taken));
-            }
+            self.written.push(chunk);
         }
-        self.write_block();
-        self.buffer.shrink_to(BLOCK_BYTES);
+        self.write_block(&mut buffer);
+        buffer.shrink_to(BLOCK_BYTES);
+        self.buffer = buffer;
         self.log.consumed(taken);
+        self.log.give_back(&mut self.written);
     }
 
-    fn write_block(&mut self) {
-        if is_empty_block(&self.buffer) {
+    /// Puts a chunk behind others, or writes it as a block of its own.
+    fn put(&mut self, chunk: &mut Chunk, buffer: &mut Vec<u8>) {
+        if chunk.len() >= OWN_BLOCK_BYTES {
+            self.write_block(buffer);
+            if let Some(block) = chunk.as_block(&mut self.db) {
+                return self.append(block);
+            }
+        }
+        chunk.append_to(&mut self.db, buffer);
+        if buffer.len() >= BLOCK_BYTES {
+            self.write_block(buffer);
+        }
+    }
+
+    fn write_block(&mut self, buffer: &mut Vec<u8>) {
+        if !is_empty_block(buffer) {
+            self.append(buffer);
+            begin_block(buffer);
+        }
+    }
+
+    fn append(&mut self, block: &mut [u8]) {
+        // What follows a block that could not be written is not.
+        if self.is_broken {
             return;
         }
         self.log.pause_before_write();
         let began_ms = (self.now_ms)();
         if let Some(file) = &mut self.file {
-            let written = file.append(&mut self.disk, &mut self.buffer);
+            let written = file.append(&mut self.disk, block);
             self.is_unsynced = true;
             self.latch(written);
         }
         self.tell_write(began_ms);
-        begin_block(&mut self.buffer);
     }
 
     /// Tells how long a write has taken, by Redis's names.

@@ -70,6 +70,8 @@ struct State {
     /// Shards that have not reached the position of a generation.
     switching: Option<(u64, usize)>,
     status: LogStatus,
+    /// Chunks that are written, for the next records.
+    spare: Vec<Chunk>,
 }
 
 type Wake = Box<dyn Fn(usize) + Send + Sync>;
@@ -78,6 +80,10 @@ type Tell = Box<dyn Fn(&'static str, u64) + Send + Sync>;
 /// Bytes that wait to be written above which commands that write wait, and below which they go on. docs/design/log.md says what the node may take.
 const QUEUE_BYTES_MAX: u64 = 64 << 20;
 const QUEUE_BYTES_LOW: u64 = QUEUE_BYTES_MAX / 2;
+
+/// Chunks that are kept for the next records, and the room that one of them may have.
+const SPARE_CHUNKS_MAX: usize = 8;
+const SPARE_BYTES_MAX: usize = 256 << 10;
 
 /// See the head of this file.
 pub struct Log {
@@ -239,13 +245,15 @@ impl Log {
         }
     }
 
-    /// Hands a shard's records over: this is their position.
-    pub fn push(&self, chunk: Chunk) {
+    /// Hands a shard's records over: this is their position. The chunk is empty afterwards, with the room of one that has been written.
+    pub fn push(&self, chunk: &mut Chunk) {
         if chunk.is_empty() {
             return;
         }
         let bytes = chunk.len() as u64;
         let mut state = self.lock();
+        let spare = state.spare.pop().unwrap_or_default();
+        let chunk = std::mem::replace(chunk, spare);
         if self.queued_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes > QUEUE_BYTES_MAX {
             self.is_full.store(true, Ordering::Relaxed);
         }
@@ -360,6 +368,17 @@ impl Log {
             state.is_idle = false;
         }
         std::mem::take(&mut state.work)
+    }
+
+    /// Chunks whose records nobody needs any more.
+    pub(super) fn give_back(&self, chunks: &mut Vec<Chunk>) {
+        let mut state = self.lock();
+        for mut chunk in chunks.drain(..) {
+            if state.spare.len() < SPARE_CHUNKS_MAX && chunk.room() <= SPARE_BYTES_MAX {
+                chunk.clear();
+                state.spare.push(chunk);
+            }
+        }
     }
 
     /// What there is to do now.

@@ -284,7 +284,7 @@ impl Node {
         chunk.choose(0);
         chunk.generation = generation;
         chunk.command(&[b"SET", key.as_bytes(), b"1"]);
-        self.log.push(chunk);
+        self.log.push(&mut chunk);
     }
 
     fn wait(&self, is_so: impl Fn(&Log) -> bool) {
@@ -396,7 +396,7 @@ fn a_queue_that_is_too_long_is_told() {
             let mut chunk = Chunk::default();
             chunk.choose(0);
             chunk.command(&[b"SET", b"key", &value]);
-            log.push(chunk);
+            log.push(&mut chunk);
         }
     };
     push(63);
@@ -410,7 +410,7 @@ fn a_queue_that_is_too_long_is_told() {
     chunk.choose(0);
     chunk.generation = 1;
     chunk.command(&[b"SET", b"key", &value]);
-    log.push(chunk);
+    log.push(&mut chunk);
     keeper.step();
     assert!(log.queued_bytes() > 1 << 20);
     log.switch(1);

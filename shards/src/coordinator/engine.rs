@@ -25,6 +25,7 @@ use crate::coordinator::whole::{Whole, WholeRun};
 use crate::coordinator::work::{Job, Parked, distinct};
 use crate::mesh::{Batch, Origin, RequestHead, Route};
 use crate::shard::effects::Unit;
+use crate::shard::record::plain_up_to;
 use crate::shard::tracking::Tracker;
 use crate::shard::{Shard, Slow};
 
@@ -65,6 +66,8 @@ pub(super) struct Row {
     pub(super) plan: KeyPlan,
     /// With how many arguments it is measured.
     measured_from: usize,
+    /// With how many arguments its record is what was sent.
+    plain_up_to: usize,
 }
 
 /// A command that goes on in slices.
@@ -173,6 +176,7 @@ impl<X> Engine<X> {
             row: *row,
             plan: KeyPlan::of(&row.spec),
             measured_from: measured_from(row),
+            plain_up_to: plain_up_to(&row.spec),
         });
         Engine {
             id: shard.id,
@@ -748,7 +752,9 @@ fn execute<X>(
         note_reads(shard, row, reach.shards, tracker, args);
     }
     let is_script = row.row.spread == Spread::Script;
-    if records && task.as_ref().is_none_or(|task| !task.holds_keys()) {
+    if records && task.is_none() && args.len() <= row.plain_up_to {
+        shard.end_plain_command(mark, head.db, args);
+    } else if records && task.as_ref().is_none_or(|task| !task.holds_keys()) {
         if !is_script {
             shard.end_command(mark, &row.row.spec, head.db, args);
         }

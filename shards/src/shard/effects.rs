@@ -142,6 +142,24 @@ impl Shard {
         self.effects.unit = unit;
     }
 
+    /// After a command that is a unit by itself and is recorded as it was sent: `end_command` and `commit_unit` in one.
+    #[inline]
+    pub(crate) fn end_plain_command(&mut self, mark: Mark, db: usize, args: &[&[u8]]) {
+        let has_changed = self.stats.changes - self.effects.silent != mark.changes;
+        let Effects { chunk, unit, .. } = &mut self.effects;
+        if unit.places.is_empty() {
+            if has_changed {
+                chunk.choose(db);
+                chunk.command(args);
+            }
+            return;
+        }
+        if has_changed && !std::mem::take(&mut unit.is_told) {
+            unit.put(db, args, false);
+        }
+        self.commit_unit();
+    }
+
     /// A command about the node, and no key, tells its record.
     pub fn record_of_node(&mut self, args: &[&[u8]]) {
         self.begin_unit();
@@ -297,7 +315,6 @@ impl Shard {
         if chunk.is_empty() {
             return;
         }
-        let mut chunk = std::mem::take(chunk);
         chunk.generation = *generation;
         if let Some(log) = log {
             log.push(chunk);

@@ -11,7 +11,7 @@ mod expiry;
 mod fifo;
 mod handover;
 mod keyspace;
-mod record;
+pub(crate) mod record;
 mod reload;
 mod rng;
 mod saving;

@@ -8,8 +8,56 @@ use tessera_core::stream::{Stream, StreamId};
 
 use super::Shard;
 use super::effects::Mark;
+use crate::command::Spec;
+use crate::command::spec::flag;
 
 type Put<'a> = &'a mut dyn FnMut(&[&[u8]]);
+
+/// Commands whose record is, or may be, another one than what was sent. SET is one with options.
+const REWRITTEN: &[&str] = &[
+    "setex",
+    "psetex",
+    "msetex",
+    "expire",
+    "pexpire",
+    "expireat",
+    "pexpireat",
+    "getex",
+    "incrbyfloat",
+    "hincrbyfloat",
+    "hsetex",
+    "hexpire",
+    "hpexpire",
+    "hexpireat",
+    "hpexpireat",
+    "hgetex",
+    "restore",
+    "blpop",
+    "brpop",
+    "bzpopmin",
+    "bzpopmax",
+    "blmpop",
+    "bzmpop",
+    "blmove",
+    "brpoplpush",
+    "xadd",
+    "xtrim",
+    "xreadgroup",
+    "xclaim",
+    "xautoclaim",
+];
+const SET_ARGS: usize = 3;
+
+/// With how many arguments at most a command's record is what was sent; 0 if that is not certain.
+pub(crate) fn plain_up_to(spec: &Spec) -> usize {
+    if !spec.has(flag::WRITE) || !spec.subcommands.is_empty() || REWRITTEN.contains(&spec.name) {
+        return 0;
+    }
+    match spec.name {
+        "set" => SET_ARGS,
+        _ => usize::MAX,
+    }
+}
 
 /// Tells the record of a command that has run, if it is another one than what was sent. Says whether it is.
 pub(super) fn rewrite(
@@ -20,8 +68,11 @@ pub(super) fn rewrite(
     args: &[&[u8]],
     put: Put<'_>,
 ) -> bool {
+    if name != "set" && !REWRITTEN.contains(&name) {
+        return false;
+    }
     match name {
-        "set" if args.len() > 3 => set(shard, db, args[1], args[2], put),
+        "set" if args.len() > SET_ARGS => set(shard, db, args[1], args[2], put),
         "setex" | "psetex" => set(shard, db, args[1], args[3], put),
         "msetex" => set_several(shard, db, args, put),
         "expire" | "pexpire" | "expireat" | "pexpireat" | "getex" => end(shard, db, args[1], put),

@@ -214,7 +214,7 @@ impl World {
             self.account.units += 1;
         }
         chunk.generation = self.generations[home];
-        self.log.push(chunk);
+        self.log.push(&mut chunk);
         // A chunk is one position: what follows of it is not shown alone.
         let handed = self.log.handed();
         self.positions_note(handed);
