@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use tessera_core::number::{parse_bytes, parse_i64};
 
-use crate::config::{CLIENT_CLASSES, Config, Events, OutputLimit};
+use crate::config::{CLIENT_CLASSES, Config, Events, OutputLimit, words};
 
 /// The value of a directive, whatever its kind.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -56,6 +56,8 @@ pub enum Kind {
     Octal(i64),
     /// One word.
     Text,
+    /// What a process is called, with names in braces for what the server knows.
+    Title,
     /// Several words.
     Words(ParseWords),
 }
@@ -274,7 +276,12 @@ impl Directive {
             ),
             Kind::BytesOrPercent => bytes_or_percent(word),
             Kind::Octal(max) => octal(word, max),
-            Kind::Text | Kind::Flags(_) | Kind::Words(_) => Ok(Value::Text(word.to_vec())),
+            Kind::Title if !words::is_title(word) => {
+                Err("template format is invalid or contains unknown variables".to_owned())
+            }
+            Kind::Text | Kind::Title | Kind::Flags(_) | Kind::Words(_) => {
+                Ok(Value::Text(word.to_vec()))
+            }
         }
     }
 
@@ -324,7 +331,7 @@ impl Directive {
             | Kind::Bytes(..)
             | Kind::BytesOrPercent
             | Kind::Octal(_) => Value::Int(0),
-            Kind::Text => Value::Text(Vec::new()),
+            Kind::Text | Kind::Title => Value::Text(Vec::new()),
             Kind::Words(_) => Value::Words(Vec::new()),
         }
     }

@@ -10,7 +10,7 @@ use crate::config::{
     Supervised, words,
 };
 
-use Kind::{Bool, Bytes, BytesOrPercent, Choice, Flags, Int, Near, Octal, Text, Words};
+use Kind::{Bool, Bytes, BytesOrPercent, Choice, Flags, Int, Near, Octal, Text, Title, Words};
 
 /// The field of `Config` with this name.
 macro_rules! field {
@@ -111,7 +111,7 @@ pub const ROWS: &[Directive] = &[
     row("loading-process-events-interval-bytes", Int(1024, I64), "2097152").hidden(),
     row("always-show-logo", Bool, "no").to(field!(always_show_logo)).at_start(),
     row("set-proc-title", Bool, "yes").at_start(),
-    row("proc-title-template", Text, "{title} {listen-addr} {server-mode}"),
+    row("proc-title-template", Title, "{title} {listen-addr} {server-mode}"),
     row("ignore-warnings", Text, ""),
     row("oom-score-adj", Choice(&["no", "yes", "relative", "absolute"]), "no").only("no", NOT_YET),
     row("oom-score-adj-values", Words(words::oom_values), "0 200 800"),

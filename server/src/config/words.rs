@@ -38,6 +38,41 @@ fn owned(words: &[&[u8]]) -> Value {
     Value::Words(words.iter().map(|word| word.to_vec()).collect())
 }
 
+/// What a title may name, and whether that always says something.
+const TITLE_NAMES: [(&[u8], bool); 7] = [
+    (b"title", false),
+    (b"listen-addr", true),
+    (b"server-mode", false),
+    (b"port", true),
+    (b"tls-port", true),
+    (b"unixsocket", false),
+    (b"config-file", true),
+];
+
+/// `proc-title-template`: whether it names only what there is, and would never be empty. `{{` is a brace.
+pub(super) fn is_title(template: &[u8]) -> bool {
+    let mut rest = template;
+    let mut says_something = false;
+    while let Some(at) = rest.iter().position(|byte| *byte == b'{') {
+        says_something |= rest[..at].iter().any(|byte| *byte != b' ');
+        rest = &rest[at + 1..];
+        if let Some(after) = rest.strip_prefix(b"{") {
+            (says_something, rest) = (true, after);
+            continue;
+        }
+        let Some(end) = rest.iter().position(|byte| *byte == b'}') else {
+            return false;
+        };
+        let mut names = TITLE_NAMES.iter();
+        let Some((_, is_said)) = names.find(|(name, _)| *name == &rest[..end]) else {
+            return false;
+        };
+        says_something |= is_said;
+        rest = &rest[end + 1..];
+    }
+    says_something || rest.iter().any(|byte| *byte != b' ')
+}
+
 /// `bind`: addresses, each with an optional `-` in front (no error if the machine does not have it), `*` and `-::*`.
 pub(super) fn bind(_: &Value, words: &[&[u8]]) -> Result<Value, String> {
     if words.len() > BIND_MAX {
@@ -204,5 +239,40 @@ pub(super) fn replica_of(_: &Value, words: &[&[u8]]) -> Result<Value, String> {
         }
         [_, _] => Ok(owned(words)),
         _ => Err("wrong number of arguments".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn titles() {
+        // As redis-server 7.0 takes and refuses them.
+        for good in [
+            "{listen-addr}",
+            "{port}",
+            "{tls-port}",
+            "{config-file}",
+            "x",
+            "{{",
+            "}",
+            "{title} {listen-addr} {server-mode}",
+        ] {
+            assert!(is_title(good.as_bytes()), "{good}");
+        }
+        for bad in [
+            "{title}",
+            "{server-mode}",
+            "{unixsocket}",
+            "",
+            "  ",
+            "{",
+            "{x}",
+            "a {title",
+            "{title} {server-mode}",
+        ] {
+            assert!(!is_title(bad.as_bytes()), "{bad}");
+        }
     }
 }
