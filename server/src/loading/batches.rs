@@ -36,10 +36,12 @@ pub struct Loaded {
 impl Loaded {
     /// Puts the key in its place. Says false if it was there already.
     pub fn put(self, shard: &mut Shard) -> bool {
-        let table = shard.table(self.db);
-        let is_new = !table.contains(table.hash(self.entry.key()), self.entry.key());
-        shard.restore(self.db, self.entry, self.idle_s, self.frequency);
-        is_new
+        !shard.restore(self.db, self.entry, self.idle_s, self.frequency)
+    }
+
+    /// That will happen soon.
+    pub(super) fn announce(&self, shard: &Shard) {
+        shard.fetch_place(self.db, self.entry.key());
     }
 }
 

@@ -17,7 +17,7 @@ use tessera_persist::rdb::{Limits, Usage};
 use tessera_shards::shard::Shard;
 
 use super::loader::{Obstacle, Progress, delay};
-use super::status::{Cargo, Loading, Took};
+use super::status::{AHEAD, Cargo, Loading, Took};
 use crate::shared::Shared;
 
 /// What of a chunk is looked at in one go.
@@ -28,6 +28,10 @@ const LOOKS_PER_TURN: usize = 4;
 const PASSED_PER_LOOK: usize = 64;
 /// Chunks between two looks at the clock.
 const CHUNKS_PER_LOOK: u64 = 64;
+/// Checked bytes after which the shards hear of them.
+const BYTES_PER_WAKE: usize = 1 << 20;
+
+const TWICE: &str = "it has a key twice";
 
 /// What thread and shards share.
 struct Source {
@@ -60,6 +64,8 @@ pub struct NativeUnloading {
     at: usize,
     from: usize,
     taker: Taker,
+    /// Keys that are about to be put in their places.
+    soon: Vec<Taken>,
 }
 
 /// The thread's side.
@@ -135,6 +141,7 @@ impl Native {
             NativeFile::open(&source.file).map_err(|error| Obstacle::native(0, &error))?;
         let mut library = Vec::new();
         let (is_delayed, mut owed_us) = (shared.latest_config().key_load_delay != 0, 0);
+        let mut told = 0;
         loop {
             let at = file.offset() as u64;
             let chunk = file
@@ -151,7 +158,10 @@ impl Native {
                 delay(&shared, u64::from(chunk.head.keys), &mut owed_us);
             }
             source.checked.store(file.offset(), Ordering::Release);
-            wakers.iter().for_each(Waker::wake);
+            if file.offset() - told >= BYTES_PER_WAKE {
+                told = file.offset();
+                wakers.iter().for_each(Waker::wake);
+            }
             if file.seen().chunks.is_multiple_of(CHUNKS_PER_LOOK) {
                 progress.tell(&shared.loading);
                 Obstacle::of_shards(&shared.loading)?;
@@ -176,6 +186,7 @@ impl NativeCargo {
             at: self.at,
             from: 0,
             taker: Taker::new(self.limits, self.now_ms),
+            soon: Vec::with_capacity(AHEAD),
         }
     }
 }
@@ -244,31 +255,44 @@ impl NativeUnloading {
         let (own, shards, databases) = (self.shard, self.shards, self.databases);
         let mine = |slot: u16| usize::from(slot) * shards / usize::from(SLOTS) == own;
         let (mut keys, mut wrong) = (0, None);
+        let soon = &mut self.soon;
         let mut put = |taken: Taken| {
             let db = taken.db as usize;
             if db >= databases {
                 wrong = Some("a key is in a database that the footer does not know");
                 return;
             }
-            let (idle_s, frequency) = match taken.usage {
-                Usage::Unknown => (None, None),
-                Usage::Idle(idle_s) => (Some(u64::from(idle_s)), None),
-                Usage::Frequency(frequency) => (None, Some(frequency)),
-            };
-            let table = shard.table(db);
-            if table.contains(table.hash(taken.entry.key()), taken.entry.key()) {
-                wrong = Some("it has a key twice");
-            }
-            shard.restore(db, taken.entry, idle_s, frequency);
+            shard.fetch_place(db, taken.entry.key());
+            soon.push(taken);
             keys += 1;
+            if soon.len() == AHEAD && !put_all(soon, shard) {
+                wrong = Some(TWICE);
+            }
         };
         let at = self
             .taker
             .take(chunk, self.from, BYTES_PER_LOOK, &mine, &mut put)?;
+        if !put_all(&mut self.soon, shard) {
+            wrong = Some(TWICE);
+        }
         loading.keys.fetch_add(keys, Ordering::Relaxed);
         match wrong {
             Some(what) => Err(NativeError::Corrupt(what)),
             None => Ok(at),
         }
     }
+}
+
+/// Puts keys in their places, which have been fetched. Says whether all were new.
+fn put_all(soon: &mut Vec<Taken>, shard: &mut Shard) -> bool {
+    let mut are_new = true;
+    for taken in soon.drain(..) {
+        let (idle_s, frequency) = match taken.usage {
+            Usage::Unknown => (None, None),
+            Usage::Idle(idle_s) => (Some(u64::from(idle_s)), None),
+            Usage::Frequency(frequency) => (None, Some(frequency)),
+        };
+        are_new &= !shard.restore(taken.db as usize, taken.entry, idle_s, frequency);
+    }
+    are_new
 }

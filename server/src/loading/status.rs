@@ -9,6 +9,8 @@ use tessera_shards::shard::Shard;
 use super::batches::Loaded;
 use super::native::{NativeCargo, NativeUnloading};
 
+/// Keys whose places are fetched from memory together.
+pub(super) const AHEAD: usize = 16;
 /// Batches of loaded keys taken per turn.
 const BATCHES_PER_TURN: usize = 2;
 
@@ -163,9 +165,14 @@ fn take_batches(batches: &Receiver<Vec<Loaded>>, shard: &mut Shard, loading: &Lo
         loading
             .keys
             .fetch_add(batch.len() as u64, Ordering::Relaxed);
-        for loaded in batch {
-            if !loaded.put(shard) {
-                loading.find_fault("it has a key twice".to_owned());
+        let mut coming = batch.into_iter();
+        while !coming.as_slice().is_empty() {
+            let soon = coming.as_slice().iter().take(AHEAD);
+            soon.for_each(|loaded| loaded.announce(shard));
+            for loaded in coming.by_ref().take(AHEAD) {
+                if !loaded.put(shard) {
+                    loading.find_fault("it has a key twice".to_owned());
+                }
             }
         }
     }

@@ -345,10 +345,24 @@ impl Shard {
 
     /// Puts an entry in place of whatever was under its key. Counts nothing.
     pub fn insert(&mut self, db: usize, entry: Entry) {
+        self.replace(db, entry);
+    }
+
+    /// The same, and says whether there was one.
+    fn replace(&mut self, db: usize, entry: Entry) -> bool {
         let hash = self.hash(entry.key());
-        if let Some(old) = self.dbs[db].table.insert(hash, entry) {
+        let old = self.dbs[db].table.insert(hash, entry);
+        let existed = old.is_some();
+        if let Some(old) = old {
             self.discard(old);
         }
+        existed
+    }
+
+    /// A key is about to be put in its place: fetches what of the table that will touch first.
+    #[inline]
+    pub fn fetch_place(&self, db: usize, key: &[u8]) {
+        self.dbs[db].table.prefetch(self.hash(key));
     }
 
     /// The access bits of a key made now.
@@ -381,15 +395,22 @@ impl Shard {
         }
     }
 
-    /// Puts an entry that came from elsewhere in place of whatever was under its key, with what is known of its use. Counts nothing.
-    pub fn restore(&mut self, db: usize, entry: Entry, idle_s: Option<u64>, frequency: Option<u8>) {
+    /// Puts an entry that came from elsewhere in place of whatever was under its key, with what is known of its use. Counts nothing, and says
+    /// whether something was there.
+    pub fn restore(
+        &mut self,
+        db: usize,
+        entry: Entry,
+        idle_s: Option<u64>,
+        frequency: Option<u8>,
+    ) -> bool {
         entry.set_access(access::restored(
             &self.settings,
             self.wall_ms(),
             idle_s,
             frequency,
         ));
-        self.insert(db, entry);
+        self.replace(db, entry)
     }
 
     /// Takes the entry out. Counts nothing; an expired one is gone, and counted as expired.
