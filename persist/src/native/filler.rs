@@ -10,7 +10,9 @@ use super::record;
 use crate::rdb::{Encoder, Usage, ValueWriter};
 
 /// A chunk is closed when its body has this many bytes.
-const BODY_BYTES: usize = 256 * 1024;
+const BODY_BYTES: usize = 64 * 1024;
+/// Buffers that are kept for chunks to be opened.
+const SPARE_MAX: usize = 4;
 /// A value of more bytes than this comes in pieces.
 pub(crate) const LARGE_BYTES: usize = 128 * 1024;
 /// A piece of a collection: what its shard takes about a millisecond to load.
@@ -28,6 +30,7 @@ pub type Filled = (ChunkHead, Vec<u8>);
 /// See the head of this file.
 pub struct Filler {
     open: Box<[Filled]>,
+    spare: Vec<Vec<u8>>,
     encoder: Encoder,
     /// Of the next large value: unique in the file.
     next_value: u64,
@@ -66,6 +69,7 @@ impl Filler {
             open: (0..groups)
                 .map(|_| (ChunkHead::new(ChunkKind::Keys, 0), Vec::new()))
                 .collect(),
+            spare: Vec::new(),
             encoder: Encoder::new(false),
             next_value: (part as u64) << 40,
         }
@@ -99,7 +103,15 @@ impl Filler {
         record::end(at, body);
         head.count(db, slot);
         if body.len() >= BODY_BYTES {
-            out.push((*head, std::mem::take(body)));
+            let next = self.spare.pop().unwrap_or_default();
+            out.push((*head, std::mem::replace(body, next)));
+        }
+    }
+
+    /// Gives it an empty buffer for a later chunk.
+    pub fn supply(&mut self, buffer: Vec<u8>) {
+        if self.spare.len() < SPARE_MAX {
+            self.spare.push(buffer);
         }
     }
 

@@ -7,7 +7,6 @@ use std::fmt;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, TryRecvError};
 
 use tessera_io::{Disk, FileId};
@@ -18,7 +17,7 @@ use super::packer::{Block, Format};
 use super::part::Queue;
 
 /// Written bytes after which they are sent to the disk, so that the end has not to wait for all of them.
-const SYNC_BYTES: u64 = 32 << 20;
+const SYNC_BYTES: u64 = 8 << 20;
 
 /// Where a snapshot goes, and how.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -143,7 +142,7 @@ impl SnapshotFile {
         waits: bool,
     ) -> Option<Result<u64, SaveError>> {
         let outcome = self.go_on(disk, waits).transpose()?;
-        self.queue.is_over.store(true, Ordering::Relaxed);
+        self.queue.end();
         if outcome.is_err() {
             if let Some(output) = self.output.take() {
                 disk.close(output.file);
@@ -342,6 +341,7 @@ impl Output {
         let file = self.file;
         let written = self.form.block(&mut DiskFile { disk, file }, &block);
         self.queue.take(part, is_large, block.len());
+        self.queue.give_back(block.bytes);
         written?;
         if self.form.length - self.synced >= SYNC_BYTES {
             self.synced = self.form.length;

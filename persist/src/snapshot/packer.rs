@@ -6,7 +6,9 @@ use crate::native::{ChunkHead, Filled, Filler, LargeFiller, is_large};
 use crate::rdb::{Encoder, Usage, ValueWriter, select_database, write_key, write_key_head};
 
 /// A chunk of RDB is handed over when it has this many bytes.
-const CHUNK_BYTES: usize = 1 << 20;
+const CHUNK_BYTES: usize = 64 * 1024;
+/// Room that an open chunk is given, in either format.
+pub(super) const CHUNK_ROOM: usize = CHUNK_BYTES + CHUNK_BYTES / 8;
 /// What is written of a large value at once.
 const PIECE_BYTES: usize = 64 * 1024;
 /// Elements between two looks at a piece's length.
@@ -60,6 +62,8 @@ pub enum Packer {
 /// See the head of this file.
 pub struct RdbPacker {
     chunk: Vec<u8>,
+    /// For the next one.
+    spare: Vec<u8>,
     /// The database of the keys that come next.
     db: Option<usize>,
     encoder: Encoder,
@@ -93,10 +97,19 @@ impl Packer {
         match format {
             Format::Rdb => Self::Rdb(RdbPacker {
                 chunk: Vec::new(),
+                spare: Vec::new(),
                 db: None,
                 encoder: Encoder::new(compresses),
             }),
             Format::Native => Self::Native(Box::new(Filler::new(part, parts))),
+        }
+    }
+
+    /// Gives it an empty buffer for a later chunk.
+    pub(super) fn supply(&mut self, buffer: Vec<u8>) {
+        match self {
+            Self::Rdb(rdb) => rdb.spare = buffer,
+            Self::Native(filler) => filler.supply(buffer),
         }
     }
 
@@ -190,7 +203,9 @@ impl Packer {
 impl RdbPacker {
     fn hand_over(&mut self, out: &mut Vec<Block>) {
         if !self.chunk.is_empty() {
-            out.push(plain(std::mem::take(&mut self.chunk)));
+            let mut next = std::mem::take(&mut self.spare);
+            next.reserve(CHUNK_ROOM);
+            out.push(plain(std::mem::replace(&mut self.chunk, next)));
         }
         self.db = None;
     }

@@ -11,13 +11,19 @@ use tessera_core::entry::Entry;
 use tessera_core::table::WalkSink;
 
 use super::file::Piece;
-use super::packer::{Block, Large, Packer};
+use super::packer::{Block, CHUNK_ROOM, Large, Packer};
 use crate::rdb::Usage;
 
 /// The shards stop walking while more than this waits for the disk. What is about to be changed is taken nevertheless.
-const QUEUED_BYTES_MAX: usize = 16 << 20;
+const QUEUED_BYTES_MAX: usize = 2 << 20;
 /// The least that each of many shards may have waiting.
-const QUEUED_BYTES_MIN: usize = 2 << 20;
+const QUEUED_BYTES_MIN: usize = 256 << 10;
+/// What waits for the disk above which commands that write wait as well, until it is half of that.
+const BEHIND_BYTES: usize = 12 << 20;
+/// Buffers that are kept for the next blocks.
+const SPARE_MAX: usize = 16;
+/// One that has become larger is not.
+const SPARE_BYTES_MAX: usize = 2 * CHUNK_ROOM;
 
 /// How a key has been used, told from its access bits: the part does not know the policy.
 pub type UsageOf = Box<dyn Fn(&Entry) -> Usage + Send>;
@@ -34,18 +40,47 @@ pub struct Part {
 pub(super) struct Queue {
     /// Per part, bytes that the file's thread has not written: of chunks, and of the large value in hand.
     waiting: Box<[[AtomicUsize; 2]]>,
+    /// The sum of all.
+    all: AtomicUsize,
+    /// Whether that is too much: the node hears of it.
+    is_behind: Arc<AtomicBool>,
+    /// Buffers of blocks that are written.
+    spare: Mutex<Vec<Vec<u8>>>,
     /// Large values that have been begun.
     larges: AtomicU64,
     /// The thread has ended.
-    pub(super) is_over: AtomicBool,
+    is_over: AtomicBool,
 }
 
 impl Queue {
-    pub(super) fn new(parts: usize) -> Self {
+    pub(super) fn new(parts: usize, is_behind: Arc<AtomicBool>) -> Self {
         Self {
             waiting: (0..parts).map(|_| Default::default()).collect(),
+            all: AtomicUsize::new(0),
+            is_behind,
+            spare: Mutex::default(),
             larges: AtomicU64::new(0),
             is_over: AtomicBool::new(false),
+        }
+    }
+
+    /// The thread has ended: nobody waits for it any more.
+    pub(super) fn end(&self) {
+        self.is_over.store(true, Ordering::SeqCst);
+        self.is_behind.store(false, Ordering::SeqCst);
+    }
+
+    /// A buffer for the next block, if nobody is about to give one back.
+    fn spare(&self) -> Option<Vec<u8>> {
+        self.spare.try_lock().ok()?.pop()
+    }
+
+    /// A block is written.
+    pub(super) fn give_back(&self, mut buffer: Vec<u8>) {
+        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        if spare.len() < SPARE_MAX && buffer.capacity() <= SPARE_BYTES_MAX {
+            buffer.clear();
+            spare.push(buffer);
         }
     }
 
@@ -56,11 +91,23 @@ impl Queue {
 
     fn put(&self, part: usize, is_large: bool, bytes: usize) {
         self.waiting[part][usize::from(is_large)].fetch_add(bytes, Ordering::Relaxed);
+        let before = self.all.fetch_add(bytes, Ordering::Relaxed);
+        if before + bytes > BEHIND_BYTES {
+            self.is_behind.store(true, Ordering::SeqCst);
+            // Nobody would take it back. In this order, as the thread may end in between.
+            if self.is_over.load(Ordering::SeqCst) {
+                self.is_behind.store(false, Ordering::SeqCst);
+            }
+        }
     }
 
     /// Bytes have been written.
     pub(super) fn take(&self, part: usize, is_large: bool, bytes: usize) {
         self.waiting[part][usize::from(is_large)].fetch_sub(bytes, Ordering::Relaxed);
+        let before = self.all.fetch_sub(bytes, Ordering::Relaxed);
+        if before - bytes < BEHIND_BYTES / 2 {
+            self.is_behind.store(false, Ordering::Relaxed);
+        }
     }
 }
 
@@ -86,6 +133,9 @@ impl Inner {
             self.sent = self.keys;
             // Nobody takes it any more only if writing has failed.
             let _ = self.to_file.send(Piece::Chunk { part, block, keys });
+            if let Some(buffer) = self.queue.spare() {
+                self.packer.supply(buffer);
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use tessera_io::{Disk, FsDisk};
+use tessera_io::{Disk, FsDisk, give_way};
 
 use super::file::{Piece, SnapshotFile, Target};
 use super::pace::Pace;
@@ -139,6 +139,8 @@ pub struct Saver {
     /// Those that are in the last file.
     saved_changes: AtomicU64,
     has_failed: AtomicBool,
+    /// So much waits for the disk that nothing should be changed.
+    is_behind: Arc<AtomicBool>,
     /// What is to begin when nothing else is under way.
     wants_rewrite: AtomicBool,
     wants_save: AtomicBool,
@@ -164,7 +166,10 @@ impl SaveTask {
     fn spawn(mut self) -> std::io::Result<()> {
         let thread = std::thread::Builder::new().name("snapshot".to_owned());
         let mut disk = FsDisk::default();
-        let run = move || while !self.step(&mut disk, true) {};
+        let run = move || {
+            give_way();
+            while !self.step(&mut disk, true) {}
+        };
         thread.spawn(run).map(drop)
     }
 
@@ -203,6 +208,7 @@ impl Saver {
             changes: (0..shards).map(|_| AtomicU64::new(0)).collect(),
             saved_changes: AtomicU64::new(0),
             has_failed: AtomicBool::new(false),
+            is_behind: Arc::default(),
             wants_rewrite: AtomicBool::new(false),
             wants_save: AtomicBool::new(false),
             wall_clock,
@@ -319,7 +325,7 @@ impl Saver {
             number,
             to_file,
             pieces: Some(pieces),
-            queue: Arc::new(Queue::new(self.changes.len())),
+            queue: Arc::new(Queue::new(self.changes.len(), Arc::clone(&self.is_behind))),
             format,
             compresses: state.target.compresses,
             began_s: (self.wall_clock)(),
@@ -352,7 +358,7 @@ impl Saver {
         };
         if let Err(error) = begun {
             tracing::error!("Snapshot failed: cannot start its thread: {error}");
-            abandoned.is_over.store(true, Ordering::Relaxed);
+            abandoned.end();
             self.tell_log(purpose, false);
             self.end(state, false);
         }
@@ -452,6 +458,13 @@ impl Saver {
     #[must_use]
     pub fn has_failed(&self) -> bool {
         self.has_failed.load(Ordering::Relaxed)
+    }
+
+    /// Whether commands that write should wait: what they change has to be written first, and the disk is behind.
+    #[inline]
+    #[must_use]
+    pub fn is_behind(&self) -> bool {
+        self.is_behind.load(Ordering::Relaxed)
     }
 
     /// How things stand.

@@ -5,6 +5,7 @@ use crate::front::Front;
 impl Front {
     /// The turn took so long, without the wait. Commands that were not measured share what the others leave.
     pub fn account(&mut self, worked_ns: u64) {
+        self.worked_ns = worked_ns;
         self.counters.turn_us_max = self.counters.turn_us_max.max(worked_ns / 1000);
         let warning_ns = self.config.stall_warning_ms.saturating_mul(1_000_000);
         if warning_ns > 0 && worked_ns > warning_ns {

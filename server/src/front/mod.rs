@@ -138,6 +138,8 @@ pub struct Front {
     pub(crate) is_restricted: bool,
     /// Whether commands that write wait: the disk is behind.
     is_behind: bool,
+    /// How long the last turn took.
+    worked_ns: u64,
     /// Clients with replies to send.
     pub(crate) dirty: Vec<ConnId>,
     /// Those among them whose replies wait for later ones.
@@ -219,6 +221,7 @@ impl Front {
             is_quiet: false,
             is_restricted: false,
             is_behind: false,
+            worked_ns: 0,
             dirty: Vec::new(),
             cork: Cork::default(),
             held: Vec::new(),

@@ -22,6 +22,8 @@ use crate::shared::Shared;
 const LOOK_NS: u64 = 1_000_000_000;
 /// After a save that failed, the rules wait.
 const RETRY_S: u64 = 5;
+/// A save takes this part of a turn.
+const SAVE_SHARE: u64 = 8;
 /// What has to be polled is polled this often.
 pub(super) const POLL_NS: u64 = 1_000_000;
 
@@ -84,7 +86,7 @@ impl Front {
         let has_failed = shared.log.has_failed();
         self.is_restricted =
             shared.loading.is_on() || has_failed || is_kept_back || shared.scripts.has_late();
-        self.is_behind = shared.log.is_full();
+        self.is_behind = shared.log.is_full() || shared.saver.is_behind();
         if self.is_restricted || self.engine.shard.scripts.refusal.is_some() {
             self.restrict_scripts(is_kept_back, has_failed);
         }
@@ -141,7 +143,7 @@ impl Front {
         self.engine.shard.publish_changes();
         if self.engine.is_saving() {
             let begun = self.engine.meter.begin(true);
-            self.save_goes_on = self.engine.step_save();
+            self.save_goes_on = self.engine.step_save(self.worked_ns / SAVE_SHARE);
             self.engine.meter.other(begun);
         } else {
             self.save_goes_on = false;

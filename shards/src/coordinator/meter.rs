@@ -60,6 +60,13 @@ impl Meter {
         }
     }
 
+    /// The clock.
+    #[inline]
+    #[must_use]
+    pub(super) fn now_ns(&self) -> u64 {
+        (self.clock)()
+    }
+
     /// A command, a slice of one or something else begins. Looks at the clock if it is to be measured.
     #[inline]
     #[must_use]

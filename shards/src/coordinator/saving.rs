@@ -9,6 +9,10 @@ use crate::coordinator::engine::Engine;
 use crate::coordinator::work::Job;
 use crate::mesh::RequestHead;
 
+/// How long a slice of a save is, whatever its turn is. The least is what makes a turn's own cost small.
+const SLICE_NS_MIN: u64 = 20_000;
+const SLICE_NS_MAX: u64 = 250_000;
+
 /// A key that is saved before those who wait for it go on.
 pub(super) struct SavedFirst {
     lock: u32,
@@ -64,9 +68,11 @@ impl<X> Engine<X> {
         true
     }
 
-    /// Goes on with this shard's part of a save. Says whether it makes sense to come back at once.
-    pub fn step_save(&mut self) -> bool {
-        let goes_on = self.shard.step_save();
+    /// Goes on with this shard's part of a save, for about `slice_ns`. Says whether it makes sense to come back at once.
+    pub fn step_save(&mut self, slice_ns: u64) -> bool {
+        let until_ns = self.meter.now_ns() + slice_ns.clamp(SLICE_NS_MIN, SLICE_NS_MAX);
+        let meter = &self.meter;
+        let goes_on = self.shard.step_save(&|| meter.now_ns() >= until_ns);
         let mut at = 0;
         while let Some(SavedFirst { keys, .. }) = self.saved_first.get(at) {
             if keys.iter().any(|key| self.shard.is_owed(key)) {

@@ -10,8 +10,10 @@ use tessera_persist::snapshot::{Begun, Outcome, Part, Purpose, Saver, UsageOf};
 use super::eviction::Rank;
 use super::{Shard, Walk, access};
 
-/// Home buckets per slice: about 650 keys.
-const BUCKETS_PER_SLICE: usize = 128;
+/// Home buckets between two looks at the clock: about 20 keys.
+const BUCKETS_PER_LOOK: usize = 4;
+/// The most looks of a slice.
+const LOOKS_PER_SLICE: usize = 32;
 
 /// See the head of this file.
 #[derive(Default)]
@@ -105,8 +107,8 @@ impl Shard {
         self.saving.running.is_some()
     }
 
-    /// Goes on with the part. Says whether it makes sense to come back at once, and not only soon: the disk may be behind.
-    pub fn step_save(&mut self) -> bool {
+    /// Goes on with the part until it `must_pause`. Says whether it makes sense to come back at once, and not only soon: the disk may be behind.
+    pub fn step_save(&mut self, must_pause: &dyn Fn() -> bool) -> bool {
         let Some(running) = self.saving.running.take() else {
             return false;
         };
@@ -120,14 +122,25 @@ impl Shard {
                 let mut walks = running.walks.iter();
                 walks.any(|(of, walk)| *of == db && self.step_free_walk(walk, 1))
             }
-            None if running.part.is_ahead() => false,
-            None => {
-                let mut walks = running.walks.iter();
-                walks.any(|(_, walk)| self.step_free_walk(walk, BUCKETS_PER_SLICE))
-            }
+            None => self.walk_on(&running, must_pause),
         };
         self.saving.running = Some(running);
         goes_on
+    }
+
+    fn walk_on(&mut self, running: &Running, must_pause: &dyn Fn() -> bool) -> bool {
+        for _ in 0..LOOKS_PER_SLICE {
+            let mut walks = running.walks.iter();
+            if running.part.is_ahead()
+                || !walks.any(|(_, walk)| self.step_free_walk(walk, BUCKETS_PER_LOOK))
+            {
+                return false;
+            }
+            if must_pause() || running.part.in_hand().is_some() {
+                break;
+            }
+        }
+        true
     }
 
     /// Whether the save has still to write a large value under this key, in any database.
