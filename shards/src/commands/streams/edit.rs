@@ -1,14 +1,15 @@
-//! XLEN, XDEL and XSETID.
+//! XLEN, XDEL and XSETID. XDEL of many ids goes in slices while its key stays locked.
 
+use tessera_core::resp::{Proto, Reply};
 use tessera_core::stream::{Stream, StreamId};
 
 use super::ids::{id, ids};
 use super::{DELETES, ROW, UPDATES};
 use crate::command::spec::{KeySpec, access, flag};
-use crate::command::{Cx, KeyspaceRow, Spec, Spread};
+use crate::command::{Cx, KeyspaceRow, Spec, Spread, Task};
 use crate::commands::args::{SYNTAX, integer, is};
-use crate::shard::WrongType;
 use crate::shard::event;
+use crate::shard::{Shard, WrongType};
 
 pub(super) const XLEN: KeyspaceRow = KeyspaceRow {
     spec: Spec {
@@ -55,14 +56,65 @@ fn op_xdel(cx: &mut Cx<'_>, args: &[&[u8]]) {
     let Some(ids) = ids(cx, &args[2..]) else {
         return;
     };
-    let deleted = cx.shard.change_object(cx.db, key, |stream: &mut Stream| {
-        ids.iter().filter(|id| stream.entries.delete(**id)).count()
-    });
-    let deleted = deleted.ok().flatten().unwrap_or(0);
+    if ids.len() > IDS_AT_ONCE {
+        cx.task = Some(Box::new(Deletion {
+            db: cx.db,
+            key: key.into(),
+            left: ids,
+            deleted: 0,
+            proto: cx.reply.proto(),
+        }));
+        return;
+    }
+    let deleted = delete(cx.shard, cx.db, key, &ids);
     if deleted > 0 {
         cx.shard.changed_by(cx.db, key, event::XDEL);
     }
     cx.reply.integer(deleted as i64);
+}
+
+/// Ids whose entries are removed at once. To remove one takes a walk through its block, a few microseconds.
+const IDS_AT_ONCE: usize = 128;
+
+/// Removes entries; how many there were. Reports no change.
+fn delete(shard: &mut Shard, db: usize, key: &[u8], ids: &[StreamId]) -> usize {
+    let deleted = shard.change_object(db, key, |stream: &mut Stream| {
+        ids.iter().filter(|id| stream.entries.delete(**id)).count()
+    });
+    deleted.ok().flatten().unwrap_or(0)
+}
+
+/// An XDEL of many ids.
+struct Deletion {
+    db: usize,
+    key: Box<[u8]>,
+    /// Ids that are still to go, the next ones last.
+    left: Vec<StreamId>,
+    deleted: usize,
+    proto: Proto,
+}
+
+impl Task for Deletion {
+    fn step(&mut self, shard: &mut Shard, reply: &mut Vec<u8>) -> bool {
+        let next = self
+            .left
+            .split_off(self.left.len().saturating_sub(IDS_AT_ONCE));
+        self.deleted += delete(shard, self.db, &self.key, &next);
+        if !self.left.is_empty() {
+            return false;
+        }
+        if self.deleted > 0 {
+            shard.changed_by(self.db, &self.key, event::XDEL);
+        }
+        let mut reply = Reply::new(reply, self.proto);
+        reply.integer(self.deleted as i64);
+        reply.finish();
+        true
+    }
+
+    fn holds_keys(&self) -> bool {
+        true
+    }
 }
 
 pub(super) const XSETID: KeyspaceRow = KeyspaceRow {

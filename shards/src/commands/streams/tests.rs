@@ -179,6 +179,22 @@ fn long_trims_in_slices() {
 }
 
 #[test]
+fn many_ids_are_deleted_in_slices() {
+    let mut rig = Rig::new();
+    filled(&mut rig, "s", 2_000);
+    let ids: String = (1..=1_000).map(|ms| format!(" {ms}")).collect();
+    let line = format!("XDEL s{ids} 1 9999");
+    assert_eq!(rig.run(&line), "1000");
+    assert!(rig.slices >= 4, "{}", rig.slices);
+    assert_eq!(rig.run(&line), "0");
+    rig.check(&[
+        ("XLEN s", "1000"),
+        ("XRANGE s - + COUNT 1", "[[\"1001-0\" [\"f\" \"1001\"]]]"),
+    ]);
+    assert_eq!(rig.run(&format!("XDEL s{ids} x")), INVALID);
+}
+
+#[test]
 fn read() {
     let mut rig = Rig::new();
     filled(&mut rig, "s", 2);

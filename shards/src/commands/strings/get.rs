@@ -1,6 +1,8 @@
 //! GET and its kin: the whole value, or its length, and what may happen to the key afterwards.
 
-use super::whole::{self, BYTES_AT_ONCE};
+use tessera_core::entry::Entry;
+
+use super::whole::{self, After, BYTES_AT_ONCE};
 use super::{CHANGES, Got, READS, ROW, reply_get, reply_value};
 use crate::command::spec::{KeySpec, access, flag};
 use crate::command::{Cx, KeyspaceRow, Spec, Spread};
@@ -26,7 +28,7 @@ fn op_get(cx: &mut Cx<'_>, args: &[&[u8]]) {
     match cx.shard.read_string(cx.db, args[1]) {
         Ok(Some(value)) if value.len() > BYTES_AT_ONCE => {
             let len = value.len();
-            whole::read(cx, args[1], 0..len);
+            whole::read(cx, args[1], 0..len, After::Nothing);
         }
         Ok(Some(value)) => reply_value(&mut cx.reply, value),
         Ok(None) => cx.reply.null(),
@@ -77,7 +79,25 @@ pub(super) const GETDEL: KeyspaceRow = KeyspaceRow {
     spread: Spread::One,
 };
 
+/// Leaves a value to a task if it is a long one, and says whether it did. Counts no hit.
+fn read_long(cx: &mut Cx<'_>, key: &[u8], after: After) -> bool {
+    let entry = cx.shard.table(cx.db).get(cx.shard.hash(key), key);
+    let Some(value) = entry.and_then(Entry::string) else {
+        return false;
+    };
+    let len = value.len();
+    let is_long = len > BYTES_AT_ONCE && cx.shard.exists(cx.db, key);
+    if is_long {
+        whole::read(cx, key, 0..len, after);
+    }
+    is_long
+}
+
 fn op_getdel(cx: &mut Cx<'_>, args: &[&[u8]]) {
+    if read_long(cx, args[1], After::Remove) {
+        cx.shard.read(cx.db, args[1]);
+        return;
+    }
     if reply_get(cx, args[1]) == Got::Value && !cx.reply.is_refused() {
         cx.shard.remove(cx.db, args[1]);
     }
@@ -110,6 +130,14 @@ fn op_getex(cx: &mut Cx<'_>, args: &[&[u8]]) {
         }
     }
     let ExpireOption::At(lifetime, amount) = option else {
+        let after = match option {
+            ExpireOption::Persist => After::Persist,
+            _ => After::Nothing,
+        };
+        if read_long(cx, key, after) {
+            cx.shard.read(cx.db, key);
+            return;
+        }
         let is_sent = reply_get(cx, key) == Got::Value && !cx.reply.is_refused();
         if is_sent && option == ExpireOption::Persist {
             cx.shard.persist(cx.db, key);
@@ -126,6 +154,14 @@ fn op_getex(cx: &mut Cx<'_>, args: &[&[u8]]) {
         return;
     };
     let is_past = lifetime.absolute && deadline <= cx.shard.now_ms;
+    let after = if is_past {
+        After::Remove
+    } else {
+        After::ExpireAt(deadline)
+    };
+    if read_long(cx, key, after) {
+        return;
+    }
     let Some(mut entry) = cx.shard.write(cx.db, key) else {
         return;
     };

@@ -7,7 +7,7 @@ use std::ops::Range;
 use tessera_core::entry::{Entry, StrValue};
 use tessera_core::table::ExpireChange;
 
-use super::whole::{self, BYTES_AT_ONCE};
+use super::whole::{self, After, BYTES_AT_ONCE};
 use super::{READS, ROW, TOO_LONG, WRITES, fits, stored, text};
 use crate::command::spec::{KeySpec, access, flag};
 use crate::command::{Cx, KeyspaceRow, Spec, Spread};
@@ -98,7 +98,7 @@ fn op_getrange(cx: &mut Cx<'_>, args: &[&[u8]]) {
     let bytes = text(value, &mut digits);
     let range = part(bytes.len(), first, last);
     if range.len() > BYTES_AT_ONCE {
-        return whole::read(cx, args[1], range);
+        return whole::read(cx, args[1], range, After::Nothing);
     }
     cx.reply.bulk(&bytes[range]);
 }

@@ -1,4 +1,5 @@
-//! A long string on its way into a reply: in slices, while its key stays locked. Called by GET and GETRANGE.
+//! A long string on its way into a reply: in slices, while its key stays locked. Called by GET, GETRANGE, GETDEL and GETEX; what the last two do to the
+//! key comes with the last slice, and not at all if there is no memory for the reply.
 
 use std::ops::Range;
 
@@ -6,20 +7,50 @@ use tessera_core::entry::{Entry, ValueRef};
 use tessera_core::resp::{Gathered, Reply};
 
 use crate::command::{Cx, Task};
-use crate::shard::Shard;
+use crate::shard::{Shard, event};
 
 /// A reply of at most so many bytes is written at once; and as many are written per slice.
 pub(super) const BYTES_AT_ONCE: usize = 1 << 20;
 
+/// What becomes of the key when it has been read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum After {
+    /// It stays as it is.
+    Nothing,
+    /// It goes.
+    Remove,
+    /// It loses its expiry time.
+    Persist,
+    /// It gets this one, ms since the Unix epoch.
+    ExpireAt(u64),
+}
+
+impl After {
+    fn apply(self, shard: &mut Shard, db: usize, key: &[u8]) {
+        match self {
+            After::Nothing => {}
+            After::Remove => _ = shard.remove(db, key),
+            After::Persist => _ = shard.persist(db, key),
+            After::ExpireAt(at_ms) => {
+                if let Some(mut entry) = shard.write(db, key) {
+                    entry.set_expire(Some(at_ms));
+                    shard.changed_by(db, key, event::EXPIRE);
+                }
+            }
+        }
+    }
+}
+
 /// Leaves it to a task to reply with these bytes of a string.
 #[cold]
-pub(super) fn read(cx: &mut Cx<'_>, key: &[u8], bytes: Range<usize>) {
+pub(super) fn read(cx: &mut Cx<'_>, key: &[u8], bytes: Range<usize>, after: After) {
     let len = bytes.len();
     cx.task = Some(Box::new(ReadTask {
         db: cx.db,
         key: key.into(),
         bytes,
         len,
+        after,
         gathered: Gathered::expecting_head(cx.reply.proto(), |reply| head(reply, len)),
     }));
 }
@@ -36,6 +67,7 @@ struct ReadTask {
     /// What is left to read, and how much it was.
     bytes: Range<usize>,
     len: usize,
+    after: After,
     gathered: Gathered,
 }
 
@@ -58,6 +90,9 @@ impl Task for ReadTask {
         let is_done = self.bytes.is_empty() || self.gathered.is_refused();
         if is_done {
             self.gathered.append(b"\r\n");
+            if !self.gathered.is_refused() {
+                self.after.apply(shard, self.db, &self.key);
+            }
             let len = self.len;
             self.gathered.finish(reply, |reply| head(reply, len));
         }
@@ -88,5 +123,31 @@ mod tests {
         assert_eq!(rig.slices, 3);
         assert!(part.starts_with(b"$2500002\r\nbegin\0") && part.ends_with(b"\0en\r\n"));
         assert_eq!(part.len(), 10 + 2_500_002 + 2);
+    }
+
+    #[test]
+    fn what_follows_comes_with_the_last_slice() {
+        for (line, pttl, exists) in [
+            ("GETEX k PX 7000", "7000", "1"),
+            ("GETEX k", "5000", "1"),
+            ("GETEX k PERSIST", "-1", "1"),
+            ("GETDEL k", "-2", "0"),
+            ("GETEX k PXAT 1", "-2", "0"),
+        ] {
+            let mut rig = Rig::new();
+            rig.check(&[
+                ("SETRANGE k 2500000 end", "2500003"),
+                ("PEXPIRE k 5000", "1"),
+            ]);
+            let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
+            let changes = rig.shard.stats.changes;
+            let mut seen = Vec::new();
+            let reply = rig.bytes_during(&words, |shard| {
+                seen.push((shard.exists(0, b"k"), shard.stats.changes - changes));
+            });
+            assert_eq!(seen, [(true, 0); 3], "{line}");
+            assert!(reply.starts_with(b"$2500003\r\n\0") && reply.ends_with(b"\0end\r\n"));
+            rig.check(&[("PTTL k", pttl), ("EXISTS k", exists)]);
+        }
     }
 }
