@@ -8,6 +8,7 @@ pub mod driver;
 pub mod ending;
 pub mod fragmentation;
 pub mod front;
+pub mod hot_keys;
 pub mod huge_pages;
 pub mod info;
 pub mod limits;

@@ -11,6 +11,8 @@ use tessera_shards::command::Registry;
 use tessera_shards::mesh::Mesh;
 use tessera_shards::script::Commands;
 use tessera_shards::shard::Stats;
+use tessera_shards::shard::heat::Warmth;
+use tessera_shards::shard::largest::BigKey;
 
 use crate::budget::Budget;
 use crate::config::{Config, Rename};
@@ -18,6 +20,7 @@ use crate::crowd::Crowd;
 use crate::ending::Ending;
 use crate::fragmentation::Fragmentation;
 use crate::front::{Front, Latencies, Tally};
+use crate::hot_keys::HotKeys;
 use crate::huge_pages::HugePages;
 use crate::info::{Memory, Rates, allocated};
 use crate::loading::Loading;
@@ -110,6 +113,10 @@ pub struct Figures {
     pub latencies: Latencies,
     /// What changes how fast.
     pub rates: Rates,
+    /// Which keys are hot, if that was asked for.
+    pub warmth: Warmth,
+    /// Which keys are large, if that was asked for, and how often all tables have been looked through.
+    pub census: (Vec<BigKey>, u64),
 }
 
 /// Shared by all shards of a node.
@@ -140,6 +147,8 @@ pub struct Shared {
     pub slow_log: SlowLog,
     /// How long stalls were.
     pub spikes: Spikes,
+    /// The session of HOTKEYS.
+    pub hot_keys: HotKeys,
     /// The append-only log.
     pub log: Arc<Log>,
     /// Whether all shards have heard of a configuration that was set at run time.
@@ -206,6 +215,7 @@ impl Shared {
             library_order: Mutex::new(()),
             slow_log: SlowLog::default(),
             spikes: Spikes::default(),
+            hot_keys: HotKeys::default(),
             loading: Loading::default(),
             registry,
             config: Mutex::new(Arc::new(config)),

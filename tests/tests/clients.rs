@@ -180,6 +180,30 @@ fn redis_cli_walks_the_keys() {
     );
     let summary = cli(&server, &["--memkeys"]);
     assert!(summary.contains("Sampled 300 keys"), "{summary}");
+    let largest = "Biggest string found so far '\"key:299\"'";
+    assert!(summary.contains(largest), "{summary}");
+}
+
+#[test]
+fn redis_cli_finds_the_hot_keys() {
+    let server = server();
+    let mut client = server.client();
+    client
+        .call(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lfu"])
+        .expect_ok();
+    for n in 0..50 {
+        client.call(&["SET", &format!("cold:{n}"), "v"]).expect_ok();
+    }
+    for _ in 0..2_000 {
+        client.call(&["INCR", "hot"]);
+    }
+    let summary = cli(&server, &["--hotkeys"]);
+    assert!(summary.contains("Sampled 51 keys"), "{summary}");
+    let first = summary
+        .lines()
+        .find(|line| line.starts_with("hot key found"))
+        .unwrap_or_else(|| panic!("no hot key in {summary}"));
+    assert!(first.ends_with("keyname: \"hot\""), "{summary}");
 }
 
 #[test]

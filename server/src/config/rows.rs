@@ -55,6 +55,7 @@ pub const ROWS: &[Directive] = &[
     row("io-backend", Choice(IoBackend::WORDS), "auto").to(field!(io_backend)).at_start(),
     row("receive-buffers", Int(16, 32_768), "1024").to(field!(receive_buffers)).at_start(),
     row("stall-warning-ms", Int(0, I64), "100").to(field!(stall_warning_ms)),
+    row("hotkeys-sample-ratio", Int(0, U32), "128").to(field!(hot_ratio)),
 
     // Network. Redis changes port and bind at run time; here the sockets of all shards are made at start.
     row("port", Int(0, 65_535), "6379").to(field!(port)).at_start(),

@@ -140,6 +140,8 @@ pub struct Config {
     pub receive_buffers: u16,
     /// `stall-warning-ms`: a turn longer than this is worth a line in the log; 0 for never.
     pub stall_warning_ms: u64,
+    /// `hotkeys-sample-ratio`: one command of so many tells which keys are hot; 0 for none.
+    pub hot_ratio: u32,
     /// `slowlog-log-slower-than`, µs; `None`: no command is logged.
     pub slowlog_from_us: Option<u64>,
     /// `slowlog-max-len`.
@@ -244,6 +246,7 @@ impl Config {
             io_backend: IoBackend::Auto,
             receive_buffers: 0,
             stall_warning_ms: 0,
+            hot_ratio: 0,
             slowlog_from_us: None,
             slowlog_len_max: 0,
             spike_from_ms: 0,

@@ -61,6 +61,18 @@ impl Clients {
         self.slots[conn.index as usize].take()
     }
 
+    /// Places that clients have, or have had.
+    #[must_use]
+    pub fn places(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// The clients in these places.
+    pub fn among(&self, places: std::ops::Range<usize>) -> impl Iterator<Item = &Client> {
+        let slots = self.slots.get(places).unwrap_or_default();
+        slots.iter().filter_map(Option::as_deref)
+    }
+
     /// All clients.
     pub fn iter(&self) -> impl Iterator<Item = &Client> {
         self.slots.iter().filter_map(Option::as_deref)

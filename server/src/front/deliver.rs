@@ -52,7 +52,7 @@ impl Recipient<Front> for Front {
             Parcel::Call { origin, call } => {
                 let mut said = Vec::new();
                 call(self, &mut said);
-                self.engine.answer_call(origin, &said);
+                self.conclude_call(origin, said);
             }
             Parcel::Tell { call } => call(self, &mut Vec::new()),
             parcel => self.engine.parcel(parcel),

@@ -17,6 +17,7 @@ mod dispatch;
 mod events;
 mod exec;
 mod gate;
+mod heat;
 mod latency;
 mod ledger;
 mod log;
@@ -24,6 +25,7 @@ mod output_limit;
 mod pubsub;
 mod refuse;
 mod replay;
+mod rounds;
 mod save;
 mod scripts;
 mod serve;
@@ -47,6 +49,7 @@ pub(crate) use attention::{Attention, Pause};
 pub(crate) use blocked::End;
 pub(crate) use log::sync_policy;
 pub(crate) use replay::Replay;
+pub(crate) use rounds::{Look, Places};
 pub(crate) use tracking::{Mode, Trackers};
 
 pub use accept::{MAXCLIENTS_ERROR, PROTECTED_ERROR, Verdict};
@@ -61,7 +64,9 @@ use crate::config::Config;
 use crate::front::cork::Cork;
 use crate::front::defrag::Defrag;
 use crate::front::gate::Gate;
+pub(crate) use crate::front::heat::{HeatMarks, Spending};
 use crate::front::ledger::Ledger;
+use crate::front::rounds::Round;
 use crate::info::Sampler;
 use crate::loading::Unloading;
 use crate::shared::{Counters, Shared};
@@ -92,6 +97,12 @@ pub struct Front {
     pub counters: Counters,
     /// What it counts per command and per error.
     pub tally: Tally,
+    /// What it had counted when the session of HOTKEYS began, and when it ended.
+    pub(crate) heat_marks: Option<HeatMarks>,
+    /// Set by a call that all shards are asked: what it goes on with in slices.
+    pub(crate) look: Option<Look>,
+    /// What does.
+    rounds: Vec<Round>,
     /// How long commands took.
     pub latencies: Latencies,
     /// Monotonic clock of this turn, nanoseconds.
@@ -198,6 +209,9 @@ impl Front {
             config,
             counters: Counters::default(),
             tally,
+            heat_marks: None,
+            look: None,
+            rounds: Vec::new(),
             latencies: Latencies::default(),
             now_ns: 0,
             unix_us: 0,
@@ -238,6 +252,7 @@ impl Front {
         };
         front.set_memory_limit();
         front.adopt_slowness();
+        front.adopt_heat();
         front
     }
 }

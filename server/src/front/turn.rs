@@ -131,6 +131,7 @@ impl Front {
             self.deliver_local();
             self.hear_scripts();
         }
+        self.step_rounds();
         if self.engine.shard.has_garbage() {
             let begun = self.engine.meter.begin(true);
             self.engine.shard.collect_garbage();
@@ -152,6 +153,8 @@ impl Front {
             tessera_core::entry::collect();
             self.sampler.sample(self.now_ns, &self.counters);
             self.age();
+            self.look_at_sizes();
+            self.look_at_heat();
         }
         if self.engine.shard.wants_expiry() && (is_tick || self.engine.shard.expiry_is_busy()) {
             let begun = self.engine.meter.begin(true);
@@ -204,6 +207,7 @@ impl Front {
             || !self.dirty.is_empty()
             || self.engine.has_batches()
             || self.engine.has_work()
+            || !self.rounds.is_empty()
             || shard.scripts.has_news()
             || self.save_goes_on
             || self.cargo_goes_on

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::front::{Front, Latencies};
+use crate::front::{Client, Front};
 use crate::shared::{ClientFigures, Counters, DbFigures, Figures};
 
 /// Per second, over the last second or two.
@@ -72,9 +72,18 @@ impl Sampler {
     }
 }
 
+impl ClientFigures {
+    /// Adds a client's.
+    pub(crate) fn add(&mut self, client: &Client) {
+        self.mem_bytes += client.memory_bytes() as u64;
+        self.input_bytes_max = self.input_bytes_max.max(client.query_bytes() as u64);
+        self.output_bytes_max = self.output_bytes_max.max(client.output_bytes() as u64);
+    }
+}
+
 impl Front {
-    /// This shard's figures, without the times, which are large. O(databases + clients).
-    pub fn figures(&mut self) -> Figures {
+    /// This shard's figures, without what only some sections show. O(databases); of the clients there is what `of_clients` has added up.
+    pub(crate) fn figures(&mut self, of_clients: ClientFigures) -> Figures {
         let rates = self.sampler.rates(self.now_ns, &self.counters);
         self.sampler.sample(self.now_ns, &self.counters);
         let shard = &self.engine.shard;
@@ -82,20 +91,12 @@ impl Front {
             keys: shard.table(db).len() as u64,
             ttls: shard.table(db).ttl_len() as u64,
         };
-        let mut of_clients = ClientFigures {
+        let of_clients = ClientFigures {
             count: self.clients.len() as u64,
             blocked: self.blocked_clients() as u64,
             tracking: self.trackers.len() as u64,
-            ..ClientFigures::default()
+            ..of_clients
         };
-        for client in self.clients.iter() {
-            of_clients.mem_bytes += client.memory_bytes() as u64;
-            of_clients.input_bytes_max =
-                of_clients.input_bytes_max.max(client.query_bytes() as u64);
-            of_clients.output_bytes_max = of_clients
-                .output_bytes_max
-                .max(client.output_bytes() as u64);
-        }
         Figures {
             stats: shard.stats,
             counters: Counters {
@@ -109,8 +110,8 @@ impl Front {
             mem_bytes: shard.mem_bytes() as u64,
             dbs: (0..shard.databases()).map(db).collect(),
             tally: self.tally.clone(),
-            latencies: Latencies::default(),
             rates,
+            ..Figures::default()
         }
     }
 }

@@ -1,6 +1,7 @@
 //! INFO: figures of all shards, of the process and of the node, as the text that dashboards parse.
 
 mod figures;
+mod keys;
 mod memory;
 mod process;
 mod report;
@@ -8,5 +9,6 @@ mod section;
 
 pub use figures::{Rates, Sampler};
 pub use memory::{Memory, allocated};
+pub use process::{CpuTimes, cpu_times};
 pub use report::{Node, report};
 pub use section::Section;

@@ -2,15 +2,20 @@
 
 /// Seconds on processors.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct CpuTimes {
-    pub(super) user_s: f64,
-    pub(super) system_s: f64,
-    pub(super) children_user_s: f64,
-    pub(super) children_system_s: f64,
+pub struct CpuTimes {
+    /// In user mode.
+    pub user_s: f64,
+    /// In the kernel.
+    pub system_s: f64,
+    /// Of ended children, in user mode.
+    pub children_user_s: f64,
+    /// Of ended children, in the kernel.
+    pub children_system_s: f64,
 }
 
 /// Of the whole process.
-pub(super) fn cpu_times() -> CpuTimes {
+#[must_use]
+pub fn cpu_times() -> CpuTimes {
     read("/proc/self/stat")
 }
 

@@ -10,6 +10,7 @@ use tessera_persist::snapshot::SaveStatus;
 
 use crate::config::Config;
 use crate::front::{CommandTally, Latencies, Tally};
+use crate::info::keys::{big_keys, hot_keys};
 use crate::info::process::{cpu_times, executable, main_thread_times, system_name};
 use crate::info::{Memory, Section};
 use crate::loading::Loading;
@@ -61,6 +62,8 @@ pub fn report(node: &Node, sections: &[Section], shards: &[Figures]) -> String {
             Section::Cluster => text.line("cluster_enabled", 0),
             Section::Keyspace => keyspace(&mut text, shards),
             Section::Shards => per_shard(&mut text, shards),
+            Section::Bigkeys => text.0.push_str(&big_keys(shards)),
+            Section::Hotkeys => text.0.push_str(&hot_keys(node.unix_us / 1000, shards)),
         }
     }
     text.0

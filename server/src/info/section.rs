@@ -31,11 +31,15 @@ pub enum Section {
     Keyspace,
     /// Ours: figures per shard.
     Shards,
+    /// Ours: the largest keys.
+    Bigkeys,
+    /// Ours: the hottest keys.
+    Hotkeys,
 }
 
 impl Section {
     /// All of them.
-    pub const ALL: [Section; 14] = [
+    pub const ALL: [Section; 16] = [
         Section::Server,
         Section::Clients,
         Section::Memory,
@@ -50,6 +54,8 @@ impl Section {
         Section::Cluster,
         Section::Keyspace,
         Section::Shards,
+        Section::Bigkeys,
+        Section::Hotkeys,
     ];
 
     /// Its title.
@@ -70,6 +76,8 @@ impl Section {
             Section::Cluster => "Cluster",
             Section::Keyspace => "Keyspace",
             Section::Shards => "Shards",
+            Section::Bigkeys => "Bigkeys",
+            Section::Hotkeys => "Hotkeys",
         }
     }
 
@@ -77,7 +85,11 @@ impl Section {
     fn is_default(self) -> bool {
         !matches!(
             self,
-            Section::Commandstats | Section::Latencystats | Section::Shards
+            Section::Commandstats
+                | Section::Latencystats
+                | Section::Shards
+                | Section::Bigkeys
+                | Section::Hotkeys
         )
     }
 

@@ -267,6 +267,7 @@ fn adopt(front: &mut Front, config: Arc<Config>) {
     front.config = config;
     front.set_memory_limit();
     front.adopt_slowness();
+    front.adopt_heat();
 }
 
 fn cmd_resetstat(session: &mut Session<'_>, _: &[&[u8]]) {

@@ -6,9 +6,10 @@ use tessera_core::resp::Reply;
 use tessera_shards::command::Spec;
 use tessera_shards::command::spec::{category, flag};
 
+use crate::front::{Front, Look, Places};
 use crate::info::{Node, Section, report};
 use crate::session::{Session, SessionFn, Then};
-use crate::shared::Figures;
+use crate::shared::{ClientFigures, Figures};
 
 /// The table.
 pub(super) const ROWS: &[(Spec, SessionFn)] = &[(
@@ -32,17 +33,57 @@ pub(super) const ROWS: &[(Spec, SessionFn)] = &[(
 
 fn cmd_info(session: &mut Session<'_>, args: &[&[u8]]) {
     let sections = Section::chosen(&args[1..]);
-    let wants_latencies =
-        session.front.config.latency_tracking && sections.contains(&Section::Latencystats);
-    ask_figures(session, wants_latencies, move |node, shards, reply| {
+    let wants = Wants {
+        latencies: session.front.config.latency_tracking
+            && sections.contains(&Section::Latencystats),
+        hot_keys: sections.contains(&Section::Hotkeys),
+        big_keys: sections.contains(&Section::Bigkeys),
+    };
+    ask_figures(session, wants, move |node, shards, reply| {
         reply.verbatim(*b"txt", report(node, &sections, shards).as_bytes());
     });
 }
 
+/// Figures that are asked for beside the others: they take time to put together.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Wants {
+    latencies: bool,
+    hot_keys: bool,
+    big_keys: bool,
+}
+
+/// Buckets that are looked at for large keys before these are shown: a few tenths of a millisecond's worth.
+const BUCKETS_LOOKED_AT: usize = 512;
+/// Clients that are looked at at once.
+const CLIENTS_AT_ONCE: usize = 1024;
+
+impl Wants {
+    /// A shard's figures, with what is wanted beside them.
+    fn of(self, front: &mut Front, of_clients: ClientFigures) -> Figures {
+        let mut figures = front.figures(of_clients);
+        if self.latencies {
+            figures.latencies = front.latencies.clone();
+        }
+        let shard = &mut front.engine.shard;
+        if self.hot_keys {
+            let now_ms = shard.wall_ms();
+            figures.warmth = shard.heat.lately(now_ms, HOT_KEYS_ASKED);
+        }
+        if self.big_keys {
+            shard.census_slice(BUCKETS_LOOKED_AT);
+            figures.census = shard.census();
+        }
+        figures
+    }
+}
+
+/// Hot keys that a shard tells: what is borrowed is counted where it is used, so more than are shown.
+const HOT_KEYS_ASKED: usize = 64;
+
 /// Asks all shards for their figures, and makes a reply of them.
 pub(super) fn ask_figures(
     session: &mut Session<'_>,
-    wants_latencies: bool,
+    wants: Wants,
     write: impl FnOnce(&Node, &[Figures], &mut Reply<'_>) + 'static,
 ) {
     let front = &session.front;
@@ -56,14 +97,21 @@ pub(super) fn ask_figures(
     let gathered = Arc::clone(&shards);
     session.then = Then::AskAll(
         Arc::new(move |front, _| {
-            let mut figures = front.figures();
-            if wants_latencies {
-                figures.latencies = front.latencies.clone();
-            }
-            gathered
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push((front.id, figures));
+            let gathered = Arc::clone(&gathered);
+            let (mut places, mut of_clients) = (Places::default(), ClientFigures::default());
+            front.look = Some(Look::Front(Box::new(move |front, _| {
+                let (next, is_last) = places.take(front, CLIENTS_AT_ONCE);
+                front
+                    .clients
+                    .among(next)
+                    .for_each(|client| of_clients.add(client));
+                if is_last {
+                    let figures = wants.of(front, of_clients);
+                    let mut all = gathered.lock().unwrap_or_else(PoisonError::into_inner);
+                    all.push((front.id, figures));
+                }
+                is_last
+            })));
         }),
         Box::new(move |_, reply| {
             let mut shards =

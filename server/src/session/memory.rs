@@ -1,9 +1,10 @@
-//! MEMORY DOCTOR, MALLOC-STATS, PURGE and STATS: what concerns the node. USAGE and HELP, and the row itself, are with the commands over keys.
+//! MEMORY DOCTOR, MALLOC-STATS, PURGE and STATS: what concerns the node. KEYS is in `largest`; USAGE and HELP, and the row itself, are with the commands over keys.
 
 use tessera_core::resp::Reply;
 
 use crate::info::{Memory, Node};
-use crate::session::info::ask_figures;
+use crate::session::info::{Wants, ask_figures};
+use crate::session::largest;
 use crate::session::{Session, SessionFn};
 use crate::shared::Figures;
 
@@ -20,7 +21,15 @@ const OF_NODE: [(&[u8], SessionFn); 4] = [
 
 /// The function of a MEMORY request that concerns the node; `None`: one over keys, or one with a mistake.
 pub(crate) fn of_node(args: &[&[u8]]) -> Option<SessionFn> {
-    let [_, name] = args else { return None };
+    let [_, name, options @ ..] = args else {
+        return None;
+    };
+    if name.eq_ignore_ascii_case(b"keys") {
+        return Some(largest::cmd_memory_keys);
+    }
+    if !options.is_empty() {
+        return None;
+    }
     let named = |(known, _): &&(&[u8], SessionFn)| known.eq_ignore_ascii_case(name);
     OF_NODE.iter().find(named).map(|(_, run)| *run)
 }
@@ -66,7 +75,7 @@ fn ratio(part: u64, whole: u64) -> f64 {
 }
 
 fn cmd_stats(session: &mut Session<'_>, _: &[&[u8]]) {
-    ask_figures(session, false, |node, shards, reply| {
+    ask_figures(session, Wants::default(), |node, shards, reply| {
         stats(&Look::new(node, shards), shards, reply);
     });
 }
@@ -143,7 +152,7 @@ fn stats(look: &Look, shards: &[Figures], reply: &mut Reply<'_>) {
 }
 
 fn cmd_doctor(session: &mut Session<'_>, _: &[&[u8]]) {
-    ask_figures(session, false, |node, shards, reply| {
+    ask_figures(session, Wants::default(), |node, shards, reply| {
         let text = diagnosis(&Look::new(node, shards));
         reply.verbatim(*b"txt", text.as_bytes());
     });
@@ -259,6 +268,7 @@ mod tests {
         assert!(of_node(&[b"memory", b"STATS"]).is_some());
         assert!(of_node(&[b"memory", b"stats", b"x"]).is_none());
         assert!(of_node(&[b"memory", b"usage"]).is_none());
+        assert!(of_node(&[b"memory", b"Keys", b"COUNT", b"3"]).is_some());
         assert!(of_node(&[b"memory"]).is_none());
     }
 }

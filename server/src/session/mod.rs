@@ -13,7 +13,9 @@ mod context;
 mod dataset;
 mod debug;
 mod function;
+mod hotkeys;
 mod info;
+mod largest;
 mod latency;
 mod lolwut;
 mod memory;
@@ -50,6 +52,7 @@ pub const FAMILIES: &[&[(Spec, SessionFn)]] = &[
     observe::ROWS,
     slowlog::ROWS,
     latency::ROWS,
+    hotkeys::ROWS,
 ];
 
 /// The function of a request to MEMORY, the command over keys that is marked `OF_NODE`, if the request concerns the node.

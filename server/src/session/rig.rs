@@ -7,7 +7,7 @@ use tessera_io::{ConnId, Peer};
 use tessera_shards::command::Run;
 
 use crate::config::Config;
-use crate::front::{Client, Front};
+use crate::front::{Client, Front, Look};
 use crate::session::{Session, Then};
 use crate::shared::Shared;
 
@@ -123,6 +123,14 @@ impl Rig {
                 for front in &mut self.fronts {
                     let mut part = Vec::new();
                     call(front, &mut part);
+                    match front.look.take() {
+                        None => {}
+                        Some(Look::Front(mut step)) => while !step(front, &mut part) {},
+                        Some(Look::Keys(_, begin)) => {
+                            let mut task = begin(&mut front.engine.shard);
+                            while !task.step(&mut front.engine.shard, &mut part) {}
+                        }
+                    }
                     said.push(part);
                 }
                 merge(said, &mut Reply::new(&mut out, proto));

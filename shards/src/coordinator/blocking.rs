@@ -13,6 +13,7 @@ use tessera_core::resp::Reply;
 use crate::command::{Cx, Further, Words};
 use crate::coordinator::claim::Claim;
 use crate::coordinator::engine::{Asker, Engine, Submitted, check_whole, refused};
+use crate::coordinator::heat::note_heat;
 use crate::coordinator::reads::note_reads;
 use crate::coordinator::route::{Places, owner};
 use crate::coordinator::work::{Job, Parked};
@@ -106,7 +107,8 @@ impl<X> Engine<X> {
             return Found::Gone;
         }
         let is_measured = self.shard.slow.wants_all();
-        let begun = self.meter.begin(is_measured);
+        let is_looked_at = self.shard.heat.is_next();
+        let begun = self.meter.begin(is_measured || is_looked_at);
         self.shard.no_touch = parked.head.no_touch;
         self.shard.run_for(parked.head.tracker);
         let mut reply = Vec::new();
@@ -173,6 +175,11 @@ impl<X> Engine<X> {
                     let head = &parked.head;
                     let slow = &mut self.shard.slow;
                     slow.note(head.command, head.origin, &parked.args(), ns);
+                }
+                if is_looked_at {
+                    let spec = &self.rows[usize::from(parked.head.command)].row.spec;
+                    let (db, args) = (parked.head.db, parked.args());
+                    note_heat(&mut self.shard, spec, db, &args, ns, reply.len());
                 }
                 Found::Replied(reply)
             }

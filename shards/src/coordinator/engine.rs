@@ -16,6 +16,7 @@ use crate::coordinator::blocking::{Found, Waiters};
 use crate::coordinator::borrow::{Borrow, Loan};
 use crate::coordinator::further::{Outcome, Reach};
 use crate::coordinator::gather::Gather;
+use crate::coordinator::heat::{Heated, note_heat};
 use crate::coordinator::locks::Locks;
 use crate::coordinator::meter::{Meter, Spent, measured_from};
 use crate::coordinator::reads::{note_reads, note_script_reads};
@@ -72,23 +73,23 @@ pub(super) struct Row {
 
 /// A command that goes on in slices.
 pub(super) struct Running {
-    origin: Origin,
+    pub(super) origin: Origin,
     /// The job, if it may have to be run anew.
-    again: Option<Job>,
-    task: Box<dyn Task>,
-    reply: Vec<u8>,
+    pub(super) again: Option<Job>,
+    pub(super) task: Box<dyn Task>,
+    pub(super) reply: Vec<u8>,
     /// The lock on its keys, if it comes back to them.
-    lock: Option<u32>,
+    pub(super) lock: Option<u32>,
     /// Keys of other shards, if it comes back to them: in the table during a slice only.
     pub(super) borrowed: Vec<Loan>,
     /// What its slices cost so far.
-    spent: Spent,
+    pub(super) spent: Spent,
     /// Whose command it is, if the client tracks keys.
-    tracker: Option<Tracker>,
+    pub(super) tracker: Option<Tracker>,
     /// What it has told the log so far.
-    unit: Option<Box<Unit>>,
+    pub(super) unit: Option<Box<Unit>>,
     /// The command, if it tells its record at the end.
-    record: Option<Parked>,
+    pub(super) record: Option<Parked>,
 }
 
 /// Ways to break the protocol, so that a test can show that the simulator's judges would notice.
@@ -591,6 +592,11 @@ impl<X> Engine<X> {
                     self.shard.slow.note_slices(slow);
                 }
                 let further = done.task.needs();
+                if let Some(heated) = Meter::take_heated(&mut done.spent)
+                    && !further.is_missing()
+                {
+                    heated.end(&mut self.shard, done.spent.ns(), done.reply.len());
+                }
                 self.record_task(done.record.as_ref(), further.is_missing());
                 match done.again {
                     Some(job) if further.is_missing() => self.put_off(job, further),
@@ -716,7 +722,8 @@ fn execute<X>(
     out: &mut Vec<u8>,
 ) -> Outcome {
     let row = &rows[usize::from(head.command)];
-    let begun = meter.begin(args.len() >= row.measured_from);
+    let (is_looked_at, is_measured) = (shard.heat.is_next(), args.len() >= row.measured_from);
+    let begun = meter.begin(is_measured | is_looked_at);
     shard.no_touch = head.no_touch;
     shard.run_for(head.tracker);
     let start = out.len();
@@ -764,12 +771,19 @@ fn execute<X>(
     }
     let Some(task) = task else {
         let ns = meter.end(head.command, begun);
-        shard.slow.note(head.command, head.origin, args, ns);
+        if is_measured {
+            shard.slow.note(head.command, head.origin, args, ns);
+        }
+        if is_looked_at {
+            let bytes_out = out.len() - start;
+            note_heat(shard, &row.row.spec, head.db, args, ns, bytes_out);
+        }
         return Outcome::Done;
     };
     let slow = shard.slow.is_on();
     let slow = slow.then(|| Box::new(Slow::new(head.command, head.origin, args)));
-    meter.suspend([head.command].into_iter(), slow, begun);
+    let heated = Heated::begin(shard, &row.row.spec, head.db, args);
+    meter.suspend([head.command].into_iter(), slow, heated, begun);
     Outcome::Task(task)
 }
 

@@ -78,7 +78,7 @@ impl<X> Engine<X> {
         let mut keys = match &work {
             Work::Job(job) => self.keys_of_job(job),
             Work::Take(Parcel::Take { keys, .. }) => keys.clone(),
-            Work::Take(_) | Work::Whole(_) => Vec::new(),
+            Work::Take(_) | Work::Whole(_) | Work::Look(..) => Vec::new(),
         };
         keys.sort_unstable();
         keys.dedup();
@@ -131,8 +131,8 @@ impl<X> Engine<X> {
                         }
                     }
                     Work::Take(parcel) => self.hand_over(number, parcel),
-                    // It waits at the gate only.
-                    Work::Whole(_) => {}
+                    // They wait at the gate only.
+                    Work::Whole(_) | Work::Look(..) => {}
                 }
             }
             granted = next;
@@ -155,6 +155,7 @@ impl<X> Engine<X> {
                 None => return,
                 Some(Work::Job(job)) => self.is_whole_job(job) && !self.locks.is_free(),
                 Some(Work::Take(_)) => false,
+                Some(Work::Look(..)) => !self.locks.is_free(),
                 Some(Work::Whole(_)) => !self.is_still(),
             };
             if is_stopped {
@@ -184,6 +185,7 @@ impl<X> Engine<X> {
                     self.go_on(job, outcome);
                 }
             }
+            Work::Look(origin, command, begin) => self.begin_look(origin, command, begin),
             take @ (Work::Take(_) | Work::Whole(_)) => self.enter(take),
         }
     }

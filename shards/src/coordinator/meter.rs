@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 
 use crate::command::spec::flag;
 use crate::command::{KeyspaceRow, Spec, Spread};
+use crate::coordinator::heat::Heated;
 use crate::shard::Slow;
 
 /// Arguments from which on a command that works key by key is measured.
@@ -37,6 +38,15 @@ pub(super) struct Spent {
     ns: u64,
     /// What is noted of a single command if it took long.
     slow: Option<Box<Slow>>,
+    /// Whose keys it heats.
+    heated: Option<Box<Heated>>,
+}
+
+impl Spent {
+    /// How long all slices took, nanoseconds.
+    pub(super) fn ns(&self) -> u64 {
+        self.ns
+    }
 }
 
 impl Default for Meter {
@@ -119,11 +129,13 @@ impl Meter {
         &mut self,
         commands: impl Iterator<Item = u16>,
         slow: Option<Box<Slow>>,
+        heated: Option<Box<Heated>>,
         begun: Option<u64>,
     ) {
         let mut spent = Spent {
             commands: commands.collect(),
             slow,
+            heated,
             ns: 0,
         };
         self.slice(&mut spent, begun);
@@ -148,6 +160,11 @@ impl Meter {
         let ns = spent.ns / spent.commands.len().max(1) as u64;
         self.measured
             .extend(spent.commands.iter().map(|command| (*command, ns)));
+    }
+
+    /// Whose keys it has heated.
+    pub(super) fn take_heated(spent: &mut Spent) -> Option<Box<Heated>> {
+        spent.heated.take()
     }
 
     /// What is to be noted if it took long.
@@ -209,7 +226,7 @@ mod tests {
         assert_eq!(meter.end(5, begun), 70);
         let begun = meter.begin(true);
         time.set(100);
-        meter.suspend([6, 7].into_iter(), None, begun);
+        meter.suspend([6, 7].into_iter(), None, None, begun);
         let mut spent = meter.resume();
         assert_eq!(meter.begin(false), None);
         assert_eq!(meter.busy_ns, 100);

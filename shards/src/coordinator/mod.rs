@@ -3,7 +3,8 @@
 //! `engine` takes commands up and carries them out, `answer` sends what they say; `route` decides where; `locks` keeps first come, first served per key; `gather` puts
 //! the parts of split commands together; `borrow` brings keys to one place, `further` those that no argument names; `scan` leads SCAN through the shards;
 //! `program` runs several commands as one, `deal` with each owner running its own of them, and `whole` those that look at whole shards; `blocking` keeps those
-//! who wait for a key; `evict` makes room; `saving` lets a save go before who changes a large value; `meter` knows what it all cost.
+//! who wait for a key; `evict` makes room; `saving` lets a save go before who changes a large value; `meter` knows what it all cost, and `heat` for which keys;
+//! `look` goes through all keys for somebody who asks all shards.
 
 mod answer;
 mod blocking;
@@ -14,8 +15,10 @@ mod engine;
 mod evict;
 mod further;
 mod gather;
+mod heat;
 mod locking;
 mod locks;
+mod look;
 mod meter;
 mod program;
 mod reads;
@@ -35,4 +38,4 @@ pub use meter::Meter;
 pub use program::{Program, RAN, Step, TOUCHED, replies};
 pub use route::owner;
 pub use whole::WholeParcel;
-pub use work::{Job, Parked};
+pub use work::{Begin, Job, Parked};

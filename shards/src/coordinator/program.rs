@@ -15,6 +15,7 @@ use crate::command::spec::flag;
 use crate::command::{Cx, Further, KeyspaceRow, Merge, Spread, Task, Words};
 use crate::coordinator::engine::{Asker, Engine, Row, Submitted, check_whole};
 use crate::coordinator::gather::merge_parts;
+use crate::coordinator::heat::{Heated, note_heat};
 use crate::coordinator::route::owner;
 use crate::coordinator::work::Job;
 use crate::mesh::{Origin, Parcel, Route, Watch};
@@ -77,6 +78,8 @@ struct Running {
     payload: Vec<u8>,
     /// The command that goes on in slices itself.
     inner: Option<Inner>,
+    /// For commands that are looked at.
+    clock: Rc<dyn Fn() -> u64>,
     /// Tells how long each command takes, if that is of interest.
     watch: Option<StepWatch>,
 }
@@ -89,6 +92,9 @@ struct Inner {
     mark: Mark,
     /// Which of the program's it is.
     at: usize,
+    /// Whose keys it heats, and how long it took so far.
+    heated: Option<Box<Heated>>,
+    ns: u64,
 }
 
 /// Tells the log of a command that has run.
@@ -137,8 +143,10 @@ impl Running {
         let Some(inner) = &mut self.inner else {
             return false;
         };
-        let begun = self.watch.as_ref().map(|watch| (watch.clock)());
+        let is_timed = self.watch.is_some() || inner.heated.is_some();
+        let begun = is_timed.then(|| (self.clock)());
         let is_done = inner.task.step(shard, &mut inner.reply);
+        inner.ns += begun.map_or(0, |begun| (self.clock)().saturating_sub(begun));
         if is_done {
             let mut inner = self.inner.take().expect("it was just there");
             let step = &self.steps[inner.at];
@@ -149,6 +157,9 @@ impl Running {
                 step,
             );
             check_whole(&mut inner.reply);
+            if let Some(heated) = inner.heated {
+                heated.end(shard, inner.ns, inner.reply.len());
+            }
             put_reply(&mut self.payload, &inner.reply);
         }
         if let (Some(watch), Some(begun)) = (&mut self.watch, begun) {
@@ -164,7 +175,8 @@ impl Running {
         };
         self.begun += 1;
         let row = &self.rows[usize::from(step.command)].row;
-        let begun = self.watch.as_ref().map(|watch| (watch.clock)());
+        let is_looked_at = shard.heat.is_next();
+        let begun = (self.watch.is_some() || is_looked_at).then(|| (self.clock)());
         shard.no_touch = self.no_touch;
         shard.run_for(self.tracker);
         let args = step.args.args();
@@ -203,9 +215,16 @@ impl Running {
                     reply: Vec::new(),
                     mark,
                     at: self.begun - 1,
+                    heated: Heated::begin(shard, &row.spec, step.db, &args),
+                    ns: 0,
                 });
             }
             None => {
+                if is_looked_at {
+                    let ns = begun.map_or(0, |begun| (self.clock)().saturating_sub(begun));
+                    let bytes_out = self.payload.len() - place - LENGTH_BYTES;
+                    note_heat(shard, &row.spec, step.db, &args, ns, bytes_out);
+                }
                 record(shard, mark, row, step);
                 if is_weighted(row.spread) {
                     // With one shard nobody merges; the weight beside the value is for the merge only.
@@ -460,6 +479,7 @@ impl<X> Engine<X> {
             reads: self.own_reads(program),
             payload: vec![RAN],
             inner: None,
+            clock: self.meter.clock(),
             watch: self.step_watch(*origin, program),
         };
         let commands = program.steps.iter().map(|step| step.command);
@@ -471,7 +491,7 @@ impl<X> Engine<X> {
             return None;
         }
         self.shard.set_unit_aside(None);
-        self.meter.suspend(commands, None, begun);
+        self.meter.suspend(commands, None, None, begun);
         Some(Box::new(running))
     }
 

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::command::Words;
+use crate::command::{Task, Words};
 use crate::coordinator::claim::Claim;
 use crate::coordinator::engine::Engine;
 use crate::coordinator::program::{Program, Step};
 use crate::coordinator::whole::WholeParcel;
 use crate::mesh::{Origin, Parcel, RequestHead};
+use crate::shard::Shard;
 use crate::shard::tracking::Tracker;
 
 impl<X> Engine<X> {
@@ -103,6 +104,9 @@ impl Job {
     }
 }
 
+/// Begins something that goes on in slices.
+pub type Begin = Box<dyn FnOnce(&mut Shard) -> Box<dyn Task>>;
+
 /// What waits for a lock or at the gate.
 pub(super) enum Work<X> {
     /// A job of this shard's keys.
@@ -111,6 +115,8 @@ pub(super) enum Work<X> {
     Take(Parcel<X>),
     /// A take of all there is, `WholeParcel::Take`.
     Whole(WholeParcel),
+    /// A look at the whole shard for somebody who asks all shards: the command that it is counted under.
+    Look(Origin, u16, Begin),
 }
 
 /// Copies of keys, each once, in order.

@@ -13,6 +13,8 @@ use super::effects::Effects;
 use super::event::{self, Event, Happened};
 use super::eviction::Pool;
 use super::fifo::Fifo;
+use super::heat::Heat;
+use super::largest::Census;
 use super::saving::Saving;
 use super::tracking::Tracking;
 use super::waiting::Waiting;
@@ -38,6 +40,8 @@ pub struct Shard {
     pub scripts: Scripts,
     /// Commands that took long.
     pub slow: SlowWatch,
+    /// Which keys are hot.
+    pub heat: Heat,
     /// Active expiry.
     pub(crate) expiry: ExpiryCycle,
     pub(super) hash_seed: u64,
@@ -47,6 +51,7 @@ pub struct Shard {
     pub(super) aging: Aging,
     pub(super) defrag: DefragPass,
     pub(super) fifo: Fifo,
+    pub(super) census: Census,
     pub(super) watches: Watches,
     pub(super) waiting: Waiting,
     pub(super) tracking: Tracking,
@@ -82,6 +87,7 @@ impl Shard {
             rng: Rng::new(rng_seed),
             scripts: Scripts::default(),
             slow: SlowWatch::default(),
+            heat: Heat::new(rng_seed),
             expiry: ExpiryCycle::default(),
             hash_seed,
             dbs: (0..databases)
@@ -92,6 +98,7 @@ impl Shard {
             aging: Aging::default(),
             defrag: DefragPass::default(),
             fifo: Fifo::default(),
+            census: Census::default(),
             watches: Watches::default(),
             waiting: Waiting::default(),
             tracking: Tracking::default(),

@@ -14,6 +14,7 @@ mod databases;
 mod dump;
 mod edges;
 mod expiry;
+mod hot_keys;
 mod introspection;
 mod large;
 mod memory;

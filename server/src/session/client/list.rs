@@ -1,13 +1,17 @@
 //! CLIENT INFO and CLIENT LIST.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use tessera_core::number::parse_i64;
 
-use crate::front::Client;
+use crate::front::{Client, Look, Places};
 use crate::session::client::line::line;
 use crate::session::context::{SYNTAX_ERROR, quoting};
 use crate::session::{Session, Then};
+
+/// Clients whose lines are written at once.
+const LINES_AT_ONCE: usize = 128;
 
 /// What a connection is used for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -50,7 +54,8 @@ pub(super) fn cmd_info(session: &mut Session<'_>, _: &[&[u8]]) {
 }
 
 pub(super) fn cmd_list(session: &mut Session<'_>, args: &[&[u8]]) {
-    let mut ids: Option<Arc<[u64]>> = None;
+    // By id, the place in which it was asked for first.
+    let mut ids: Option<Arc<HashMap<u64, usize>>> = None;
     let mut wanted_type = None;
     match &args[2..] {
         [] => {}
@@ -59,37 +64,42 @@ pub(super) fn cmd_list(session: &mut Session<'_>, args: &[&[u8]]) {
             None => return session.error(quoting("ERR Unknown client type '", word, "'")),
         },
         [option, numbers @ ..] if option.eq_ignore_ascii_case(b"id") && !numbers.is_empty() => {
-            let mut wanted = Vec::with_capacity(numbers.len());
-            for number in numbers {
+            let mut wanted = HashMap::with_capacity(numbers.len());
+            for (place, number) in numbers.iter().enumerate() {
                 let Some(id) = parse_i64(number) else {
                     return session.error("ERR Invalid client ID");
                 };
-                wanted.extend(u64::try_from(id));
+                if let Ok(id) = u64::try_from(id) {
+                    wanted.entry(id).or_insert(place);
+                }
             }
-            ids = Some(Arc::<[u64]>::from(wanted));
+            ids = Some(Arc::new(wanted));
         }
         _ => return session.error(SYNTAX_ERROR),
     }
     let order = ids.clone();
     session.then = Then::AskAll(
-        Arc::new(move |front, out| {
-            for client in front.clients.iter() {
-                if ids.as_ref().is_none_or(|ids| ids.contains(&client.id))
-                    && wanted_type.is_none_or(|wanted| wanted.has(client))
-                {
-                    out.extend(line(front, client));
+        Arc::new(move |front, _| {
+            let (ids, mut places) = (ids.clone(), Places::default());
+            front.look = Some(Look::Front(Box::new(move |front, out| {
+                let (next, is_last) = places.take(front, LINES_AT_ONCE);
+                for client in front.clients.among(next) {
+                    if ids.as_ref().is_none_or(|ids| ids.contains_key(&client.id))
+                        && wanted_type.is_none_or(|wanted| wanted.has(client))
+                    {
+                        out.extend(line(front, client));
+                    }
                 }
-            }
+                is_last
+            })));
         }),
         Box::new(move |parts, reply| {
             let parts = parts.concat();
             let mut lines: Vec<&[u8]> = parts.split_inclusive(|&byte| byte == b'\n').collect();
             // By age, or in the order in which they were asked for.
-            lines.sort_by_key(|line| {
+            lines.sort_by_cached_key(|line| {
                 let id = id_of(line);
-                let place = order
-                    .as_ref()
-                    .and_then(|ids| ids.iter().position(|other| *other == id));
+                let place = order.as_ref().and_then(|ids| ids.get(&id).copied());
                 (place, id)
             });
             reply.verbatim(*b"txt", &lines.concat());

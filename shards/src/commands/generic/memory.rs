@@ -5,6 +5,7 @@ use crate::command::spec::{KeySpec, access, flag};
 use crate::command::{Cx, KeyspaceRow, Spec, Spread};
 use crate::commands::args::{SYNTAX, integer, is};
 use crate::commands::container::{help, subcommand};
+use crate::shard::largest::SLOT_BYTES;
 
 /// A subcommand that concerns the node.
 const OF_NODE: Spec = Spec {
@@ -36,6 +37,15 @@ pub(super) const MEMORY: KeyspaceRow = KeyspaceRow {
                 name: "doctor",
                 summary: "Says what is wrong with the server's memory, if anything is.",
                 complexity: "O(1)",
+                ..OF_NODE
+            },
+            Spec {
+                name: "keys",
+                arity: -2,
+                tips: &["request_policy:all_shards", "response_policy:special"],
+                since: "7.2.4",
+                summary: "Returns the largest keys of all databases.",
+                complexity: "O(N) with N keys; other commands go on meanwhile",
                 ..OF_NODE
             },
             Spec {
@@ -89,6 +99,9 @@ pub(super) const MEMORY: KeyspaceRow = KeyspaceRow {
 const HELP: &[&str] = &[
     "DOCTOR",
     "    What is wrong with the memory of the server, if anything is.",
+    "KEYS [COUNT <count>] [TYPE <type>] [MATCH <pattern>]",
+    "    The <count> largest keys of all databases, 10 by default: name, database, type,",
+    "    elements (of a string its length), bytes.",
     "MALLOC-STATS",
     "    What the allocator says of itself.",
     "PURGE",
@@ -99,9 +112,6 @@ const HELP: &[&str] = &[
     "    Bytes of memory that key and value take. Of a collection <count> elements",
     "    are looked at, 5 by default, all with 0.",
 ];
-
-/// A slot of the keyspace table.
-const SLOT_BYTES: usize = 8;
 
 fn op_memory(cx: &mut Cx<'_>, args: &[&[u8]]) {
     match subcommand(cx, &MEMORY.spec, args) {

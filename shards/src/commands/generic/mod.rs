@@ -8,6 +8,7 @@ mod dump;
 mod existence;
 mod expire;
 mod keys;
+mod largest;
 mod memory;
 mod object;
 mod rename;
@@ -23,6 +24,7 @@ use crate::command::spec::{KeySpec, access, category};
 use crate::command::{KeyspaceRow, Spec};
 
 pub use digest::Digest;
+pub use largest::{Wanted, find_largest};
 pub use object::{encoding, references};
 pub use scan::parse_cursor;
 
