@@ -13,9 +13,10 @@ pub const COMMANDS: &[&str] = &[
 /// Directives that every Redis has and whose value can be anything in a test.
 const DIRECTIVES: &[(&str, &[&str])] = &[
     ("timeout", &["0", "100000", "-1", "abc", "", "2147483648"]),
+    // Never above what it is at first: SETBIT and SETRANGE with the offsets that are drawn would then fill the memory.
     (
         "proto-max-bulk-len",
-        &["512mb", "1gb", "2Gb", "536870912", "x", "-5", "100"],
+        &["512mb", "500Mb", "400m", "536870912", "x", "-5", "100"],
     ),
     ("maxmemory-policy", &["noeviction", "NoEviction", "nothing"]),
     ("client-query-buffer-limit", &["1gb", "2097152", "100", "x"]),
