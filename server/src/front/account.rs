@@ -25,7 +25,35 @@ impl Front {
                 self.latencies.record(*command, *ns);
             }
         }
-        meter.clear();
+        if !self.engine.shard.scripts.counts.is_empty() {
+            self.account_for_scripts();
+        }
+        self.engine.meter.clear();
+    }
+
+    /// What scripts that ended in this turn had called. The time of all of them is shared evenly by their commands.
+    fn account_for_scripts(&mut self) {
+        let counts = std::mem::take(&mut self.engine.shard.scripts.counts);
+        let calls: u64 = counts.commands.iter().map(|count| count.calls).sum();
+        let is_script = |command: u16| {
+            let command = self.shared.registry.get(command);
+            command.is_some_and(|command| command.spec.group == "scripting")
+        };
+        let measured = self.engine.meter.measured.iter();
+        let ns: u64 = measured
+            .filter(|(command, _)| is_script(*command))
+            .map(|(_, ns)| ns)
+            .sum();
+        let each_ns = ns / calls.max(1);
+        self.counters.commands += calls;
+        self.counters.errors += counts.errors.iter().map(|(_, times)| times).sum::<u64>();
+        self.tally.add_of_scripts(&counts, each_ns);
+        if self.config.latency_tracking {
+            for count in &counts.commands {
+                self.latencies
+                    .record_times(count.command, each_ns, count.calls);
+            }
+        }
     }
 
     /// A line about a turn that kept everybody else waiting, with what took longest.

@@ -50,8 +50,13 @@ impl Histogram {
 
     #[inline]
     fn record_at(&mut self, place: usize) {
-        self.counts[place] += 1;
-        self.total += 1;
+        self.record_times_at(place, 1);
+    }
+
+    #[inline]
+    fn record_times_at(&mut self, place: usize, times: u64) {
+        self.counts[place] += times;
+        self.total += times;
     }
 
     /// Adds another one's times.
@@ -115,6 +120,13 @@ impl Latencies {
         let place = place(ns);
         for command in commands {
             self.of_mut(*command).record_at(place);
+        }
+    }
+
+    /// Adds the same time so many times to a command.
+    pub fn record_times(&mut self, command: u16, ns: u64, times: u64) {
+        if times > 0 {
+            self.of_mut(command).record_times_at(place(ns), times);
         }
     }
 

@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use tessera_shards::script::Counts;
+
 /// Different error codes that are told apart; a client can make up codes only where a later version lets it.
 const CODES_MAX: usize = 128;
 /// Longest error code that is told apart, bytes.
@@ -73,6 +75,10 @@ impl Tally {
     }
 
     fn count(&mut self, error: &[u8]) {
+        self.count_times(error, 1);
+    }
+
+    fn count_times(&mut self, error: &[u8], times: u64) {
         let end = error
             .iter()
             .position(|byte| matches!(byte, b' ' | b'\r'))
@@ -80,9 +86,23 @@ impl Tally {
             .min(CODE_BYTES_MAX);
         let code = String::from_utf8_lossy(&error[..end]);
         if let Some(count) = self.errors.get_mut(code.as_ref()) {
-            *count += 1;
-        } else if self.errors.len() < CODES_MAX {
-            self.errors.insert(code.into_owned(), 1);
+            *count += times;
+        } else if self.errors.len() < CODES_MAX && times > 0 {
+            self.errors.insert(code.into_owned(), times);
+        }
+    }
+
+    /// Scripts have called commands, each of which took so long.
+    pub(super) fn add_of_scripts(&mut self, counts: &Counts, each_ns: u64) {
+        for count in &counts.commands {
+            let sum = &mut self.commands[usize::from(count.command)];
+            sum.calls += count.calls;
+            sum.rejected += count.rejected;
+            sum.failed += count.failed;
+            sum.spent_ns += count.calls * each_ns;
+        }
+        for (code, times) in &counts.errors {
+            self.count_times(code, *times);
         }
     }
 

@@ -3,6 +3,7 @@
 mod context;
 pub mod docs;
 mod keys;
+mod names;
 mod registry;
 mod run;
 pub mod spec;
@@ -11,6 +12,7 @@ mod words;
 
 pub use context::{Cx, Further, Task};
 pub use keys::KeyPlaces;
+pub(crate) use names::Names;
 pub use registry::{Command, Registry};
 pub use run::{KeyspaceRow, Merge, Op, Run, Spread};
 pub use spec::Spec;

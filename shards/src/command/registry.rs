@@ -3,8 +3,8 @@
 //! Built once at start; shared by reference. A command's number is its place in the registry and travels in messages between shards.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 
+use crate::command::names::Names;
 use crate::command::{KeyspaceRow, Run, Spec};
 
 /// A command as the dispatch sees it.
@@ -42,82 +42,7 @@ pub struct Registry<S: 'static> {
     parts: Vec<u16>,
     /// By which name each is called, in lower case; empty: by none.
     called: Vec<&'static str>,
-    /// Open addressing by `Short::hash`; beside the name the number + 1, 0 is empty. At most a quarter full.
-    short: ShortIndex,
-    long: HashMap<Vec<u8>, u16>,
-}
-
-type ShortIndex = Box<[(Short, u16)]>;
-
-/// Names up to this length are found by their packed form.
-const SHORT_MAX: usize = 8;
-
-/// A short name as it is compared.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-struct Short {
-    /// Its bytes, A to Z folded onto a to z, little endian.
-    word: u64,
-    len: u8,
-}
-
-impl Short {
-    /// Of a name of at most [`SHORT_MAX`] bytes.
-    #[inline]
-    fn of(name: &[u8]) -> Self {
-        let byte = |at: usize| u64::from(name[at]) << (8 * at);
-        let word = match (name.first_chunk::<4>(), name.last_chunk::<4>()) {
-            // Where the two overlap they agree.
-            (Some(first), Some(last)) => {
-                let last = u64::from(u32::from_le_bytes(*last)) << (8 * (name.len() - 4));
-                u64::from(u32::from_le_bytes(*first)) | last
-            }
-            _ if name.is_empty() => 0,
-            _ => byte(0) | byte(name.len() / 2) | byte(name.len() - 1),
-        };
-        Self {
-            word: fold(word),
-            len: name.len() as u8,
-        }
-    }
-
-    #[inline]
-    fn hash(self, mask: usize) -> usize {
-        (self.word.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) as usize & mask
-    }
-}
-
-/// Folds the bytes A to Z of a word onto a to z, all at once: the usual arithmetic on seven bits per byte.
-#[inline]
-fn fold(word: u64) -> u64 {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x80 * ONES;
-    let low = word & !HIGH;
-    let from_a = low + (0x80 - u64::from(b'A')) * ONES;
-    let beyond_z = low + (0x80 - u64::from(b'Z') - 1) * ONES;
-    let is_upper = !word & (from_a ^ beyond_z) & HIGH;
-    word | is_upper >> 2
-}
-
-/// The two ways to find a name, for commands that have one.
-fn index(called: &[&str]) -> (ShortIndex, HashMap<Vec<u8>, u16>) {
-    let slots = (called.len() * 4).next_power_of_two();
-    let mut short = vec![(Short::default(), 0); slots].into_boxed_slice();
-    let mut long = HashMap::new();
-    let named = (0u16..).zip(called).filter(|(_, name)| !name.is_empty());
-    for (number, name) in named {
-        let known = long.insert(name.as_bytes().to_vec(), number);
-        assert!(known.is_none(), "two commands named {name}");
-        let name = name.as_bytes();
-        if name.len() <= SHORT_MAX {
-            let name = Short::of(name);
-            let mut place = name.hash(slots - 1);
-            while short[place].1 != 0 {
-                place = (place + 1) & (slots - 1);
-            }
-            short[place] = (name, number + 1);
-        }
-    }
-    (short, long)
+    names: Names,
 }
 
 /// Numbers these commands, and then their subcommands.
@@ -171,13 +96,12 @@ impl<S: Copy> Registry<S> {
             None => command.spec.name,
         });
         let called: Vec<&'static str> = called.collect();
-        let (short, long) = index(&called);
+        let names = Names::of(&called);
         Registry {
             commands,
             parts,
             called,
-            short,
-            long,
+            names,
         }
     }
 
@@ -195,7 +119,7 @@ impl<S: Copy> Registry<S> {
             return Err("Target command name already exists");
         }
         self.called[usize::from(number)] = Box::leak(to.to_ascii_lowercase().into_boxed_str());
-        (self.short, self.long) = index(&self.called);
+        self.names = Names::of(&self.called);
         Ok(())
     }
 
@@ -213,32 +137,16 @@ impl<S: Copy> Registry<S> {
     }
 
     /// The command of this name in any case.
+    #[inline]
     #[must_use]
     pub fn find(&self, name: &[u8]) -> Option<&Command<S>> {
-        if name.len() > SHORT_MAX {
-            return self.find_long(name);
-        }
-        let mask = self.short.len() - 1;
-        let wanted = Short::of(name);
-        let mut place = wanted.hash(mask);
-        loop {
-            let (short, number) = self.short[place];
-            if number == 0 {
-                return None;
-            }
-            if short == wanted {
-                return Some(&self.commands[usize::from(number) - 1]);
-            }
-            place = (place + 1) & mask;
-        }
+        let number = self.names.find(name)?;
+        self.commands.get(usize::from(number))
     }
 
-    fn find_long(&self, name: &[u8]) -> Option<&Command<S>> {
-        if name.len() > 64 {
-            return None;
-        }
-        let number = self.long.get(&name.to_ascii_lowercase())?;
-        self.commands.get(usize::from(*number))
+    /// The number of the first subcommand of a command that has some; the others follow.
+    pub(crate) fn first_part(&self, number: u16) -> u16 {
+        self.parts[usize::from(number)]
     }
 
     /// The command with this number.
@@ -395,22 +303,5 @@ mod tests {
             (vec![4], vec![1])
         );
         assert_eq!(registry.called(4), "");
-    }
-
-    #[test]
-    fn short_names_are_compared_as_ascii_without_case() {
-        for length in 0..=SHORT_MAX {
-            for byte in 0..=u8::MAX {
-                for at in 0..length {
-                    let mut name: Vec<u8> = (0..length as u8).map(|place| b'a' + place).collect();
-                    name[at] = byte;
-                    let mut padded = name.to_ascii_lowercase();
-                    padded.resize(SHORT_MAX, 0);
-                    let word = u64::from_le_bytes(padded.try_into().expect("eight bytes"));
-                    let short = Short::of(&name);
-                    assert_eq!((short.word, usize::from(short.len)), (word, length));
-                }
-            }
-        }
     }
 }

@@ -23,8 +23,11 @@ enum Kind {
     Loading,
 }
 
+/// What Redis calls the field of errors that were counted when a command replied with them.
+pub(super) const OF_COMMAND: &str = "ignore_error_stats_update";
+
 /// Room for the words of a command, to begin with.
-const WORDS_BYTES: usize = 64;
+const WORDS_BYTES: usize = 256;
 /// Words that are not worth counting their bytes.
 const WORDS_FEW: usize = 4;
 /// The longest command of a script.
@@ -251,7 +254,7 @@ fn words(args: MultiValue) -> mlua::Result<Result<Words, &'static str>> {
     for value in args {
         match value {
             Value::String(text) => words.push(&text.as_bytes()),
-            Value::Integer(number) => words.push(number.to_string().as_bytes()),
+            Value::Integer(number) => words.push(itoa::Buffer::new().format(number).as_bytes()),
             Value::Number(number) => push_number(&mut words, number),
             _ => {
                 return Ok(Err(
@@ -274,7 +277,7 @@ fn text_bytes(value: &Value) -> usize {
 fn push_number(words: &mut Words, number: f64) {
     const EXACT: f64 = 9_007_199_254_740_992.0;
     if number.fract() == 0.0 && number.abs() < EXACT {
-        words.push((number as i64).to_string().as_bytes());
+        words.push(itoa::Buffer::new().format(number as i64).as_bytes());
     } else {
         words.push(decimal::general(number, 17).as_bytes());
     }
@@ -306,7 +309,7 @@ fn error_table(lua: &Lua, text: &[u8], is_of_command: bool) -> mlua::Result<Valu
     let table = lua.create_table()?;
     table.raw_set("err", lua.create_string(text)?)?;
     if is_of_command {
-        table.raw_set("ignore_error_stats_update", true)?;
+        table.raw_set(OF_COMMAND, true)?;
     }
     Ok(Value::Table(table))
 }

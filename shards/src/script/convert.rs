@@ -1,6 +1,6 @@
 //! Between RESP and Lua values, as Redis converts them.
 
-use mlua::{Lua, Table, Value};
+use mlua::{Either, IntoLua, Lua, Table, Value};
 use tessera_core::resp::{self, Reply, parse_reply};
 
 use super::pace::Pace;
@@ -25,6 +25,46 @@ pub(super) fn read(
     }
 }
 
+/// A text on its way into a table, without a reference of its own where it can be.
+pub(super) struct Text<'t>(pub(super) &'t [u8]);
+
+impl<'t> Text<'t> {
+    /// For mlua, which takes texts without a detour only if they are UTF-8.
+    pub(super) fn either(self) -> Either<&'t str, Self> {
+        match std::str::from_utf8(self.0) {
+            Ok(text) => Either::Left(text),
+            Err(_) => Either::Right(self),
+        }
+    }
+}
+
+impl IntoLua for Text<'_> {
+    fn into_lua(self, lua: &Lua) -> mlua::Result<Value> {
+        lua.create_string(self.0).map(Value::String)
+    }
+}
+
+/// An element of a reply on its way into a table.
+struct Element<'v>(&'v resp::Value<'v>, resp::Proto);
+
+impl<'v> Element<'v> {
+    fn either(self) -> Either<&'v str, Self> {
+        match self.0 {
+            resp::Value::Bulk(bytes) => match std::str::from_utf8(bytes) {
+                Ok(text) => Either::Left(text),
+                Err(_) => Either::Right(self),
+            },
+            _ => Either::Right(self),
+        }
+    }
+}
+
+impl IntoLua for Element<'_> {
+    fn into_lua(self, lua: &Lua) -> mlua::Result<Value> {
+        to_lua(lua, self.0, self.1)
+    }
+}
+
 fn to_lua(lua: &Lua, value: &resp::Value<'_>, proto: resp::Proto) -> mlua::Result<Value> {
     use resp::Value as Resp;
     let string = |bytes: &[u8]| lua.create_string(bytes);
@@ -34,7 +74,7 @@ fn to_lua(lua: &Lua, value: &resp::Value<'_>, proto: resp::Proto) -> mlua::Resul
         Ok(Value::Table(table))
     };
     Ok(match value {
-        Resp::Simple(text) => return wrap("ok", Value::String(string(text)?)),
+        Resp::Simple(text) => Value::Table(lua.create_table_from([("ok", Text(text).either())])?),
         Resp::Error(text) => {
             let table = lua.create_table()?;
             table.raw_set("err", string(text)?)?;
@@ -46,11 +86,8 @@ fn to_lua(lua: &Lua, value: &resp::Value<'_>, proto: resp::Proto) -> mlua::Resul
         Resp::Null | Resp::NullArray if proto == resp::Proto::Resp3 => Value::Nil,
         Resp::Null | Resp::NullArray => Value::Boolean(false),
         Resp::Array(values) | Resp::Push(values) => {
-            let table = lua.create_table_with_capacity(values.len(), 0)?;
-            for (at, value) in values.iter().enumerate() {
-                table.raw_set(at + 1, to_lua(lua, value, proto)?)?;
-            }
-            Value::Table(table)
+            let elements = values.iter().map(|value| Element(value, proto).either());
+            Value::Table(lua.create_sequence_from(elements)?)
         }
         Resp::Map(pairs) => {
             let map = lua.create_table()?;

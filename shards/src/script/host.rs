@@ -1,5 +1,6 @@
 //! Where a script's commands run: on a shard that holds its keys. (The other place, all tables of the node, is the coordinator's.)
 
+use smallvec::SmallVec;
 use tessera_core::resp::{Proto, Reply};
 
 use super::commands::Known;
@@ -123,7 +124,7 @@ impl Host for ShardHost<'_> {
             return Err(CallFailed::NeedsAll);
         }
         let places = wanted.known.spec.keys_of(wanted.args);
-        let keys: Vec<usize> = places.iter().map(|(at, _)| *at).collect();
+        let keys: SmallVec<[usize; 8]> = places.iter().map(|(at, _)| *at).collect();
         let mut are_here = true;
         for at in &keys {
             are_here &= self.use_key(wanted.args[*at]);

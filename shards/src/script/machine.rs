@@ -15,6 +15,7 @@ use mlua::{Function, HookTriggers, Lua, LuaOptions, StdLib, Table, Value, VmStat
 use sha1::{Digest, Sha1};
 use tessera_core::resp::{Proto, Reply};
 
+use super::by_text::ByText;
 use super::library::{Library, Registered};
 use super::node::Script;
 use super::{api, bits, convert, json, msgpack, structs};
@@ -114,8 +115,8 @@ pub(super) enum Output {
     Call(Call),
     /// A slice is over.
     Slice,
-    /// The run is over. The reply as RESP, `Err` if it could not begin: the text of an error.
-    Done(Vec<u8>),
+    /// The run is over: the reply as RESP, and whether it is the error of a command.
+    Done(Vec<u8>, bool),
     /// A script has been compiled, or not.
     Compiled(Result<(), Vec<u8>>),
     /// A library has been loaded, or not.
@@ -157,7 +158,7 @@ impl Machine {
             CoroutineResult::Yield(output) => {
                 self.is_idle = matches!(
                     output,
-                    Output::Ready | Output::Done(_) | Output::Compiled(_) | Output::Loaded(_)
+                    Output::Ready | Output::Done(..) | Output::Compiled(_) | Output::Loaded(_)
                 );
                 Some(output)
             }
@@ -399,8 +400,7 @@ struct Vm<'v, 'y> {
     compile: Function,
     compile_library: Function,
     load_library: Function,
-    globals: Table,
-    compiled: HashMap<Box<str>, Function>,
+    compiled: HashMap<Box<str>, Function, ByText>,
     /// By their names in small letters.
     functions: HashMap<Vec<u8>, Function>,
 }
@@ -415,17 +415,19 @@ impl<'v, 'y> Vm<'v, 'y> {
             compile: prelude.raw_get("compile")?,
             compile_library: prelude.raw_get("compile_library")?,
             load_library: prelude.raw_get("load_library")?,
-            globals: prelude.raw_get("globals")?,
-            compiled: HashMap::new(),
+            compiled: HashMap::default(),
             functions: HashMap::new(),
         })
     }
 
     /// Carries out, even if the script hands over more values than mlua can hold at once, about 7,990: that is a panic of mlua's, which has put its
     /// own things in order when it arrives here.
-    fn carry_out_or_fail(&mut self, run: &Invocation) -> Vec<u8> {
+    fn carry_out_or_fail(&mut self, run: &Invocation) -> (Vec<u8>, bool) {
         let reply = catch_unwind(AssertUnwindSafe(|| self.carry_out(run)));
-        reply.unwrap_or_else(|_| b"-ERR the script hands over too many values at once\r\n".to_vec())
+        reply.unwrap_or_else(|_| {
+            let text = b"-ERR the script hands over too many values at once\r\n";
+            (text.to_vec(), false)
+        })
     }
 
     fn serve(&mut self) {
@@ -434,9 +436,9 @@ impl<'v, 'y> Vm<'v, 'y> {
             self.state.begin(self.lua);
             output = match self.state.ask(output) {
                 Input::Run(run) => {
-                    let reply = self.carry_out_or_fail(&run);
+                    let (reply, is_handed_on) = self.carry_out_or_fail(&run);
                     self.collect();
-                    Output::Done(reply)
+                    Output::Done(reply, is_handed_on)
                 }
                 Input::Compile(script) => Output::Compiled(self.chunk(&script).map(|_| ())),
                 Input::Load(code) => Output::Loaded(self.load(&code)),
@@ -466,7 +468,7 @@ impl<'v, 'y> Vm<'v, 'y> {
         }
     }
 
-    fn carry_out(&mut self, run: &Invocation) -> Vec<u8> {
+    fn carry_out(&mut self, run: &Invocation) -> (Vec<u8>, bool) {
         let mut reply = Vec::new();
         self.state.random.set(run.seed >> 32);
         let ended = self.call(run);
@@ -490,24 +492,23 @@ impl<'v, 'y> Vm<'v, 'y> {
         let complaint = match converted {
             _ if self.state.stopping.get().is_some() => self.stopped(run),
             Err(error) => api::text_of(&error),
-            Ok(()) => return reply,
+            Ok(()) => {
+                let is_error = reply.first() == Some(&b'-');
+                return (reply, is_error && is_of_command(&ended));
+            }
         };
         reply.clear();
         let mut writer = Reply::new(&mut reply, run.proto);
         writer.error(complaint);
         writer.finish();
-        reply
+        (reply, false)
     }
 
     /// Runs a script or a function, and says whether it ended well and what it returned or threw.
     fn call(&mut self, run: &Invocation) -> Result<(bool, Value), Vec<u8>> {
         let lua = self.lua;
-        let words = |words: &Words| -> mlua::Result<Table> {
-            let table = lua.create_table_with_capacity(words.len(), 0)?;
-            for word in words.iter() {
-                table.raw_push(lua.create_string(word)?)?;
-            }
-            Ok(table)
+        let words = |words: &Words| {
+            lua.create_sequence_from(words.iter().map(|word| convert::Text(word).either()))
         };
         let broken = |error: mlua::Error| api::text_of(&error);
         let lifted = Lifted::of(lua, run.keys.bytes_len() + run.args.bytes_len());
@@ -517,12 +518,7 @@ impl<'v, 'y> Vm<'v, 'y> {
         let called = match &run.what {
             What::Script(script) => {
                 let chunk = self.chunk(script)?;
-                let lifted = Lifted::of(lua, 0);
-                let set = |name: &str, words: Table| self.globals.raw_set(name, words);
-                set("KEYS", keys).map_err(broken)?;
-                set("ARGV", args).map_err(broken)?;
-                drop(lifted);
-                self.run.call::<(bool, Value)>(chunk)
+                self.run.call::<(bool, Value)>((chunk, keys, args))
             }
             What::Function(name) => {
                 let function = self
@@ -635,6 +631,15 @@ fn put_place(text: &mut Vec<u8>, run: &Invocation, source: &[u8], line: i64) {
     text.extend_from_slice(b", on ");
     text.extend_from_slice(source);
     text.extend_from_slice(format!(":{line}.").as_bytes());
+}
+
+/// Whether a script ended with the error that a command had replied with.
+fn is_of_command(ended: &Result<(bool, Value), Vec<u8>>) -> bool {
+    let Ok((_, Value::Table(table))) = ended else {
+        return false;
+    };
+    let mark = table.raw_get::<Value>(api::OF_COMMAND);
+    mark.is_ok_and(|mark| mark.as_boolean() == Some(true))
 }
 
 /// What a library's code threw.

@@ -7,8 +7,10 @@
 mod api;
 mod audience;
 mod bits;
+mod by_text;
 mod commands;
 mod convert;
+mod counts;
 mod decimal;
 mod dump;
 mod host;
@@ -27,6 +29,7 @@ mod structs;
 
 pub use audience::{Audience, Listening};
 pub use commands::Commands;
+pub use counts::{Count, Counts};
 pub use dump::{dump, restore};
 pub(crate) use host::{CallFailed, Host, Wanted};
 pub use library::{Function, Library, Registered};

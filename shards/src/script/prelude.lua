@@ -283,7 +283,8 @@ local handler = raw.handler
 globals.__redis__err__handler = handler
 
 -- Runs a script, or a function of a library, and says how it ended.
-local function run(chunk)
+local function run(chunk, keys, argv)
+    globals.KEYS, globals.ARGV = keys, argv
     return xpcall(chunk, handler)
 end
 local function apply(chunk, keys, argv)
@@ -314,4 +315,4 @@ local function load_library(chunk)
     return ok, cause
 end
 
-return { load_library = load_library, run = run, apply = apply, compile = compile, compile_library = compile_library, globals = globals }
+return { load_library = load_library, run = run, apply = apply, compile = compile, compile_library = compile_library }

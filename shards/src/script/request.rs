@@ -17,14 +17,14 @@ pub(crate) enum Kind {
 impl Kind {
     /// What a command runs, by its name, and whether that may not write.
     pub(crate) fn of(name: &[u8]) -> (Self, bool) {
-        let name = name.to_ascii_lowercase();
-        let (name, is_read_only) = match name.strip_suffix(b"_ro") {
-            Some(name) => (name, true),
-            None => (&name[..], false),
+        const RO: &[u8] = b"_ro";
+        let (name, is_read_only) = match name.split_last_chunk::<3>() {
+            Some((name, end)) if end.eq_ignore_ascii_case(RO) => (name, true),
+            _ => (name, false),
         };
-        let kind = match name {
-            b"eval" => Kind::Text,
-            b"evalsha" => Kind::Sha,
+        let kind = match name.len() {
+            4 if name.eq_ignore_ascii_case(b"eval") => Kind::Text,
+            7 if name.eq_ignore_ascii_case(b"evalsha") => Kind::Sha,
             _ => Kind::Function,
         };
         (kind, is_read_only)

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use tessera_core::number::parse_i64;
 use tessera_core::resp::{Proto, Reply};
 
-use super::commands::Commands;
+use super::by_text::ByText;
+use super::commands::{Commands, Known};
+use super::counts::Counts;
 use super::host::{CallFailed, Host, ShardHost, Wanted};
 use super::journal::Journal;
 use super::library::Library;
@@ -72,6 +74,8 @@ pub struct Scripts {
     pub lines: Vec<(i64, Vec<u8>)>,
     /// Whether somebody monitors: set by the front end.
     pub is_monitored: bool,
+    /// What scripts have called and the front end has not yet counted.
+    pub counts: Counts,
     /// What scripts have called and the front end has not yet shown to those who monitor.
     pub calls: Vec<Called>,
     /// Whether memory in use is beyond the limit and nothing can be evicted: set by the front end.
@@ -80,7 +84,7 @@ pub struct Scripts {
     pub refusal: Option<Box<Refusal>>,
     machines: Vec<Machine>,
     running: usize,
-    by_text: HashMap<Box<[u8]>, Arc<Script>>,
+    by_text: HashMap<Box<[u8]>, Arc<Script>, ByText>,
     /// The state of the node's scripts to which `by_text` belongs.
     flushes: u64,
 }
@@ -237,6 +241,8 @@ pub(crate) struct Run {
     keys: Vec<Box<[u8]>>,
     published: Vec<Published>,
     lines: Vec<(i64, Vec<u8>)>,
+    /// What it has called, for the statistics.
+    counts: Counts,
     /// What it has called, if somebody monitors.
     calls: Option<Vec<Called>>,
     /// Keys that it has read, if its client wants to have that noted.
@@ -322,6 +328,7 @@ impl Run {
             keys,
             published: Vec::new(),
             lines: Vec::new(),
+            counts: Counts::default(),
             calls: scripts.is_monitored.then(Vec::new),
             reads: Vec::new(),
             happened: Vec::new(),
@@ -342,6 +349,7 @@ impl Run {
             self.waiting = None;
             self.next = Some(Input::Stop(stop));
         }
+        let commands = Arc::clone(&self.commands);
         let mut calls = 0;
         loop {
             if let Some(call) = self.waiting.take() {
@@ -350,7 +358,7 @@ impl Run {
                     return Progress::Paused;
                 }
                 calls += 1;
-                match self.call(host, &call) {
+                match self.call(host, &commands, &call) {
                     Ok(reply) => self.next = Some(Input::Reply(reply)),
                     Err(failed) => {
                         self.waiting = Some(call);
@@ -370,7 +378,12 @@ impl Run {
                     self.next = Some(Input::Go);
                     return Progress::Paused;
                 }
-                Some(Output::Done(reply)) => return Progress::Done(reply),
+                Some(Output::Done(reply, is_handed_on)) => {
+                    if is_handed_on && let Some(error) = reply.strip_prefix(b"-") {
+                        self.counts.hand_on(error);
+                    }
+                    return Progress::Done(reply);
+                }
                 Some(Output::Log(level, line)) => {
                     self.lines.push((level, line));
                     self.next = Some(Input::Go);
@@ -399,52 +412,78 @@ impl Run {
     fn call(
         &mut self,
         host: &mut dyn Host,
+        commands: &Commands,
         call: &Call,
     ) -> Result<Result<Vec<u8>, Vec<u8>>, CallFailed> {
         let args = call.args.args();
-        let commands = self.commands.clone();
-        let known = match commands.find(&args) {
-            Ok(known) => known,
-            Err(text) => return Ok(Err(text.into())),
+        let (known, number) = match commands.find(&args) {
+            Ok(found) => found,
+            Err(refused) => {
+                self.counts
+                    .rejected(refused.number, refused.text.as_bytes());
+                return Ok(Err(refused.text.into()));
+            }
         };
+        if let Some(text) = self.refusal_of(host, known) {
+            self.counts.rejected(Some(number), &text);
+            return Ok(Err(text));
+        }
+        let reply = self.call_known(host, known, &args, call.proto)?;
+        self.counts.called(number, &reply);
+        Ok(reply)
+    }
+
+    /// Why a command is refused now, if it is.
+    fn refusal_of(&self, host: &dyn Host, known: &Known) -> Option<Vec<u8>> {
         let writes = known.spec.has(flag::WRITE);
         let spreads = known.spec.has(flag::MAY_REPLICATE) || known.spec.name.ends_with("publish");
         if self.is_read_only && (writes || spreads) {
-            let text = "ERR Write commands are not allowed from read-only scripts.";
-            return Ok(Err(text.into()));
+            let text = b"ERR Write commands are not allowed from read-only scripts.";
+            return Some(text.to_vec());
         }
         if writes
             && !self.has_written
             && let Some(text) = host.refusal()
         {
-            return Ok(Err(text));
+            return Some(text);
         }
         if self.is_out_of_memory && !self.has_written && known.spec.has(flag::DENYOOM) {
             let text = b"OOM command not allowed when used memory > 'maxmemory'.";
-            return Ok(Err(text.to_vec()));
+            return Some(text.to_vec());
         }
-        if let Some(text) = blocking_option(known.spec.name, &args) {
+        None
+    }
+
+    /// Runs a command that is not refused.
+    fn call_known(
+        &mut self,
+        host: &mut dyn Host,
+        known: &Known,
+        args: &[&[u8]],
+        proto: Proto,
+    ) -> Result<Result<Vec<u8>, Vec<u8>>, CallFailed> {
+        if let Some(text) = blocking_option(known.spec.name, args) {
             return Ok(Err(text));
         }
         if known.run.is_none() {
-            let reply = self.call_session(known.spec.name, &args, call.proto, host.now_ms());
-            self.note_call(&args);
+            let reply = self.call_session(known.spec.name, args, proto, host.now_ms());
+            self.note_call(args);
             return Ok(reply);
         }
         let wanted = Wanted {
             known,
             db: self.db,
-            proto: call.proto,
-            args: &args,
+            proto,
+            args,
         };
         let reply = host.call(&wanted)?;
-        self.note_call(&args);
+        self.note_call(args);
         if known.spec.has(flag::READONLY) && host.notes_reads() {
-            let places = known.spec.keys_of(&args);
+            let places = known.spec.keys_of(args);
             self.reads
                 .extend(places.iter().map(|(at, _)| Box::from(args[*at])));
         }
-        if writes && !self.has_written {
+        if known.spec.has(flag::WRITE) && !self.has_written {
             self.has_written = true;
             if let Some(busy) = &self.busy {
                 busy.wrote();
@@ -530,6 +569,7 @@ impl Run {
         shard.happened_elsewhere(std::mem::take(&mut self.happened));
         shard.script_has_read(std::mem::take(&mut self.reads));
         let scripts = &mut shard.scripts;
+        scripts.counts.add(std::mem::take(&mut self.counts));
         scripts.published.append(&mut self.published);
         scripts.lines.append(&mut self.lines);
         scripts
@@ -541,7 +581,7 @@ impl Run {
     /// Ends the run as if it had not been, for it is going to be run again.
     pub(crate) fn abandon(mut self, scripts: &mut Scripts) {
         const STEPS_MAX: usize = 10_000;
-        let is_over = |output: &Option<Output>| matches!(output, Some(Output::Done(_)) | None);
+        let is_over = |output: &Option<Output>| matches!(output, Some(Output::Done(..)) | None);
         let ended = self.machine.as_mut().is_some_and(|machine| {
             (0..STEPS_MAX).any(|_| is_over(&machine.resume(Input::Stop(Stop::Restart))))
         });

@@ -104,6 +104,61 @@ fn subcommands_count_by_themselves() {
 }
 
 #[test]
+fn what_scripts_call_counts() {
+    let servers = [
+        Launch::tessera().shards(2).start(),
+        Launch::oracle().start(),
+    ];
+    let counted = servers.each_ref().map(|server| {
+        let mut client = server.client();
+        client.call(&["SELECT", "0"]).expect_ok();
+        client.call(&["CONFIG", "RESETSTAT"]).expect_ok();
+        for script in [
+            "redis.call('SET', KEYS[1], 1) return redis.call('get', KEYS[1])",
+            "return redis.pcall('LPUSH', KEYS[1], 1)",
+            "return redis.call('LPUSH', KEYS[1], 1)",
+            "redis.pcall('LPUSH', KEYS[1], 1) return 1",
+            "return redis.call('OBJECT', 'ENCODING', KEYS[1])",
+            "return redis.pcall('LPUSH', KEYS[1])",
+            "return redis.call('nosuch', KEYS[1])",
+            "return redis.pcall('SUBSCRIBE', KEYS[1])",
+            "redis.pcall('OBJECT', 'nosuch') return redis.call('PING')",
+            "redis.pcall('LPUSH', KEYS[1], 1) return {err='MINE all mine'}",
+            "redis.call('SET', 'elsewhere', 1) return redis.call('DBSIZE')",
+            "redis.call('SELECT', 1) return redis.call('SET', KEYS[1], 1)",
+        ] {
+            client.call(&["EVAL", script, "1", "k"]);
+        }
+        client.call(&["EVAL_RO", "return redis.pcall('DEL', KEYS[1])", "1", "k"]);
+        client.call(&["SET", "last", "1"]).expect_ok();
+        let names = [
+            "eval",
+            "eval_ro",
+            "set",
+            "get",
+            "del",
+            "lpush",
+            "object|encoding",
+            "object",
+            "subscribe",
+            "ping",
+            "select",
+            "dbsize",
+        ];
+        let counts = names.map(|name| {
+            let stat = field(&mut client, "commandstats", &format!("cmdstat_{name}"))?;
+            let counts = stat.split(',').filter(|part| !part.starts_with("usec"));
+            Some(counts.collect::<Vec<_>>().join(","))
+        });
+        let errors = ["ERR", "WRONGTYPE", "MINE"]
+            .map(|code| field(&mut client, "errorstats", &format!("errorstat_{code}")));
+        (counts, errors)
+    });
+    assert_eq!(counted[0], counted[1]);
+    assert!(counted[0].0[0].is_some());
+}
+
+#[test]
 fn times_end_with_resetstat_and_without_tracking() {
     let server = Launch::tessera().shards(2).start();
     let mut client = server.client();
