@@ -114,11 +114,13 @@ fn cmd_get(session: &mut Session<'_>, args: &[&[u8]]) {
             .find(|pattern| pattern.eq_ignore_ascii_case(name.as_bytes()));
         spelled.map_or(name.as_bytes(), |pattern| pattern)
     };
+    // Not the shard's: a CONFIG SET before this in the same pipeline may not have come back from all shards yet.
+    let config = session.front.shared.latest_config();
     let mut found: Vec<(&[u8], Vec<u8>)> = Vec::new();
     for row in DIRECTIVES {
         for name in [row.name, row.alias] {
             if is_wanted(row, name) {
-                found.push((shown(name), row.show(&row.get(&session.front.config))));
+                found.push((shown(name), row.show(&row.get(&config))));
             }
         }
     }
@@ -368,6 +370,16 @@ mod tests {
             "*2|$17|USE-exit-on-panic|$2|no|",
         );
         rig.says("CONFIG GET save", "*2|$4|save|$0||");
+    }
+
+    /// In a pipeline GET follows SET before the shards have come back.
+    #[test]
+    fn get_shows_what_the_shards_have_not_adopted_yet() {
+        let mut rig = Rig::new();
+        let shared = rig.fronts[0].shared.clone();
+        assert!(super::change(&shared, &[[b"timeout", b"7"]], true).is_ok());
+        assert_eq!(rig.fronts[0].config.idle_timeout_s, 0);
+        rig.says("CONFIG GET timeout", "*2|$7|timeout|$1|7|");
     }
 
     #[test]

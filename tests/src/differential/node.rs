@@ -49,7 +49,7 @@ const LINES: &[(&str, Judge)] = &[
     ("BGSAVE NONSENSE", Judge::Exact),
     ("BGSAVE SCHEDULE x", Judge::Exact),
     ("LASTSAVE", Judge::Positive),
-    ("LASTSAVE x", Judge::Exact),
+    ("LASTSAVE x", Judge::Positive),
     ("LATENCY LATEST", Judge::Kind),
     ("LATENCY HISTORY nosuch", Judge::Exact),
     ("LATENCY HISTORY", Judge::Exact),
