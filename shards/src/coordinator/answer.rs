@@ -32,4 +32,23 @@ impl<X> Engine<X> {
             self.answer(origin, OUT_OF_MEMORY);
         }
     }
+
+    /// Whether there are replies for this shard's own clients and gathers.
+    #[must_use]
+    pub fn has_local(&self) -> bool {
+        !self.local.is_empty()
+    }
+
+    /// The batch of replies for this shard's own clients and gathers, emptied.
+    #[must_use]
+    pub fn take_local(&mut self, buffer: Vec<u8>) -> Option<Batch<X>> {
+        if self.local.is_empty() {
+            None
+        } else {
+            Some(std::mem::replace(
+                &mut self.local,
+                Batch::with_buffer(buffer),
+            ))
+        }
+    }
 }
