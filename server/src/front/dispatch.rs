@@ -1,5 +1,7 @@
 //! From a parsed command to its function: look-up, arity, authentication, and where the reply goes.
 
+use std::iter;
+
 use tessera_core::resp::{Proto, Reply};
 use tessera_io::ConnId;
 use tessera_shards::command::spec::flag;
@@ -99,6 +101,17 @@ impl Front {
         let Some(command) = self.shared.registry.find(args[0]) else {
             self.refuse_unknown(conn, args);
             return Taken::Yes;
+        };
+        // Whoever carries it out may look at its name.
+        let own_words: Vec<&[u8]>;
+        let args = match self.shared.registry.name_behind(command) {
+            None => args,
+            Some(name) => {
+                own_words = iter::once(name.as_bytes())
+                    .chain(args[1..].iter().copied())
+                    .collect();
+                &own_words
+            }
         };
         if !command.spec.accepts(args.len()) {
             let text = format!(

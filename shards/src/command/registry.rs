@@ -42,6 +42,7 @@ pub struct Registry<S: 'static> {
     parts: Vec<u16>,
     /// By which name each is called, in lower case; empty: by none.
     called: Vec<&'static str>,
+    is_renamed: bool,
     names: Names,
 }
 
@@ -101,6 +102,7 @@ impl<S: Copy> Registry<S> {
             commands,
             parts,
             called,
+            is_renamed: false,
             names,
         }
     }
@@ -120,7 +122,16 @@ impl<S: Copy> Registry<S> {
         }
         self.called[usize::from(number)] = Box::leak(to.to_ascii_lowercase().into_boxed_str());
         self.names = Names::of(&self.called);
+        self.is_renamed = true;
         Ok(())
+    }
+
+    /// The name of a command's row, if it is called by another one.
+    #[inline]
+    #[must_use]
+    pub fn name_behind(&self, command: &Command<S>) -> Option<&'static str> {
+        let name = command.spec.name;
+        (self.is_renamed && self.called(command.number) != name).then_some(name)
     }
 
     /// By which name a command is called: empty if nobody can call it.

@@ -325,7 +325,7 @@ fn every_command_of_both_is_drawn() {
 /// A command that is called by another name is told of under its own, and nothing of it is lost; one without a name is not there.
 #[test]
 fn renamed_commands() {
-    let renames = "rename-command GET fetch\nrename-command CONFIG \"\"\nrename-command EXEC go\n";
+    let renames = "rename-command GET fetch\nrename-command CONFIG \"\"\nrename-command EXEC go\nrename-command EVAL run\nrename-command MOVE shift\n";
     let servers = [Launch::tessera().shards(2), Launch::oracle()]
         .map(|launch| launch.config_file(renames).start());
     let mut clients = [servers[0].client(), servers[1].client()];
@@ -346,8 +346,13 @@ fn renamed_commands() {
         "MULTI",
         "FETCH k",
         "go",
-        "EVAL return{redis.call('FETCH','k')} 0",
-        "EVAL return{redis.call('get','k')} 0",
+        "run return{redis.call('FETCH','k')} 0",
+        "run return{redis.call('get','k')} 0",
+        "run return{KEYS[1]} 1 k",
+        "run return{KEYS[1]} x k",
+        "shift k 3",
+        "SELECT 3",
+        "FETCH k",
     ] {
         let [ours, theirs] = [0, 1].map(|at| clients[at].say(line));
         assert_eq!(ours.to_string(), theirs.to_string(), "{line}");
