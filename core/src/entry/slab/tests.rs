@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use super::block::{BLOCK_BYTES, capacity};
 use super::heap::Heap;
-use super::{SLAB_MAX, allocate, class, collect, free, is_sparse};
+use super::{SLAB_MAX, allocate, class, collect, free};
 
 /// A region filled with one byte, to see that no two overlap.
 struct Region {
@@ -42,24 +42,22 @@ impl Region {
         // SAFETY: it came from `allocate` and is not used again.
         unsafe { free(self.at) }
     }
-
-    fn is_sparse(&self) -> bool {
-        // SAFETY: it is live.
-        unsafe { is_sparse(self.at) }
-    }
 }
 
-/// Runs on a thread with a heap that no other test sees, as long as the thread lives.
-fn alone<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) -> R {
-    let thread = thread::spawn(|| {
-        Region::new(8, 0).release();
-        work()
-    });
-    thread.join().unwrap()
+/// Runs on a thread of its own.
+fn elsewhere<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) -> R {
+    thread::spawn(work).join().unwrap()
 }
 
-fn my_free_bytes() -> usize {
-    super::registry::mine().map_or(0, Heap::free_bytes)
+/// A heap that no thread has, to be used as if this one had it.
+fn heap() -> &'static Heap {
+    Box::leak(Box::new(Heap::new()))
+}
+
+/// Regions of that heap.
+fn regions(heap: &'static Heap, class: usize, count: usize) -> Vec<NonNull<u8>> {
+    let region = |_| heap.allocate(class).unwrap();
+    (0..count).map(region).collect()
 }
 
 #[test]
@@ -73,80 +71,78 @@ fn classes_are_multiples_of_eight() {
 
 #[test]
 fn empty_blocks_go_back() {
-    alone(|| {
-        let before = my_free_bytes();
-        let count = 5 * capacity(88);
-        let regions: Vec<Region> = (0..count).map(|n| Region::new(86, n as u8)).collect();
-        assert!(my_free_bytes() < before + BLOCK_BYTES);
-        regions.into_iter().for_each(Region::release);
-        // The serving block stays.
-        assert!(my_free_bytes() <= before + BLOCK_BYTES);
-        let again = Region::new(81, 7);
-        assert!(my_free_bytes() < before + BLOCK_BYTES);
-        again.release();
-    });
+    let heap = heap();
+    let all = regions(heap, 88, 5 * capacity(88));
+    assert_eq!(
+        heap.free_bytes(),
+        5 * (BLOCK_BYTES - 88 * capacity(88)),
+        "they are full"
+    );
+    // SAFETY: each is given back once.
+    all.into_iter()
+        .for_each(|region| unsafe { heap.give(region) });
+    assert_eq!(heap.free_bytes(), BLOCK_BYTES, "the serving one stays");
+    regions(heap, 88, 1);
+    assert_eq!(heap.free_bytes(), BLOCK_BYTES - 88);
 }
 
 #[test]
-fn what_dies_elsewhere_comes_back() {
-    alone(|| {
-        let count = 3 * capacity(64);
-        let before = my_free_bytes();
-        let regions: Vec<Region> = (0..count).map(|n| Region::new(60, n as u8)).collect();
-        let held = my_free_bytes();
-        alone(move || regions.into_iter().for_each(Region::release));
-        assert_eq!(my_free_bytes(), held, "they are in the inbox");
-        for _ in 0..=count / super::COLLECT_MAX {
-            collect();
-        }
-        assert!(my_free_bytes() <= before + BLOCK_BYTES);
-        // A new block is asked for only when there is nothing in the inbox.
-        let first = Region::new(60, 1);
-        alone(move || first.release());
-        Region::new(60, 2).release();
-    });
+fn what_dies_elsewhere_waits_in_the_inbox() {
+    let heap = heap();
+    let all = regions(heap, 64, 3 * capacity(64));
+    let held = heap.free_bytes();
+    // SAFETY: each is given back once.
+    all.into_iter()
+        .for_each(|region| unsafe { heap.send(region) });
+    assert_eq!(heap.free_bytes(), held);
+    heap.settle(usize::MAX);
+    assert_eq!(heap.free_bytes(), BLOCK_BYTES);
+    // Before a new block is asked for, the inbox is looked into.
+    let all = regions(heap, 64, capacity(64));
+    // SAFETY: as above.
+    unsafe { heap.send(all[7]) };
+    assert_eq!(regions(heap, 64, 1), [all[7]]);
 }
 
 #[test]
 fn what_outlives_its_thread_is_collected_by_others() {
-    let region = alone(|| Region::new(504, 9));
+    let region = elsewhere(|| Region::new(504, 9));
     region.check();
     region.release();
     collect();
-    let again = alone(|| Region::new(504, 3));
+    let again = elsewhere(|| Region::new(504, 3));
     again.release();
 }
 
 #[test]
 fn sparse_blocks_are_found_and_full_ones_left_alone() {
-    alone(|| {
-        let count = 8 * capacity(96);
-        let all: Vec<Region> = (0..count).map(|n| Region::new(96, n as u8)).collect();
-        assert_eq!(all.iter().filter(|region| region.is_sparse()).count(), 0);
-        // The first half keeps every fourth region, the second all.
-        let (gone, kept): (Vec<_>, Vec<_>) = all
-            .into_iter()
-            .enumerate()
-            .partition(|(at, _)| *at < count / 2 && at % 4 != 0);
-        gone.into_iter().for_each(|(_, region)| region.release());
-        let found = kept.iter().filter(|(_, region)| region.is_sparse()).count();
-        assert!((count / 10..=count / 8 + 4).contains(&found), "{found}");
-        // Moving them empties their blocks.
-        let before = my_free_bytes();
-        let moved: Vec<Region> = kept
-            .into_iter()
-            .map(|(_, region)| match region.is_sparse() {
-                true => {
-                    let copy = Region::new(region.bytes, region.fill);
-                    region.release();
-                    copy
-                }
-                false => region,
-            })
-            .collect();
-        assert!(my_free_bytes() + BLOCK_BYTES <= before);
-        moved.into_iter().for_each(Region::release);
-    });
+    let heap = heap();
+    // SAFETY: only live regions are asked about.
+    let is_sparse = |region: &NonNull<u8>| unsafe { heap.is_sparse(*region) };
+    let count = 8 * capacity(96);
+    let all = regions(heap, 96, count);
+    assert_eq!(all.iter().filter(|region| is_sparse(region)).count(), 0);
+    // The first half keeps every fourth region, the second all.
+    let (gone, kept): (Vec<_>, Vec<_>) = all
+        .into_iter()
+        .enumerate()
+        .partition(|(at, _)| *at < count / 2 && at % 4 != 0);
+    // SAFETY: each is given back once, here and below.
+    gone.into_iter()
+        .for_each(|(_, region)| unsafe { heap.give(region) });
+    let kept: Vec<NonNull<u8>> = kept.into_iter().map(|(_, region)| region).collect();
+    let found = kept.iter().filter(|region| is_sparse(region)).count();
+    assert!((count / 10..=count / 8 + 4).contains(&found), "{found}");
+    // Moving them empties their blocks.
+    let before = heap.free_bytes();
+    for region in kept {
+        if is_sparse(&region) {
+            regions(heap, 96, 1);
+            // SAFETY: as above.
+            unsafe { heap.give(region) };
+        }
+    }
+    assert!(heap.free_bytes() + 2 * BLOCK_BYTES <= before);
 }
 
 #[test]
