@@ -11,7 +11,7 @@
 //! `background_thread:true`: freed memory goes back to the system although no shard calls the allocator.
 //!
 //! `narenas:1`: whoever has no arena of its own (`own_arena`) uses the first one. By itself jemalloc gives each thread another arena, also those that
-//! allocate next to nothing, and each arena takes huge pages of its own: some 8 MB of a server with one shard.
+//! allocate next to nothing, and each arena takes huge pages of its own.
 
 /// The words, ended by a zero byte. A reference to an array is a plain pointer, as jemalloc expects.
 // SAFETY: the name is jemalloc's own, a weak `const char *` meant to be defined by the program, and the text is valid for ever.

@@ -5,10 +5,10 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tessera_core::entry::free_bytes;
 use tikv_jemalloc_ctl::{epoch, stats};
 
 use crate::config::Config;
+use crate::info::given_out;
 
 /// Time between two looks at the allocator.
 const PERIOD_NS: u64 = 1_000_000_000;
@@ -40,7 +40,7 @@ impl Heap {
     fn look() -> Option<Self> {
         epoch::advance().ok()?;
         Some(Heap {
-            allocated: stats::allocated::read().ok()?.saturating_sub(free_bytes()) as u64,
+            allocated: given_out()?,
             active: stats::active::read().ok()? as u64,
         })
     }

@@ -1,8 +1,8 @@
 //! The allocator's size classes, as arithmetic.
 //!
-//! Owns [`size_class`]: what jemalloc really hands out for a request. Every block of an entry is requested at exactly
-//! its class size, so the count of memory needs no call into the allocator, and any two blobs of one class share
-//! one `Layout` (which is what makes rewriting in place sound). Called by the entry and table files.
+//! Owns [`size_class`]: what jemalloc really hands out for a request. Every buffer, and every block of an entry that is too large for a slab, is requested
+//! at exactly its class size, so the count of memory needs no call into the allocator, and any two of one class share one `Layout`. Called by the
+//! entry and table files.
 
 /// Bytes jemalloc gives for a request of `bytes`: 8, then multiples of 16 up to 128, then four classes per doubling
 /// (160, 192, 224, 256, 320, ...), small and large alike.

@@ -24,11 +24,10 @@ impl Memory {
     pub fn now() -> Self {
         // The allocator's counters stand still between epochs.
         let _ = epoch::advance();
-        let free_bytes = free_bytes() as u64;
         let count = |read: Result<usize, _>| read.map_or(0, |bytes: usize| bytes as u64);
         let machine = rustix::system::sysinfo();
         Memory {
-            allocated: count(stats::allocated::read()).saturating_sub(free_bytes),
+            allocated: given_out().unwrap_or(0),
             active: count(stats::active::read()),
             resident: count(stats::resident::read()),
             rss: resident_set(),
@@ -37,12 +36,19 @@ impl Memory {
     }
 }
 
+/// [`Memory::allocated`] as of the allocator's last epoch.
+#[must_use]
+pub(crate) fn given_out() -> Option<u64> {
+    let bytes = stats::allocated::read().ok()?;
+    Some(bytes.saturating_sub(free_bytes()) as u64)
+}
+
 /// Bytes that are given out, as [`Memory::allocated`]; 0 if that cannot be learned. A few microseconds.
 #[must_use]
 pub fn allocated() -> u64 {
     // The allocator's counters stand still between epochs.
     let _ = epoch::advance();
-    stats::allocated::read().map_or(0, |bytes| bytes.saturating_sub(free_bytes()) as u64)
+    given_out().unwrap_or(0)
 }
 
 /// The second field of `statm`, in pages.

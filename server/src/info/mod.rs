@@ -8,6 +8,7 @@ mod report;
 mod section;
 
 pub use figures::{Rates, Sampler};
+pub(crate) use memory::given_out;
 pub use memory::{Memory, allocated};
 pub use process::{CpuTimes, cpu_times};
 pub use report::{Node, report};

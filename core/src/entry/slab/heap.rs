@@ -86,24 +86,23 @@ impl Heap {
         unsafe {
             let mut region = NonNull::new(full).and_then(|_| block::take(full));
             if region.is_none() {
-                let waiting = bin.waiting.get();
-                let next = if waiting.is_null() {
-                    add(&bin.blocks, 1);
-                    block::new(self, class).map_or(ptr::null_mut(), NonNull::as_ptr)
-                } else {
-                    bin.unlink(waiting);
-                    (*waiting).state = State::Serving;
-                    waiting
+                let next = match NonNull::new(bin.waiting.get()) {
+                    Some(waiting) => {
+                        bin.unlink(waiting.as_ptr());
+                        (*waiting.as_ptr()).state = State::Serving;
+                        waiting
+                    }
+                    None => {
+                        let new = block::new(self, class)?;
+                        add(&bin.blocks, 1);
+                        new
+                    }
                 };
-                if next.is_null() {
-                    add(&bin.blocks, -1);
-                    return None;
-                }
                 if !full.is_null() {
                     (*full).state = State::Full;
                 }
-                bin.serving.set(next);
-                region = block::take(next);
+                bin.serving.set(next.as_ptr());
+                region = block::take(next.as_ptr());
             }
             add(&bin.used, 1);
             region

@@ -105,7 +105,7 @@ fn what_dies_elsewhere_waits_in_the_inbox() {
 }
 
 #[test]
-fn what_outlives_its_thread_is_collected_by_others() {
+fn what_outlives_its_thread_stays_whole() {
     let region = elsewhere(|| Region::new(504, 9));
     region.check();
     region.release();
