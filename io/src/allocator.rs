@@ -6,7 +6,7 @@
 //! does. There is no fork, so the copy-on-write of whole huge pages, for which others turn them off, does not exist.
 //!
 //! Its feature `disable_cache_oblivious`: large allocations begin at a page and need no further one. They are buffers, and blocks of small regions
-//! (`core/src/entry/slab`), which lie at multiples of their size.
+//! (`core/src/slab`), which lie at multiples of their size.
 //!
 //! `background_thread:true`: freed memory goes back to the system although no shard calls the allocator.
 //!

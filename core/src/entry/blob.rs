@@ -23,9 +23,9 @@ use std::alloc::{Layout, alloc, dealloc};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use super::slab::{self, SLAB_MAX};
 use super::{OutOfMemory, size_class};
 use crate::object::Object;
+use crate::slab::{self, SLAB_MAX};
 
 /// The access bits of the access word, for LRU or LFU.
 pub(super) const ACCESS_MASK: u32 = (1 << FLAGS_SHIFT) - 1;

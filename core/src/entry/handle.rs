@@ -11,9 +11,9 @@ use std::mem;
 use std::ptr::NonNull;
 
 use super::blob::{self, BIG, Blob, INT, OBJECT, RAW, STR, TTL};
-use super::slab::SLAB_MAX;
 use super::{OutOfMemory, Part, StrValue, ValueRef, string};
 use crate::object::Object;
+use crate::slab::SLAB_MAX;
 
 /// Bits of a handle that are an address. User space has 47 on x86-64 and at most 48 on the other 64-bit machines
 /// unless a program asks for more, which an allocator does not.

@@ -7,7 +7,6 @@ mod blob;
 mod handle;
 mod part;
 mod size_class;
-mod slab;
 mod string;
 #[cfg(test)]
 mod tests;
@@ -17,7 +16,6 @@ pub use handle::Entry;
 pub(crate) use handle::PTR_BITS;
 pub use part::Part;
 pub use size_class::size_class;
-pub use slab::{collect, free_bytes};
 pub use string::INLINE_MAX;
 pub(crate) use string::refused;
 pub use value::{OutOfMemory, StrValue, ValueRef};

@@ -5,7 +5,8 @@
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
-use super::{Entry, slab};
+use super::Entry;
+use crate::slab;
 
 /// A live allocation of an entry: its blob, or a large value's buffer.
 #[derive(Clone, Copy, Debug)]

@@ -88,9 +88,6 @@ impl Blocks {
         if allows {
             self.edit(at, |node| node.push(end, bytes));
         } else {
-            if at < self.nodes.len() {
-                self.edit(at, Node::shrink);
-            }
             self.put(beyond, Node::of(bytes, limits));
         }
     }

@@ -129,13 +129,6 @@ impl Node {
         }
     }
 
-    /// Gives back what the node has beyond its elements: it is full.
-    pub(super) fn shrink(&mut self) {
-        if let Self::Pack { pack, .. } = self {
-            pack.shrink();
-        }
-    }
-
     /// Puts an element of a listpack node before the one at `pos`.
     pub(super) fn insert(&mut self, pos: Pos, bytes: &[u8]) {
         if let Self::Pack { pack, count } = self {
@@ -200,7 +193,6 @@ impl Node {
             }
             seen += usize::from(is_equal);
         }
-        rest.shrink();
         (*pack, *count) = (rest, *count - removed as u32);
         removed
     }

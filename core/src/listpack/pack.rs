@@ -1,31 +1,26 @@
 //! The listpack itself: reading and changing.
 //!
-//! Invariants: the bytes are a valid listpack from `new` or a checked `from_bytes` on, so a position got from it can be read; the buffer's
-//! capacity grows by what is needed and a little, as there are many of these and most change rarely. Called by the encodings of collections.
+//! Invariants: the bytes are a valid listpack from `new` or a checked `from_bytes` on, so a position got from it can be read. Called by the encodings of
+//! collections.
 
 use std::fmt;
 
 use smallvec::SmallVec;
 
 use super::element::{self, END, Item};
-use crate::entry::size_class;
+use crate::buffer::{self, Buffer};
 
 /// Bytes of the header.
 const HEADER_BYTES: usize = 6;
 /// The header's count from which on the elements have to be counted.
 const COUNT_UNKNOWN: u16 = u16::MAX;
-/// Elements being put in the middle that need no allocation on their way.
+/// Elements being put in that need no allocation on their way.
 const FRESH_BYTES: usize = 128;
-
-/// Up to this size a buffer grows by what is needed.
-const SMALL_BYTES_MAX: usize = 1024;
-/// The longest integer with its length behind it.
-const INTEGER_BYTES_MAX: usize = 10;
 
 /// A sequence of elements in one block.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Listpack {
-    bytes: Vec<u8>,
+    bytes: Buffer,
 }
 
 /// Where an element lies, until the listpack changes before it.
@@ -60,16 +55,16 @@ impl Listpack {
     /// No elements.
     #[must_use]
     pub fn new() -> Self {
-        let mut bytes = Vec::with_capacity(16);
-        bytes.extend_from_slice(&[HEADER_BYTES as u8 + 1, 0, 0, 0, 0, 0, END]);
-        Self { bytes }
+        Self {
+            bytes: Buffer::of(&[&[0; HEADER_BYTES], &[END]]),
+        }
     }
 
-    /// Takes bytes that came from elsewhere, after checking every element. O(bytes).
+    /// A copy of bytes that came from elsewhere, after checking every element. O(bytes).
     ///
     /// # Errors
     /// [`Corrupt`] when header, elements or end are not as they should be.
-    pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, Corrupt> {
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Corrupt> {
         let header: [u8; 4] = bytes
             .get(..4)
             .and_then(|bytes| bytes.try_into().ok())
@@ -80,9 +75,9 @@ impl Listpack {
         let end = bytes.len() - 1;
         let (mut at, mut count) = (HEADER_BYTES, 0usize);
         while at < end {
-            let (_, body) = element::read(&bytes, at).ok_or(Corrupt)?;
+            let (_, body) = element::read(bytes, at).ok_or(Corrupt)?;
             let next = at + body + element::back_length_bytes(body);
-            if next > end || element::back_length(&bytes, next) != Some((body, next - at - body)) {
+            if next > end || element::back_length(bytes, next) != Some((body, next - at - body)) {
                 return Err(Corrupt);
             }
             at = next;
@@ -92,25 +87,34 @@ impl Listpack {
         if bytes[end] != END || (stated != COUNT_UNKNOWN && usize::from(stated) != count) {
             return Err(Corrupt);
         }
-        Ok(Self { bytes })
+        Ok(Self {
+            bytes: Buffer::of(&[bytes]),
+        })
     }
 
     /// The block, as Redis would write it.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes
+        self.bytes.as_slice()
     }
 
-    /// Bytes taken from the allocator.
+    /// Bytes that it takes. O(1).
     #[must_use]
     pub fn heap_bytes(&self) -> usize {
-        size_class(self.bytes.capacity())
+        buffer::taken(self.bytes.len())
+    }
+
+    /// The header's count.
+    #[inline]
+    fn stated(&self) -> u16 {
+        let bytes = self.as_bytes();
+        u16::from_le_bytes([bytes[4], bytes[5]])
     }
 
     /// Number of elements. O(1) below 65,535, else O(n).
     #[must_use]
     pub fn len(&self) -> usize {
-        match u16::from_le_bytes([self.bytes[4], self.bytes[5]]) {
+        match self.stated() {
             COUNT_UNKNOWN => self.iter().count(),
             count => count.into(),
         }
@@ -119,14 +123,12 @@ impl Listpack {
     /// Whether there is no element. O(1).
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.bytes[HEADER_BYTES] == END
+        self.as_bytes()[HEADER_BYTES] == END
     }
 
-    fn set_header(&mut self, count: usize) {
-        let length = self.bytes.len() as u32;
-        self.bytes[..4].copy_from_slice(&length.to_le_bytes());
+    fn set_count(&mut self, count: usize) {
         let count = u16::try_from(count).unwrap_or(COUNT_UNKNOWN);
-        self.bytes[4..6].copy_from_slice(&count.to_le_bytes());
+        self.bytes.body_mut()[..2].copy_from_slice(&count.to_le_bytes());
     }
 
     /// The first element.
@@ -146,7 +148,7 @@ impl Listpack {
     #[must_use]
     pub fn next(&self, pos: Pos) -> Option<Pos> {
         let next = self.end_of(pos);
-        (self.bytes[next] != END).then_some(Pos(next))
+        (self.as_bytes()[next] != END).then_some(Pos(next))
     }
 
     /// The element before this one.
@@ -159,14 +161,14 @@ impl Listpack {
         if end <= HEADER_BYTES {
             return None;
         }
-        let (body, width) = element::back_length(&self.bytes, end)?;
+        let (body, width) = element::back_length(self.as_bytes(), end)?;
         Some(Pos(end - width - body))
     }
 
     #[inline]
     fn end_of(&self, pos: Pos) -> usize {
         let (_, body) =
-            element::read(&self.bytes, pos.0).expect("a position is that of an element");
+            element::read(self.as_bytes(), pos.0).expect("a position is that of an element");
         pos.0 + body + element::back_length_bytes(body)
     }
 
@@ -174,7 +176,7 @@ impl Listpack {
     #[inline]
     #[must_use]
     pub fn at(&self, pos: Pos) -> Item<'_> {
-        element::read(&self.bytes, pos.0)
+        element::read(self.as_bytes(), pos.0)
             .expect("a position is that of an element")
             .0
     }
@@ -198,8 +200,8 @@ impl Listpack {
     #[must_use]
     pub fn iter(&self) -> Iter<'_> {
         Iter {
-            pack: self,
-            next: self.first(),
+            bytes: self.as_bytes(),
+            next: HEADER_BYTES,
         }
     }
 
@@ -235,17 +237,18 @@ impl Listpack {
         self.push_items([item]);
     }
 
-    /// Appends elements. Amortised O(elements): an unknown count is left unknown.
+    /// Appends elements. O(elements), and a move of the listpack where it leaves its size class; an unknown count is left unknown.
     pub fn push_items<'a>(&mut self, items: impl IntoIterator<Item = Item<'a>>) {
-        let mut count = usize::from(u16::from_le_bytes([self.bytes[4], self.bytes[5]]));
-        self.bytes.pop();
+        let mut count = usize::from(self.stated());
+        let mut fresh: SmallVec<[u8; FRESH_BYTES]> = SmallVec::new();
         for item in items {
-            self.make_room(item.written_len() + 1);
-            item.write(&mut self.bytes);
+            fresh.reserve(item.written_len());
+            item.write(&mut fresh);
             count += 1;
         }
-        self.bytes.push(END);
-        self.set_header(count);
+        let end = self.bytes.len() - 1;
+        self.bytes.replace(end..end, &fresh);
+        self.set_count(count);
     }
 
     /// Puts an element before the first one. O(bytes of the listpack).
@@ -269,26 +272,20 @@ impl Listpack {
     /// Puts an integer in place of another element. O(1) if it takes as many bytes, else O(bytes of the listpack).
     pub fn replace_integer(&mut self, pos: Pos, number: i64) {
         let end = self.end_of(pos);
-        let mut fresh = Vec::with_capacity(INTEGER_BYTES_MAX);
+        let mut fresh: SmallVec<[u8; FRESH_BYTES]> = SmallVec::new();
         Item::Int(number).write(&mut fresh);
-        if fresh.len() == end - pos.0 {
-            self.bytes[pos.0..end].copy_from_slice(&fresh);
-        } else {
-            self.bytes.splice(pos.0..end, fresh);
-            let count = u16::from_le_bytes([self.bytes[4], self.bytes[5]]);
-            self.set_header(count.into());
-        }
+        self.bytes.replace(pos.0..end, &fresh);
     }
 
     /// Removes `count` elements from `pos` on, or as many as there are. Returns where the next one lies now. O(bytes of the listpack).
     pub fn remove(&mut self, pos: Pos, count: usize) -> Option<Pos> {
         let (mut end, mut removed) = (pos.0, 0);
-        while removed < count && self.bytes[end] != END {
+        while removed < count && self.as_bytes()[end] != END {
             end = self.end_of(Pos(end));
             removed += 1;
         }
         self.splice(pos.0, end, removed, &[]);
-        (self.bytes[pos.0] != END).then_some(pos)
+        (self.as_bytes()[pos.0] != END).then_some(pos)
     }
 
     /// The header's count, or the real one where the header does not know.
@@ -301,72 +298,38 @@ impl Listpack {
         let count = self.count() - removed + items.len();
         let mut fresh: SmallVec<[u8; FRESH_BYTES]> = SmallVec::new();
         items.iter().for_each(|item| item.write(&mut fresh));
-        let (old_len, fresh_end) = (self.bytes.len(), start + fresh.len());
-        if fresh_end > end {
-            self.make_room(fresh_end - end);
-            self.bytes.resize(old_len + (fresh_end - end), 0);
-        }
-        self.bytes.copy_within(end..old_len, fresh_end);
-        self.bytes.truncate(fresh_end + (old_len - end));
-        self.bytes[start..fresh_end].copy_from_slice(&fresh);
-        self.set_header(count);
-        if self.bytes.capacity() > 2 * self.bytes.len() + 64 {
-            self.bytes.shrink_to_fit();
-        }
+        self.bytes.replace(start..end, &fresh);
+        self.set_count(count);
     }
 
     /// Cuts off the elements from `pos` on, before which there are `kept`, and returns them. O(bytes cut off).
     #[must_use]
     pub fn split_off(&mut self, pos: Pos, kept: usize) -> Self {
         let cut = self.count() - kept;
-        let mut bytes = Vec::with_capacity(HEADER_BYTES + self.bytes.len() - pos.0);
-        bytes.extend_from_slice(&[0; HEADER_BYTES]);
-        bytes.extend_from_slice(&self.bytes[pos.0..]);
-        let mut tail = Self { bytes };
-        tail.set_header(cut);
-        self.bytes.truncate(pos.0);
-        self.bytes.push(END);
-        self.set_header(kept);
-        if self.bytes.capacity() > 2 * self.bytes.len() + 64 {
-            self.bytes.shrink_to_fit();
-        }
+        let mut tail = Self {
+            bytes: Buffer::of(&[&[0; HEADER_BYTES], &self.as_bytes()[pos.0..]]),
+        };
+        tail.set_count(cut);
+        self.bytes.replace(pos.0..self.bytes.len(), &[END]);
+        self.set_count(kept);
         tail
     }
 
     /// Appends all elements of another one. O(its bytes).
     pub fn append(&mut self, other: &Self) {
         let count = self.count() + other.count();
-        self.bytes.pop();
-        self.bytes.extend_from_slice(&other.bytes[HEADER_BYTES..]);
-        self.set_header(count);
-    }
-
-    /// Makes the buffer large enough for so many bytes more: small ones by what is needed, as there are many of them, others by a quarter more.
-    #[inline]
-    fn make_room(&mut self, bytes: usize) {
-        let needed = self.bytes.len() + bytes;
-        if needed > self.bytes.capacity() {
-            let spare = if needed <= SMALL_BYTES_MAX {
-                0
-            } else {
-                needed / 4
-            };
-            let capacity = size_class(needed + spare);
-            self.bytes.reserve_exact(capacity - self.bytes.len());
-        }
-    }
-
-    /// Gives back what the buffer has beyond its bytes.
-    pub fn shrink(&mut self) {
-        self.bytes.shrink_to_fit();
+        let end = self.bytes.len();
+        self.bytes
+            .replace(end - 1..end, &other.as_bytes()[HEADER_BYTES..]);
+        self.set_count(count);
     }
 }
 
 /// The elements of a listpack.
 #[derive(Clone)]
 pub struct Iter<'a> {
-    pack: &'a Listpack,
-    next: Option<Pos>,
+    bytes: &'a [u8],
+    next: usize,
 }
 
 impl<'a> Iterator for Iter<'a> {
@@ -374,10 +337,9 @@ impl<'a> Iterator for Iter<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Item<'a>> {
-        let pos = self.next?;
-        let (item, body) = element::read(&self.pack.bytes, pos.0)?;
-        let next = pos.0 + body + element::back_length_bytes(body);
-        self.next = (self.pack.bytes[next] != END).then_some(Pos(next));
+        // The end is no element.
+        let (item, body) = element::read(self.bytes, self.next)?;
+        self.next += body + element::back_length_bytes(body);
         Some(item)
     }
 }

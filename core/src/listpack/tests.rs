@@ -50,7 +50,7 @@ fn every_width_comes_back() {
     }
     backwards.reverse();
     assert_eq!(backwards, expected);
-    assert_eq!(Listpack::from_bytes(pack.as_bytes().to_vec()), Ok(pack));
+    assert_eq!(Listpack::from_bytes(pack.as_bytes()), Ok(pack));
 }
 
 #[test]
@@ -61,15 +61,9 @@ fn small_ones_take_no_more_than_they_need() {
         pack.push((number * 1_000_000).to_string().as_bytes());
         pack.push(&vec![b'x'; number]);
         let bytes = pack.as_bytes().len();
-        let most = if bytes <= 1024 {
-            bytes
-        } else {
-            bytes + bytes / 4
-        };
-        assert!(pack.heap_bytes() <= size_class(most), "{bytes}");
+        assert!(pack.heap_bytes() >= bytes && pack.heap_bytes() <= size_class(bytes));
+        assert!(bytes > 512 || pack.heap_bytes() < bytes + 8);
     }
-    pack.shrink();
-    assert_eq!(pack.heap_bytes(), size_class(pack.as_bytes().len()));
 }
 
 #[test]
@@ -90,16 +84,12 @@ fn damage_is_found() {
     }
     let good = pack.as_bytes().to_vec();
     for cut in 0..good.len() {
-        assert_eq!(
-            Listpack::from_bytes(good[..cut].to_vec()),
-            Err(Corrupt),
-            "{cut}"
-        );
+        assert_eq!(Listpack::from_bytes(&good[..cut]), Err(Corrupt), "{cut}");
     }
-    assert_eq!(Listpack::from_bytes(Vec::new()), Err(Corrupt));
+    assert_eq!(Listpack::from_bytes(&[]), Err(Corrupt));
     let mut wrong = good.clone();
     wrong[4] = 9;
-    assert_eq!(Listpack::from_bytes(wrong), Err(Corrupt));
+    assert_eq!(Listpack::from_bytes(&wrong), Err(Corrupt));
 }
 
 #[derive(Clone, Debug)]
@@ -162,7 +152,7 @@ proptest! {
                 prop_assert!(pack.nth(index as i64 - model.len() as i64).is_some());
             }
         }
-        prop_assert_eq!(Listpack::from_bytes(pack.as_bytes().to_vec()), Ok(pack));
+        prop_assert_eq!(Listpack::from_bytes(pack.as_bytes()), Ok(pack));
     }
 
     #[test]
@@ -172,7 +162,7 @@ proptest! {
         framed.push(0xFF);
         let length = framed.len() as u32;
         framed[..4].copy_from_slice(&length.to_le_bytes());
-        if let Ok(pack) = Listpack::from_bytes(framed) {
+        if let Ok(pack) = Listpack::from_bytes(&framed) {
             prop_assert_eq!(pack.iter().count(), pack.len());
         }
     }

@@ -8,7 +8,7 @@
 //! Invariants: ascending without duplicates; the width grows with the first integer that needs it and never shrinks. Called by sets; DUMP and RDB
 //! files copy the bytes.
 
-use crate::entry::size_class;
+use crate::buffer::{self, Buffer, LENGTH_BYTES};
 
 /// Bytes of width and count.
 const HEADER_BYTES: usize = 8;
@@ -16,7 +16,7 @@ const HEADER_BYTES: usize = 8;
 /// See the head of this file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Intset {
-    bytes: Vec<u8>,
+    bytes: Buffer,
 }
 
 /// Bytes that an integer needs.
@@ -41,13 +41,13 @@ impl Intset {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            bytes: vec![2, 0, 0, 0, 0, 0, 0, 0],
+            bytes: Buffer::of(&[&[0; LENGTH_BYTES], &[2, 0, 0, 0, 0, 0, 0, 0]]),
         }
     }
 
-    /// Takes bytes that came from elsewhere. O(n). `None`: header, length or order are not as they should be.
+    /// A copy of bytes that came from elsewhere. O(n). `None`: header, length or order are not as they should be.
     #[must_use]
-    pub fn from_bytes(bytes: Vec<u8>) -> Option<Self> {
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let word = |at: usize| {
             let bytes = bytes.get(at..at + 4)?.try_into().ok()?;
             usize::try_from(u32::from_le_bytes(bytes)).ok()
@@ -56,7 +56,9 @@ impl Intset {
         if !matches!(width, 2 | 4 | 8) || count.checked_mul(width)? != bytes.len() - HEADER_BYTES {
             return None;
         }
-        let intset = Self { bytes };
+        let intset = Self {
+            bytes: Buffer::of(&[&[0; LENGTH_BYTES], bytes]),
+        };
         let is_ascending = (1..count).all(|index| intset.at(index - 1) < intset.at(index));
         is_ascending.then_some(intset)
     }
@@ -64,29 +66,29 @@ impl Intset {
     /// The block, as Redis would write it.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes
+        &self.bytes.as_slice()[LENGTH_BYTES..]
     }
 
-    /// Bytes taken from the allocator. O(1).
+    /// Bytes that it takes. O(1).
     #[must_use]
     pub fn heap_bytes(&self) -> usize {
-        size_class(self.bytes.capacity())
+        buffer::taken(self.bytes.len())
     }
 
     fn width(&self) -> usize {
-        self.bytes[0].into()
+        self.as_bytes()[0].into()
     }
 
     /// Number of integers. O(1).
     #[must_use]
     pub fn len(&self) -> usize {
-        (self.bytes.len() - HEADER_BYTES) / self.width()
+        (self.as_bytes().len() - HEADER_BYTES) / self.width()
     }
 
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.bytes.len() == HEADER_BYTES
+        self.as_bytes().len() == HEADER_BYTES
     }
 
     /// The integer with this number in ascending order.
@@ -99,7 +101,7 @@ impl Intset {
         let width = self.width();
         let start = HEADER_BYTES + index * width;
         let mut padded = [0; 8];
-        padded[8 - width..].copy_from_slice(&self.bytes[start..start + width]);
+        padded[8 - width..].copy_from_slice(&self.as_bytes()[start..start + width]);
         i64::from_le_bytes(padded) >> (64 - 8 * width)
     }
 
@@ -130,10 +132,9 @@ impl Intset {
         };
         self.widen(width_of(number));
         let width = self.width();
-        self.make_room(width);
-        let start = HEADER_BYTES + index * width;
+        let start = LENGTH_BYTES + HEADER_BYTES + index * width;
         self.bytes
-            .splice(start..start, number.to_le_bytes()[..width].iter().copied());
+            .replace(start..start, &number.to_le_bytes()[..width]);
         self.set_count();
         true
     }
@@ -155,17 +156,9 @@ impl Intset {
     /// If there are fewer.
     pub fn remove_at(&mut self, index: usize) {
         let width = self.width();
-        let start = HEADER_BYTES + index * width;
-        self.bytes.drain(start..start + width);
+        let start = LENGTH_BYTES + HEADER_BYTES + index * width;
+        self.bytes.replace(start..start + width, &[]);
         self.set_count();
-        if self.bytes.capacity() > 2 * self.bytes.len() + 64 {
-            self.bytes.shrink_to_fit();
-        }
-    }
-
-    /// Gives back what the buffer has beyond its bytes.
-    pub fn shrink(&mut self) {
-        self.bytes.shrink_to_fit();
     }
 
     /// Rewrites all integers with this width if it is a larger one.
@@ -174,26 +167,17 @@ impl Intset {
             return;
         }
         let count = self.len();
-        let mut wide = Vec::with_capacity(size_class(HEADER_BYTES + (count + 1) * width));
+        let mut wide = Vec::with_capacity(HEADER_BYTES + count * width);
         wide.extend_from_slice(&[width as u8, 0, 0, 0, 0, 0, 0, 0]);
         for index in 0..count {
             wide.extend_from_slice(&self.at(index).to_le_bytes()[..width]);
         }
-        self.bytes = wide;
+        self.bytes = Buffer::of(&[&[0; LENGTH_BYTES], &wide]);
         self.set_count();
-    }
-
-    /// Grows the buffer to the next size class while it is small, by an eighth later: memory counts more here than copying.
-    fn make_room(&mut self, added: usize) {
-        let needed = self.bytes.len() + added;
-        if needed > self.bytes.capacity() {
-            let capacity = size_class(needed + needed / 8);
-            self.bytes.reserve_exact(capacity - self.bytes.len());
-        }
     }
 
     fn set_count(&mut self) {
         let count = self.len() as u32;
-        self.bytes[4..8].copy_from_slice(&count.to_le_bytes());
+        self.bytes.body_mut()[4..8].copy_from_slice(&count.to_le_bytes());
     }
 }

@@ -358,15 +358,6 @@ impl Set {
         *self = packed;
     }
 
-    /// Gives back what a packed one has beyond its bytes.
-    pub fn shrink(&mut self) {
-        match &mut self.repr {
-            SetEncoding::Integers(intset) => intset.shrink(),
-            SetEncoding::Packed(pack) => pack.shrink(),
-            SetEncoding::Table(_) => {}
-        }
-    }
-
     /// Frees some of the members and says whether that was all.
     pub fn free_some(&mut self, elements: usize) -> bool {
         match &mut self.repr {

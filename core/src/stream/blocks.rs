@@ -338,9 +338,9 @@ mod tests {
         for number in 0..64_000 {
             blocks.push(id(number), block(number));
         }
-        assert!(blocks.index_bytes() <= 64_000 * 41);
+        assert!(blocks.index_bytes() <= 64_000 * 25);
         let mut single = Blocks::default();
         single.push(id(1), block(1));
-        assert_eq!(single.index_bytes(), 48 + 32);
+        assert_eq!(single.index_bytes(), 48 + 16);
     }
 }

@@ -91,11 +91,10 @@ impl Entries {
             ..Self::default()
         };
         let mut last = None;
-        for (id, mut pack) in parts.blocks {
+        for (id, pack) in parts.blocks {
             if last.is_some_and(|last| id <= last) || !block::is_valid(&pack, id) {
                 return None;
             }
-            pack.shrink();
             last = block::backward(&pack, id).next().map(|entry| entry.id);
             entries.len += usize::try_from(block::head(&pack)?.live).ok()?;
             entries.bytes += pack.heap_bytes();
@@ -192,9 +191,7 @@ impl Entries {
         if let Some((block, pack)) = self.blocks.last_mut() {
             let before = pack.heap_bytes();
             is_full = exceeds(pack, bytes, limits);
-            if is_full {
-                pack.shrink();
-            } else {
+            if !is_full {
                 block::append(pack, block, id, fields);
             }
             self.bytes = self.bytes - before + pack.heap_bytes();

@@ -78,7 +78,6 @@ fn ziplist(bytes: &[u8]) -> Option<Listpack> {
     });
     pack.push_items(items);
     let is_counted = count == COUNT_UNKNOWN || u64::from(count) == found;
-    pack.shrink();
     (!failed && is_counted && last_at == last).then_some(pack)
 }
 

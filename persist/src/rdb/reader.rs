@@ -241,7 +241,7 @@ fn counted(left: &mut u64) -> bool {
 }
 
 pub(super) fn listpack(bytes: Vec<u8>) -> Result<Listpack, RdbError> {
-    Listpack::from_bytes(bytes).map_err(|_| RdbError::Corrupt("a listpack that is none"))
+    Listpack::from_bytes(&bytes).map_err(|_| RdbError::Corrupt("a listpack that is none"))
 }
 
 fn read_node<R: BufRead>(
@@ -357,7 +357,7 @@ fn packed<R: BufRead>(
     let bytes = input.string()?;
     if kind == kind::SET_INTSET {
         let intset =
-            Intset::from_bytes(bytes).ok_or(RdbError::Corrupt("an intset that is none"))?;
+            Intset::from_bytes(&bytes).ok_or(RdbError::Corrupt("an intset that is none"))?;
         let set = Set::from_intset(intset, &limits.set).ok_or(RdbError::Empty)?;
         return Ok(set.into_object());
     }

@@ -150,7 +150,7 @@ impl Front {
             self.next_tick_ns = self.now_ns + TICK_NS;
             self.end_idle_clients();
             self.shared.huge_pages.consider();
-            tessera_core::entry::collect();
+            tessera_core::slab::collect();
             self.sampler.sample(self.now_ns, &self.counters);
             self.age();
             self.look_at_sizes();

@@ -1,6 +1,6 @@
 //! How much memory the process uses, as the allocator and the kernel count it.
 
-use tessera_core::entry::free_bytes;
+use tessera_core::slab::free_bytes;
 use tikv_jemalloc_ctl::{epoch, stats};
 
 /// One look at the memory of the process, in bytes.

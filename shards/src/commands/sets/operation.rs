@@ -267,7 +267,6 @@ fn store(shard: &mut Shard, db: usize, key: &[u8], mut set: Set, event: Event) {
         shard.remove(db, key);
         return;
     }
-    set.shrink();
     shard.put_object(db, key, set);
     shard.changed_by(db, key, event);
 }

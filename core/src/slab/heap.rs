@@ -7,8 +7,8 @@ use std::cell::Cell;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
-use super::SLAB_MAX;
 use super::block::{self, BLOCK_BYTES, Block, State};
+use super::{CLASSES, class_at, index};
 
 /// Remote regions that are taken back before a new block is asked for.
 const SETTLE_MAX: usize = 64;
@@ -27,7 +27,7 @@ struct Bin {
 
 /// See the head of this file.
 pub(super) struct Heap {
-    bins: [Bin; SLAB_MAX / 8],
+    bins: [Bin; CLASSES],
     /// Regions that were taken from the inbox and are still to be put back: a list through their first bytes.
     pending: Cell<*mut u8>,
     inbox: Inbox,
@@ -52,7 +52,7 @@ fn add(count: &AtomicUsize, more: isize) {
 impl Heap {
     pub(super) const fn new() -> Self {
         Heap {
-            bins: [const { Bin::new() }; SLAB_MAX / 8],
+            bins: [const { Bin::new() }; CLASSES],
             pending: Cell::new(ptr::null_mut()),
             inbox: Inbox(AtomicPtr::new(ptr::null_mut())),
         }
@@ -60,10 +60,10 @@ impl Heap {
 
     #[inline]
     fn bin(&self, class: usize) -> &Bin {
-        &self.bins[class / 8 - 1]
+        &self.bins[index(class)]
     }
 
-    /// A region of this class: a multiple of 8 up to `SLAB_MAX`.
+    /// A region of this class.
     #[inline]
     pub(super) fn allocate(&'static self, class: usize) -> Option<NonNull<u8>> {
         let bin = self.bin(class);
@@ -205,7 +205,7 @@ impl Heap {
     pub(super) fn free_bytes(&self) -> usize {
         let free = |(at, bin): (usize, &Bin)| {
             let blocks = bin.blocks.load(Ordering::Relaxed) * BLOCK_BYTES;
-            blocks.saturating_sub(bin.used.load(Ordering::Relaxed) * (at + 1) * 8)
+            blocks.saturating_sub(bin.used.load(Ordering::Relaxed) * class_at(at))
         };
         self.bins.iter().enumerate().map(free).sum()
     }

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use super::block::{BLOCK_BYTES, capacity};
 use super::heap::Heap;
-use super::{SLAB_MAX, allocate, class, collect, free};
+use super::{CLASSES, SLAB_MAX, allocate, class, class_at, collect, free, index};
 
 /// A region filled with one byte, to see that no two overlap.
 struct Region {
@@ -61,12 +61,18 @@ fn regions(heap: &'static Heap, class: usize, count: usize) -> Vec<NonNull<u8>> 
 }
 
 #[test]
-fn classes_are_multiples_of_eight() {
+fn classes_are_near_what_is_asked_for() {
     for bytes in 1..=SLAB_MAX {
-        assert!(
-            class(bytes) >= bytes && class(bytes) < bytes + 8 && class(bytes).is_multiple_of(8)
-        );
+        let class = class(bytes);
+        let step = match bytes {
+            ..=512 => 8,
+            513..=1024 => 32,
+            _ => 128,
+        };
+        assert!(class >= bytes && class < bytes + step && class.is_multiple_of(step));
+        assert_eq!(class_at(index(class)), class);
     }
+    assert_eq!((index(8), index(SLAB_MAX)), (0, CLASSES - 1));
 }
 
 #[test]
