@@ -5,8 +5,9 @@
 //!  | length | bytes, up to `length` in all |
 //! ```
 //! A listpack begins with its own length anyway, and how much memory that length takes is arithmetic: a region of a slab, or above those what jemalloc
-//! gives. So neither length nor capacity is kept beside the pointer, and nothing is kept in reserve: there are many packed collections, and most change
-//! rarely. A change that leaves the size class is a move.
+//! gives. So neither length nor capacity is kept beside the pointer. Small buffers have nothing in reserve: there are many, and most change rarely. One
+//! that grows beyond [`SMALL_MAX`] becomes *roomy*, which the lowest bit of the pointer says: its memory is that of the next of four sizes per doubling, so that
+//! appending moves it rarely.
 //!
 //! Invariants: the first four bytes are the length, little-endian, at least [`LENGTH_BYTES`]; the block is of exactly [`taken`] of it. Called by
 //! listpacks and intsets.
@@ -32,43 +33,48 @@ unsafe impl Send for Buffer {}
 // SAFETY: a shared one is only read.
 unsafe impl Sync for Buffer {}
 
-/// Bytes of memory that a buffer of this length takes.
+/// The longest buffer that has no room to spare.
+const SMALL_MAX: usize = 512;
+/// The bit of the pointer that says roomy.
+const ROOMY: usize = 1;
+
+/// Bytes of memory that a buffer of this length takes. Up to `SLAB_MAX` it is a class of the slabs: those of jemalloc are some of these.
 #[inline]
-pub(crate) const fn taken(length: usize) -> usize {
-    if length <= SLAB_MAX {
+const fn taken(length: usize, is_roomy: bool) -> usize {
+    if length <= SMALL_MAX || length <= SLAB_MAX && !is_roomy {
         slab::class(length)
     } else {
         size_class(length)
     }
 }
 
-/// How a buffer beyond the slabs is allocated.
+/// How a block beyond the slabs is allocated, which has the size of its class.
 #[inline]
-fn layout(length: usize) -> Layout {
-    // SAFETY: 8 is a power of two, and a length of 32 bits is far below isize::MAX.
-    unsafe { Layout::from_size_align_unchecked(size_class(length), 8) }
+fn layout(bytes: usize) -> Layout {
+    // SAFETY: 8 is a power of two, and the class of a length of 32 bits is far below isize::MAX.
+    unsafe { Layout::from_size_align_unchecked(bytes, 8) }
 }
 
-/// A block for this length, not initialised. As with all collections of the standard library, memory that is refused ends the process.
-fn allocate(length: usize) -> NonNull<u8> {
-    let block = if length <= SLAB_MAX {
-        slab::allocate(length)
+/// A block of so many bytes, which are a class, not initialised. As with all collections of the standard library, memory that is refused ends the process.
+fn allocate(bytes: usize) -> NonNull<u8> {
+    let block = if bytes <= SLAB_MAX {
+        slab::allocate(bytes)
     } else {
         // SAFETY: the layout's size is not zero.
-        NonNull::new(unsafe { alloc(layout(length)) })
+        NonNull::new(unsafe { alloc(layout(bytes)) })
     };
-    block.unwrap_or_else(|| handle_alloc_error(layout(length)))
+    block.unwrap_or_else(|| handle_alloc_error(layout(bytes)))
 }
 
 /// # Safety
-/// The block came from `allocate` with a length of the same class, and is not used afterwards.
-unsafe fn free(block: NonNull<u8>, length: usize) {
-    // SAFETY: the caller's promise; the class alone decides where it came from.
+/// The block came from `allocate` with so many bytes, and is not used afterwards.
+unsafe fn free(block: NonNull<u8>, bytes: usize) {
+    // SAFETY: the caller's promise.
     unsafe {
-        if length <= SLAB_MAX {
+        if bytes <= SLAB_MAX {
             slab::free(block);
         } else {
-            dealloc(block.as_ptr(), layout(length));
+            dealloc(block.as_ptr(), layout(bytes));
         }
     }
 }
@@ -81,7 +87,7 @@ impl Buffer {
     pub(crate) fn of(parts: &[&[u8]]) -> Self {
         let length: usize = parts.iter().map(|part| part.len()).sum();
         assert!(length >= LENGTH_BYTES && u32::try_from(length).is_ok());
-        let block = allocate(length);
+        let block = allocate(taken(length, false));
         let mut at = 0;
         for part in parts {
             // SAFETY: the block has room for the sum of all parts, and is nobody else's.
@@ -93,24 +99,45 @@ impl Buffer {
         buffer
     }
 
+    #[inline]
+    fn is_roomy(&self) -> bool {
+        self.0.addr().get() & ROOMY != 0
+    }
+
+    #[inline]
+    fn block(&self) -> NonNull<u8> {
+        // SAFETY: blocks are 8-aligned and not at null, and only the lowest bit is taken away.
+        unsafe { NonNull::new_unchecked(self.0.as_ptr().map_addr(|addr| addr & !ROOMY)) }
+    }
+
+    fn set_block(&mut self, block: NonNull<u8>, is_roomy: bool) {
+        self.0 = block.map_addr(|addr| addr | usize::from(is_roomy));
+    }
+
     /// Number of bytes.
     #[inline]
     pub(crate) fn len(&self) -> usize {
         // SAFETY: the first four bytes are initialised; the block is 8-aligned.
-        u32::from_le(unsafe { self.0.cast::<u32>().read() }) as usize
+        u32::from_le(unsafe { self.block().cast::<u32>().read() }) as usize
+    }
+
+    /// Bytes of memory that it takes.
+    #[inline]
+    pub(crate) fn taken(&self) -> usize {
+        taken(self.len(), self.is_roomy())
     }
 
     #[inline]
     fn set_length(&mut self, length: usize) {
         // SAFETY: every block has at least eight bytes, 8-aligned.
-        unsafe { self.0.cast::<u32>().write((length as u32).to_le()) }
+        unsafe { self.block().cast::<u32>().write((length as u32).to_le()) }
     }
 
     /// All bytes.
     #[inline]
     pub(crate) fn as_slice(&self) -> &[u8] {
         // SAFETY: so many bytes are initialised, and `self` is borrowed as long as they are.
-        unsafe { slice::from_raw_parts(self.0.as_ptr(), self.len()) }
+        unsafe { slice::from_raw_parts(self.block().as_ptr(), self.len()) }
     }
 
     /// The bytes behind the length.
@@ -118,7 +145,7 @@ impl Buffer {
     pub(crate) fn body_mut(&mut self) -> &mut [u8] {
         let body = self.len() - LENGTH_BYTES;
         // SAFETY: as in `as_slice`; the length itself is not given out, so it stays true.
-        unsafe { slice::from_raw_parts_mut(self.0.as_ptr().add(LENGTH_BYTES), body) }
+        unsafe { slice::from_raw_parts_mut(self.block().as_ptr().add(LENGTH_BYTES), body) }
     }
 
     /// Puts other bytes in place of those of a range, and moves what is behind it. O(bytes from there on), or O(all bytes) if the class changes.
@@ -134,45 +161,79 @@ impl Buffer {
             u32::try_from(new).is_ok(),
             "a packed collection has at most 1 GiB"
         );
-        let fresh_end = start + fresh.len();
+        let moved = Moved {
+            from: end,
+            to: start + fresh.len(),
+            bytes: tail,
+        };
+        let is_roomy = new > SMALL_MAX && (self.is_roomy() || new > old);
+        let (had, needs) = (self.taken(), taken(new, is_roomy));
         // SAFETY: all offsets are at most `old` in the old block and at most `new` in the new one, by the arithmetic above; `fresh` is borrowed
         // while `self` is borrowed mutably, so it is not of this buffer. A block is used only between its allocation and its end.
         unsafe {
-            if taken(old) == taken(new) {
-                let block = self.0.as_ptr();
-                ptr::copy(block.add(end), block.add(fresh_end), tail);
-            } else if old > SLAB_MAX && new > SLAB_MAX {
-                self.resize_large(old, new, (end, fresh_end, tail));
+            let block = if had == needs {
+                moved.within(self.block());
+                self.block()
+            } else if had > SLAB_MAX && needs > SLAB_MAX {
+                resize(self.block(), (had, needs), &moved)
             } else {
-                let block = allocate(new);
-                let (from, to) = (self.0.as_ptr(), block.as_ptr());
-                ptr::copy_nonoverlapping(from, to, start);
-                ptr::copy_nonoverlapping(from.add(end), to.add(fresh_end), tail);
-                free(self.0, old);
-                self.0 = block;
-            }
-            ptr::copy_nonoverlapping(fresh.as_ptr(), self.0.as_ptr().add(start), fresh.len());
+                let block = allocate(needs);
+                let (old_block, new_block) = (self.block().as_ptr(), block.as_ptr());
+                ptr::copy_nonoverlapping(old_block, new_block, start);
+                ptr::copy_nonoverlapping(old_block.add(end), new_block.add(moved.to), tail);
+                free(self.block(), had);
+                block
+            };
+            ptr::copy_nonoverlapping(fresh.as_ptr(), block.as_ptr().add(start), fresh.len());
+            self.set_block(block, is_roomy);
         }
         self.set_length(new);
     }
 
-    /// The middle way of `replace`: the allocator may be able to resize in place. `moved` is where the tail lies, where it is to lie, and its bytes.
-    ///
-    /// # Safety
-    /// `old` is the length, both lengths are beyond the slabs, and the tail lies within them.
-    unsafe fn resize_large(&mut self, old: usize, new: usize, moved: (usize, usize, usize)) {
-        let (from, to, bytes) = moved;
-        // SAFETY: the caller's promise: where the tail goes is in the block before it shrinks, or after it grew.
-        unsafe {
-            if new < old {
-                ptr::copy(self.0.as_ptr().add(from), self.0.as_ptr().add(to), bytes);
-            }
-            let block = realloc(self.0.as_ptr(), layout(old), layout(new).size());
-            self.0 = NonNull::new(block).unwrap_or_else(|| handle_alloc_error(layout(new)));
-            if new > old {
-                ptr::copy(self.0.as_ptr().add(from), self.0.as_ptr().add(to), bytes);
-            }
+    /// Gives back what it has in reserve.
+    pub(crate) fn shrink(&mut self) {
+        if self.taken() > taken(self.len(), false) {
+            *self = self.clone();
         }
+    }
+}
+
+/// What lies behind a change: where it is, where it is to be, and its bytes.
+struct Moved {
+    from: usize,
+    to: usize,
+    bytes: usize,
+}
+
+impl Moved {
+    /// # Safety
+    /// Both places lie within the block, which is the caller's alone.
+    unsafe fn within(&self, block: NonNull<u8>) {
+        // SAFETY: the caller's promise; the places may overlap.
+        unsafe {
+            let block = block.as_ptr();
+            ptr::copy(block.add(self.from), block.add(self.to), self.bytes);
+        }
+    }
+}
+
+/// Changes the size of a block beyond the slabs, in place if the allocator can, and moves what is to be moved.
+///
+/// # Safety
+/// The block came from `allocate` with the first number of bytes, is the caller's alone, and is not used afterwards; both numbers are classes beyond the
+/// slabs. Where the tail is lies within the first, where it is to be within the second.
+unsafe fn resize(block: NonNull<u8>, (had, needs): (usize, usize), moved: &Moved) -> NonNull<u8> {
+    // SAFETY: the caller's promise: the place that the tail goes to is in the block before it shrinks, or after it grew.
+    unsafe {
+        if needs < had {
+            moved.within(block);
+        }
+        let resized = realloc(block.as_ptr(), layout(had), needs);
+        let block = NonNull::new(resized).unwrap_or_else(|| handle_alloc_error(layout(needs)));
+        if needs > had {
+            moved.within(block);
+        }
+        block
     }
 }
 
@@ -198,8 +259,8 @@ impl fmt::Debug for Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        // SAFETY: the block is of this length's class, and nobody uses it any more.
-        unsafe { free(self.0, self.len()) }
+        // SAFETY: the block has so many bytes, and nobody uses it any more.
+        unsafe { free(self.block(), self.taken()) }
     }
 }
 
@@ -234,12 +295,37 @@ mod tests {
                 model = framed(model);
                 buffer.replace(range, &fresh);
                 prop_assert!(buffer.as_slice() == model.as_slice());
-                prop_assert!(buffer.clone() == buffer);
+                prop_assert!(buffer.clone() == buffer && buffer.taken() >= buffer.len());
+                if from % 5 == 0 {
+                    buffer.shrink();
+                    prop_assert!(buffer.as_slice() == model.as_slice());
+                    prop_assert_eq!(buffer.taken(), taken(model.len(), false));
+                }
             }
             if let Some(last) = buffer.body_mut().last_mut() {
                 *last = 1;
                 prop_assert_eq!(buffer.as_slice().last(), Some(&1));
             }
+        }
+    }
+
+    #[test]
+    fn appending_moves_a_large_one_rarely() {
+        let mut buffer = Buffer::of(&[&[0; 600]]);
+        let mut moves = 0;
+        for at in 600..100_000 {
+            let before = buffer.taken();
+            buffer.replace(at..at, &[1]);
+            moves += usize::from(buffer.taken() != before);
+        }
+        assert!(moves < 4 * 8, "{moves}");
+    }
+
+    #[test]
+    fn the_allocators_classes_are_classes_of_the_slabs() {
+        for length in SMALL_MAX + 1..=SLAB_MAX {
+            let bytes = taken(length, true);
+            assert_eq!(slab::class(bytes), bytes);
         }
     }
 

@@ -12,7 +12,7 @@ use std::ptr::NonNull;
 
 use super::blob::{self, BIG, Blob, INT, OBJECT, RAW, STR, TTL};
 use super::{OutOfMemory, Part, StrValue, ValueRef, string};
-use crate::object::Object;
+use crate::object::{Object, View};
 use crate::slab::SLAB_MAX;
 
 /// Bits of a handle that are an address. User space has 47 on x86-64 and at most 48 on the other 64-bit machines
@@ -298,7 +298,7 @@ impl Entry {
     #[inline]
     #[must_use]
     pub fn has_field_times(&self) -> bool {
-        matches!(self.object(), Some(Object::Hash(hash)) if hash.ttl_len() > 0)
+        matches!(self.object().map(Object::view), Some(View::Hash(hash)) if hash.ttl_len() > 0)
     }
 
     /// Whether expiry must look at this entry: the key has an expiry time, or fields of its value have.

@@ -245,18 +245,18 @@ fn reserved_room_is_filled_without_moving() {
 #[test]
 fn collections_lie_in_the_entry() {
     use crate::list::{End, List, ListLimits};
-    use crate::object::Object;
+    use crate::object::{Collection, Object, View};
 
     let limits = ListLimits::of(-2);
     let list = || {
         let mut list = List::new();
         list.push(End::Back, &[b"a", b"bc"], &limits);
-        Object::List(list)
+        list.into_object()
     };
     let check = |entry: &Entry| {
         let object = entry.object().expect("it is a collection");
         assert_eq!(std::ptr::from_ref(object).addr() % align_of::<Object>(), 0);
-        assert!(matches!(object, Object::List(list) if list.len() == 2));
+        assert!(matches!(object.view(), View::List(list) if list.len() == 2));
         assert!(entry.heap_bytes() > size_of::<Object>());
     };
     for length in (0..40).chain([255, 256, 300]) {

@@ -7,24 +7,26 @@ use super::large::{Large, is_live, shown};
 use super::timed::Timed;
 use crate::entry::Entry;
 use crate::listpack::{Item, Listpack, Pos};
-use crate::object::PackLimits;
+use crate::object::{PackLimits, tag};
 use crate::table::{ExpireChange, Table};
 
 /// See the head of this file.
 #[derive(Clone)]
+#[repr(transparent)]
 pub struct Hash {
     repr: HashEncoding,
 }
 
-/// How a hash is kept.
+/// How a hash is kept. The discriminant is the first byte of an object.
 #[derive(Clone)]
+#[repr(u8)]
 pub enum HashEncoding {
     /// Field, value, field, value.
-    Packed(Listpack),
+    Packed(Listpack) = tag::HASH,
     /// Field, value, end, field, value, end.
-    Timed(Box<Timed>),
+    Timed(Box<Timed>) = tag::HASH + 1,
     /// One entry per field.
-    Table(Box<Large>),
+    Table(Box<Large>) = tag::HASH + 2,
 }
 
 /// What a step of expiry did.

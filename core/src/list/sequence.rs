@@ -7,17 +7,21 @@ use super::blocks::Blocks;
 use super::node::Node;
 use super::{Elements, End, ListLimits, NodeRef, Spot};
 use crate::listpack::{Item, Listpack};
+use crate::object::tag;
 
 /// See the head of this file.
 #[derive(Clone)]
+#[repr(transparent)]
 pub struct List {
     repr: Repr,
 }
 
+/// The discriminant is the first byte of an object.
 #[derive(Clone)]
+#[repr(u8)]
 enum Repr {
-    Packed(Listpack),
-    Blocks(Box<Blocks>),
+    Packed(Listpack) = tag::LIST,
+    Blocks(Box<Blocks>) = tag::LIST + 1,
 }
 
 /// The most elements of a node that its header can count.

@@ -8,7 +8,7 @@ use std::fmt;
 use smallvec::SmallVec;
 
 use super::element::{self, END, Item};
-use crate::buffer::{self, Buffer};
+use crate::buffer::Buffer;
 
 /// Bytes of the header.
 const HEADER_BYTES: usize = 6;
@@ -101,7 +101,7 @@ impl Listpack {
     /// Bytes that it takes. O(1).
     #[must_use]
     pub fn heap_bytes(&self) -> usize {
-        buffer::taken(self.bytes.len())
+        self.bytes.taken()
     }
 
     /// The header's count.
@@ -313,6 +313,11 @@ impl Listpack {
         self.bytes.replace(pos.0..self.bytes.len(), &[END]);
         self.set_count(kept);
         tail
+    }
+
+    /// Gives back what the block has beyond its bytes.
+    pub fn shrink(&mut self) {
+        self.bytes.shrink();
     }
 
     /// Appends all elements of another one. O(its bytes).

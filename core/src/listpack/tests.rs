@@ -64,6 +64,8 @@ fn small_ones_take_no_more_than_they_need() {
         assert!(pack.heap_bytes() >= bytes && pack.heap_bytes() <= size_class(bytes));
         assert!(bytes > 512 || pack.heap_bytes() < bytes + 8);
     }
+    pack.shrink();
+    assert!(pack.heap_bytes() < pack.as_bytes().len() * 5 / 4);
 }
 
 #[test]

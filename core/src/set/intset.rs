@@ -8,7 +8,7 @@
 //! Invariants: ascending without duplicates; the width grows with the first integer that needs it and never shrinks. Called by sets; DUMP and RDB
 //! files copy the bytes.
 
-use crate::buffer::{self, Buffer, LENGTH_BYTES};
+use crate::buffer::{Buffer, LENGTH_BYTES};
 
 /// Bytes of width and count.
 const HEADER_BYTES: usize = 8;
@@ -72,7 +72,7 @@ impl Intset {
     /// Bytes that it takes. O(1).
     #[must_use]
     pub fn heap_bytes(&self) -> usize {
-        buffer::taken(self.bytes.len())
+        self.bytes.taken()
     }
 
     fn width(&self) -> usize {

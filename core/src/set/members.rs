@@ -7,6 +7,7 @@
 use super::Intset;
 use crate::entry::{Entry, StrValue, size_class};
 use crate::listpack::{Item, Listpack};
+use crate::object::tag;
 use crate::table::{ExpireChange, Table};
 
 /// Up to where a set stays packed.
@@ -27,19 +28,21 @@ const INTSET_MAX: usize = 1 << 30;
 
 /// See the head of this file.
 #[derive(Clone)]
+#[repr(transparent)]
 pub struct Set {
     repr: SetEncoding,
 }
 
-/// How a set is kept.
+/// How a set is kept. The discriminant is the first byte of an object.
 #[derive(Clone)]
+#[repr(u8)]
 pub enum SetEncoding {
     /// Integers only.
-    Integers(Intset),
+    Integers(Intset) = tag::SET,
     /// Members in the order of their arrival.
-    Packed(Listpack),
+    Packed(Listpack) = tag::SET + 1,
     /// One entry per member.
-    Table(Box<Table>),
+    Table(Box<Table>) = tag::SET + 2,
 }
 
 impl Default for Set {

@@ -179,6 +179,21 @@ impl Heap {
         }
     }
 
+    /// Gives back the serving blocks that are empty: something passed their classes while it grew. For the thread that has the heap.
+    pub(super) fn trim(&self) {
+        for bin in &self.bins {
+            let block = bin.serving.get();
+            // SAFETY: the serving block is live and this thread's; an empty one that serves no more is in no list, and nobody refers to it.
+            unsafe {
+                if !block.is_null() && (*block).used == 0 {
+                    bin.serving.set(ptr::null_mut());
+                    add(&bin.blocks, -1);
+                    block::release(block);
+                }
+            }
+        }
+    }
+
     /// See [`super::is_sparse`].
     ///
     /// # Safety

@@ -122,10 +122,12 @@ pub fn free_bytes() -> usize {
     registry::free_bytes()
 }
 
-/// Takes back some of what other threads have freed of this thread's blocks, and of blocks whose thread has ended. To be called now and then.
+/// Takes back some of what other threads have freed of this thread's blocks, and of blocks whose thread has ended; gives back blocks that nobody uses.
+/// To be called now and then.
 pub fn collect() {
     if let Some(heap) = registry::mine() {
         heap.settle(COLLECT_MAX);
+        heap.trim();
     }
     registry::settle_idle(COLLECT_MAX);
 }

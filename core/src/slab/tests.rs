@@ -88,6 +88,14 @@ fn empty_blocks_go_back() {
     all.into_iter()
         .for_each(|region| unsafe { heap.give(region) });
     assert_eq!(heap.free_bytes(), BLOCK_BYTES, "the serving one stays");
+    let last = regions(heap, 88, 1);
+    assert_eq!(heap.free_bytes(), BLOCK_BYTES - 88);
+    heap.trim();
+    assert_eq!(heap.free_bytes(), BLOCK_BYTES - 88, "it is in use");
+    // SAFETY: as above.
+    unsafe { heap.give(last[0]) };
+    heap.trim();
+    assert_eq!(heap.free_bytes(), 0);
     regions(heap, 88, 1);
     assert_eq!(heap.free_bytes(), BLOCK_BYTES - 88);
 }

@@ -191,7 +191,9 @@ impl Entries {
         if let Some((block, pack)) = self.blocks.last_mut() {
             let before = pack.heap_bytes();
             is_full = exceeds(pack, bytes, limits);
-            if !is_full {
+            if is_full {
+                pack.shrink();
+            } else {
                 block::append(pack, block, id, fields);
             }
             self.bytes = self.bytes - before + pack.heap_bytes();

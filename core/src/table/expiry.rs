@@ -16,7 +16,7 @@ use super::keyspace::Table;
 use super::segment::{BUCKET_COUNT, Place};
 use crate::entry::Entry;
 use crate::hash::FieldExpiry;
-use crate::object::Object;
+use crate::object::{Object, View, ViewMut};
 
 /// What a step did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -231,8 +231,8 @@ impl Due {
             Some(at_ms) => stats.stays(at_ms),
             None => {}
         }
-        match entry.object() {
-            Some(Object::Hash(hash)) if hash.has_due(now_ms.saturating_add(1)) => Self::Fields,
+        match entry.object().map(Object::view) {
+            Some(View::Hash(hash)) if hash.has_due(now_ms.saturating_add(1)) => Self::Fields,
             _ => Self::No,
         }
     }
@@ -258,8 +258,8 @@ fn expire_fields(
         on_gone(Gone::Due(entry.key()));
         return false;
     }
-    let step = entry.change_object(|object| match object {
-        Object::Hash(hash) => {
+    let step = entry.change_object(|object| match object.view_mut() {
+        ViewMut::Hash(hash) => {
             let step = hash.expire_some(now_ms.saturating_add(1), FIELD_BUCKETS);
             (step, hash.is_empty())
         }

@@ -12,20 +12,23 @@ use super::large::Large;
 use super::packed::Packed;
 use crate::entry::size_class;
 use crate::listpack::{Item, Listpack};
-use crate::object::PackLimits;
+use crate::object::{PackLimits, tag};
 
 /// Members with scores, ordered by score, then by member.
 ///
 /// Members are given out as [`Item`]s, as a packed one holds those that look like integers as integers.
 #[derive(Clone)]
+#[repr(transparent)]
 pub struct Zset {
     pub(super) encoding: Encoding,
 }
 
+/// The discriminant is the first byte of an object.
 #[derive(Clone)]
+#[repr(u8)]
 pub(super) enum Encoding {
-    Packed(Packed),
-    Large(Box<Large>),
+    Packed(Packed) = tag::ZSET,
+    Large(Box<Large>) = tag::ZSET + 1,
 }
 
 impl Default for Zset {

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use tessera_core::entry::{Entry, StrValue};
 use tessera_core::hash::Hash;
 use tessera_core::list::{End, List, ListLimits};
-use tessera_core::object::{Collection, Object, PackLimits};
+use tessera_core::object::{Collection, PackLimits, View};
 use tessera_core::set::{Set, SetLimits};
 use tessera_core::stream::{Group, NewId, NodeLimits, Stream, StreamId};
 use tessera_core::zset::Zset;
@@ -60,19 +60,19 @@ fn shown(entry: &Entry) -> Vec<String> {
         return vec![format!("{:?}", entry.string())];
     };
     let mut lines = Vec::new();
-    match object {
-        Object::List(list) => lines.extend(list.iter().map(|item| text(item.to_vec()))),
-        Object::Set(set) => set.for_each(&mut |member| lines.push(text(member.to_vec()))),
-        Object::Zset(zset) => lines.extend(
+    match object.view() {
+        View::List(list) => lines.extend(list.iter().map(|item| text(item.to_vec()))),
+        View::Set(set) => set.for_each(&mut |member| lines.push(text(member.to_vec()))),
+        View::Zset(zset) => lines.extend(
             zset.iter()
                 .map(|(member, score)| format!("{} {:x}", text(member.to_vec()), score.to_bits())),
         ),
-        Object::Hash(hash) => hash.for_each(0, &mut |field, value| {
+        View::Hash(hash) => hash.for_each(0, &mut |field, value| {
             let ends = hash.expire_at(&field.to_vec());
             let (field, value) = (text(field.to_vec()), text(value.to_vec()));
             lines.push(format!("{field} {value} {ends:?}"));
         }),
-        Object::Stream(stream) => {
+        View::Stream(stream) => {
             for (id, pack) in stream.entries.blocks() {
                 lines.push(format!("{id} {pack:?}"));
             }
@@ -88,11 +88,11 @@ fn shown(entry: &Entry) -> Vec<String> {
             }
         }
     }
-    if matches!(object, Object::Set(_) | Object::Hash(_)) {
+    if matches!(object.view(), View::Set(_) | View::Hash(_)) {
         lines.sort_unstable();
     }
     // A hash that has lost its lifetimes is still a table, and is packed again when it is read.
-    if !matches!(object, Object::Hash(_)) {
+    if !matches!(object.view(), View::Hash(_)) {
         lines.push(object.encoding().to_owned());
     }
     lines

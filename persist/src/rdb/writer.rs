@@ -6,7 +6,7 @@
 use tessera_core::entry::{Entry, ValueRef};
 use tessera_core::hash::{Hash, HashEncoding};
 use tessera_core::list::{List, NodeRef};
-use tessera_core::object::Object;
+use tessera_core::object::{Object, View};
 use tessera_core::set::{Set, SetEncoding};
 use tessera_core::stream::{Group, Stream};
 use tessera_core::zset::Zset;
@@ -30,25 +30,25 @@ impl ValueWriter {
     /// The number of the type that is written before the key.
     #[must_use]
     pub fn kind(entry: &Entry) -> u8 {
-        match entry.object() {
+        match entry.object().map(Object::view) {
             None => kind::STRING,
-            Some(Object::List(_)) => kind::LIST_QUICKLIST_2,
-            Some(Object::Set(set)) => match set.repr() {
+            Some(View::List(_)) => kind::LIST_QUICKLIST_2,
+            Some(View::Set(set)) => match set.repr() {
                 SetEncoding::Integers(_) => kind::SET_INTSET,
                 SetEncoding::Packed(_) | SetEncoding::Table(_) => kind::SET,
             },
-            Some(Object::Zset(zset)) => match zset.as_listpack() {
+            Some(View::Zset(zset)) => match zset.as_listpack() {
                 Some(_) => kind::ZSET_LISTPACK,
                 None => kind::ZSET_2,
             },
-            Some(Object::Hash(hash)) => match hash.repr() {
+            Some(View::Hash(hash)) => match hash.repr() {
                 HashEncoding::Packed(_) => kind::HASH_LISTPACK,
                 HashEncoding::Timed(_) | HashEncoding::Table(_) if hash.ttl_len() > 0 => {
                     kind::HASH_TTL
                 }
                 HashEncoding::Timed(_) | HashEncoding::Table(_) => kind::HASH,
             },
-            Some(Object::Stream(_)) => kind::STREAM_2,
+            Some(View::Stream(_)) => kind::STREAM_2,
         }
     }
 
@@ -67,9 +67,9 @@ impl ValueWriter {
 
     /// Writes what stands before the elements of a collection; false if that is all of it.
     fn head(&mut self, object: &Object, encoder: &mut Encoder, out: &mut Vec<u8>) -> bool {
-        match object {
-            Object::List(list) => put_length(list.node_count() as u64, out),
-            Object::Set(set) => match set.repr() {
+        match object.view() {
+            View::List(list) => put_length(list.node_count() as u64, out),
+            View::Set(set) => match set.repr() {
                 SetEncoding::Integers(intset) => {
                     encoder.string(intset.as_bytes(), out);
                     return false;
@@ -78,14 +78,14 @@ impl ValueWriter {
                     put_length(set.len() as u64, out);
                 }
             },
-            Object::Zset(zset) => {
+            View::Zset(zset) => {
                 if let Some(pack) = zset.as_listpack() {
                     encoder.string(pack.as_bytes(), out);
                     return false;
                 }
                 put_length(zset.len() as u64, out);
             }
-            Object::Hash(hash) => {
+            View::Hash(hash) => {
                 if let HashEncoding::Packed(pack) = hash.repr() {
                     encoder.string(pack.as_bytes(), out);
                     return false;
@@ -97,7 +97,7 @@ impl ValueWriter {
                 }
                 put_length(hash.len() as u64, out);
             }
-            Object::Stream(stream) => put_length(stream.entries.blocks_len() as u64, out),
+            View::Stream(stream) => put_length(stream.entries.blocks_len() as u64, out),
         }
         true
     }
@@ -110,13 +110,13 @@ impl ValueWriter {
         out: &mut Vec<u8>,
         elements: usize,
     ) -> bool {
-        match entry.object() {
+        match entry.object().map(Object::view) {
             None => true,
-            Some(Object::List(list)) => self.nodes(list, encoder, out, elements),
-            Some(Object::Set(set)) => self.members(set, encoder, out, elements),
-            Some(Object::Zset(zset)) => self.scored(zset, encoder, out, elements),
-            Some(Object::Hash(hash)) => self.fields(hash, encoder, out, elements),
-            Some(Object::Stream(stream)) => self.blocks(stream, encoder, out, elements),
+            Some(View::List(list)) => self.nodes(list, encoder, out, elements),
+            Some(View::Set(set)) => self.members(set, encoder, out, elements),
+            Some(View::Zset(zset)) => self.scored(zset, encoder, out, elements),
+            Some(View::Hash(hash)) => self.fields(hash, encoder, out, elements),
+            Some(View::Stream(stream)) => self.blocks(stream, encoder, out, elements),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use tessera_core::entry::Entry;
 use tessera_core::glob::glob_match;
-use tessera_core::object::{Collection, Object};
+use tessera_core::object::{Collection, View};
 use tessera_core::resp::{Gathered, Reply};
 
 use crate::command::{Cx, Task};
@@ -132,8 +132,8 @@ pub(crate) fn scan<T: Collection + 'static>(
         let entry = cx.shard.table(cx.db).get(cx.shard.hash(args[1]), args[1]);
         let len = entry
             .and_then(Entry::object)
-            .map_or(0, |object| match object {
-                Object::Hash(_) | Object::Zset(_) if !options.has_flag => 2 * object.len(),
+            .map_or(0, |object| match object.view() {
+                View::Hash(_) | View::Zset(_) if !options.has_flag => 2 * object.len(),
                 _ => object.len(),
             });
         let probable = |reply: &mut Reply<'_>| head(reply, 0, len);

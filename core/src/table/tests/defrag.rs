@@ -2,7 +2,7 @@
 
 use crate::entry::{Entry, StrValue};
 use crate::hash::Hash;
-use crate::object::Object;
+use crate::object::Collection;
 use crate::table::{Table, hash_key};
 
 fn address(table: &Table, key: &[u8]) -> usize {
@@ -29,7 +29,7 @@ fn everything_moves_once_and_stays_the_same() {
             _ => StrValue::Bytes(b"value"),
         };
         let entry = if n % 7 == 0 {
-            Entry::with_object(&key(n), Object::Hash(Hash::default()), expire_at)
+            Entry::with_object(&key(n), Hash::default().into_object(), expire_at)
         } else {
             Entry::new(&key(n), value, expire_at)
         };

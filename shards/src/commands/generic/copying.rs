@@ -4,7 +4,7 @@
 
 use tessera_core::entry::{Entry, OutOfMemory, StrValue, ValueRef};
 use tessera_core::list::ListLimits;
-use tessera_core::object::{Collection, Object, PackLimits};
+use tessera_core::object::{Collection, Object, PackLimits, View};
 use tessera_core::resp::{Proto, Reply};
 use tessera_core::set::SetLimits;
 use tessera_core::stream::Stream;
@@ -96,7 +96,7 @@ impl Making {
         if object.weight() <= ELEMENTS_AT_ONCE {
             return Ok(None);
         }
-        if let Object::Stream(_) = object {
+        if let View::Stream(_) = object.view() {
             return Ok(Some(Self::Stream(Box::default())));
         }
         // What is one blob is one copy.

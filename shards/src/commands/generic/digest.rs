@@ -7,7 +7,7 @@ use sha1::{Digest as _, Sha1};
 use tessera_core::entry::{Entry, ValueRef};
 use tessera_core::listpack::Item;
 use tessera_core::number::write_double;
-use tessera_core::object::Object;
+use tessera_core::object::{Object, View};
 use tessera_core::stream::StreamId;
 
 use crate::shard::Shard;
@@ -90,23 +90,23 @@ impl Digest {
     }
 
     fn mix_object(&mut self, object: &Object, now_ms: u64) {
-        let number: u32 = match object {
-            Object::List(_) => 1,
-            Object::Set(_) => 2,
-            Object::Zset(_) => 3,
-            Object::Hash(_) => 4,
-            Object::Stream(_) => 6,
+        let number: u32 = match object.view() {
+            View::List(_) => 1,
+            View::Set(_) => 2,
+            View::Zset(_) => 3,
+            View::Hash(_) => 4,
+            View::Stream(_) => 6,
         };
         self.mix(&number.to_be_bytes());
         let mut digits = itoa::Buffer::new();
-        match object {
-            Object::List(list) => {
+        match object.view() {
+            View::List(list) => {
                 for item in list.iter() {
                     self.mix(item.text(&mut digits));
                 }
             }
-            Object::Set(set) => set.for_each(&mut |item| self.add(item.text(&mut digits))),
-            Object::Zset(zset) => {
+            View::Set(set) => set.for_each(&mut |item| self.add(item.text(&mut digits))),
+            View::Zset(zset) => {
                 let mut text = Vec::new();
                 for (member, score) in zset.iter() {
                     text.clear();
@@ -114,10 +114,10 @@ impl Digest {
                     self.add_pair(member, &text);
                 }
             }
-            Object::Hash(hash) => hash.for_each(now_ms, &mut |field, value| {
+            View::Hash(hash) => hash.for_each(now_ms, &mut |field, value| {
                 self.add_pair(field, value.text(&mut digits));
             }),
-            Object::Stream(stream) => {
+            View::Stream(stream) => {
                 for entry in stream.entries.range(StreamId::MIN, StreamId::MAX) {
                     self.mix(format!("{}.{}", entry.id.ms, entry.id.seq).as_bytes());
                     for (field, value) in entry.fields() {

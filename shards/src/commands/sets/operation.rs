@@ -262,7 +262,7 @@ fn discard(shard: &mut Shard, set: Set) {
 }
 
 /// Puts a result in place of whatever was under the key.
-fn store(shard: &mut Shard, db: usize, key: &[u8], mut set: Set, event: Event) {
+fn store(shard: &mut Shard, db: usize, key: &[u8], set: Set, event: Event) {
     if set.is_empty() {
         shard.remove(db, key);
         return;

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use tessera_core::list::{End, List, ListLimits, Spot};
 use tessera_core::listpack::Item;
-use tessera_core::object::{Collection, Object};
+use tessera_core::object::{Collection, Object, View};
 use tessera_core::resp::{Proto, Reply};
 use tessera_core::set::Set;
 use tessera_core::zset::Zset;
@@ -77,11 +77,11 @@ enum Next {
 impl Next {
     /// The first ones, if this type can be sorted.
     fn of(object: &Object) -> Option<Self> {
-        match object {
-            Object::List(list) => Some(Self::List(list.end(End::Front))),
-            Object::Zset(_) => Some(Self::Rank(0)),
-            Object::Set(_) => Some(Self::Set(0)),
-            Object::Hash(_) | Object::Stream(_) => None,
+        match object.view() {
+            View::List(list) => Some(Self::List(list.end(End::Front))),
+            View::Zset(_) => Some(Self::Rank(0)),
+            View::Set(_) => Some(Self::Set(0)),
+            View::Hash(_) | View::Stream(_) => None,
         }
     }
 

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use tessera_core::entry::ValueRef;
 use tessera_core::listpack::Item;
-use tessera_core::object::Object;
+use tessera_core::object::{Object, View};
 use tessera_core::stream::StreamId;
 
 use crate::simulator::model::{DATABASES, Entry, Model};
@@ -18,25 +18,25 @@ use crate::simulator::word::Word;
 
 fn collection(object: &Object) -> Value {
     let word = |item: Item<'_>| Word::new(&item.to_vec());
-    match object {
-        Object::List(list) => Value::List(Rc::new(list.iter().map(word).collect())),
-        Object::Set(set) => {
+    match object.view() {
+        View::List(list) => Value::List(Rc::new(list.iter().map(word).collect())),
+        View::Set(set) => {
             let mut members = BTreeSet::new();
             set.for_each(&mut |item| _ = members.insert(word(item)));
             Value::Set(Rc::new(members))
         }
-        Object::Zset(zset) => {
+        View::Zset(zset) => {
             let scored = zset.iter().map(|(item, score)| (word(item), score as i64));
             Value::Zset(Rc::new(scored.collect()))
         }
-        Object::Hash(hash) => {
+        View::Hash(hash) => {
             let mut fields = BTreeMap::new();
             hash.for_each(0, &mut |field, value| {
                 fields.insert(word(field), word(value));
             });
             Value::Hash(Rc::new(fields))
         }
-        Object::Stream(stream) => Value::Stream(Rc::new(entries(stream))),
+        View::Stream(stream) => Value::Stream(Rc::new(entries(stream))),
     }
 }
 
