@@ -159,6 +159,14 @@ fn a_queue_served_from_its_end_is_noticed() {
 }
 
 #[test]
+fn keys_that_are_not_locked_together_are_noticed() {
+    noticed(
+        "lock untied keys",
+        broken(|front| front.engine.sabotage = Some(Sabotage::LockUntied)),
+    );
+}
+
+#[test]
 fn a_watch_that_is_not_asked_is_noticed() {
     noticed(
         "skip a watch",

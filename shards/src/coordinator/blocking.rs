@@ -23,8 +23,10 @@ use crate::shard::Shard;
 /// A client that waits.
 struct Waiter {
     parked: Parked,
-    /// Its keys of this shard.
+    /// The keys of this shard that it waits for.
     places: Vec<KeyPlace>,
+    /// All its keys of this shard, tied to each other.
+    tied: Vec<Box<[u8]>>,
 }
 
 /// All who wait for keys of one shard.
@@ -191,6 +193,11 @@ impl<X> Engine<X> {
         let Some(claim) = &parked.claim else {
             return;
         };
+        if let Some(waiter) = self.waiters.all.get_mut(&claim.id()) {
+            // Another owner had something for it, which somebody else took: it has kept its place here.
+            waiter.parked = parked.clone();
+            return;
+        }
         let mut places: Vec<KeyPlace> = Vec::new();
         for key in keys {
             let place = (parked.head.db, key.clone());
@@ -203,9 +210,17 @@ impl<X> Engine<X> {
             let queue = self.waiters.by_key.entry(place.clone()).or_default();
             queue.push_back(claim.id());
         }
+        let mut tied = self.keys_of_job(&Job::Command(parked.clone()));
+        tied.retain(|key| owner(key, self.shards) == self.id);
+        #[cfg(feature = "sabotage")]
+        if self.sabotage == Some(crate::coordinator::Sabotage::LockUntied) {
+            tied.clear();
+        }
+        self.locks.ties.tie(&tied);
         let waiter = Waiter {
             parked: parked.clone(),
             places,
+            tied,
         };
         self.waiters.all.insert(claim.id(), waiter);
     }
@@ -215,6 +230,7 @@ impl<X> Engine<X> {
         let Some(waiter) = self.waiters.all.remove(&claim) else {
             return;
         };
+        self.locks.ties.untie(&waiter.tied);
         for place in &waiter.places {
             self.shard.unwait(place);
             if let Some(queue) = self.waiters.by_key.get_mut(place) {
@@ -259,8 +275,10 @@ impl<X> Engine<X> {
         while let Some(place) = self.shard.next_ready() {
             let mut key = std::iter::once(&*place.1);
             let is_held = self.locks.closed || self.locks.is_locked_beside(own, &mut key);
-            if is_held || !self.serve_place(&place, own) {
+            if is_held {
                 later.push(place);
+            } else {
+                self.serve_place(&place);
             }
         }
         self.shard.ready_later(later);
@@ -276,9 +294,9 @@ impl<X> Engine<X> {
         queue.copied().collect()
     }
 
-    /// Serves those who wait for a key, in the order in which they came, as long as there is something for them. Says no if the key is to be looked
-    /// at again when a lock goes.
-    fn serve_place(&mut self, place: &KeyPlace, own: Option<u32>) -> bool {
+    /// Serves those who wait for a key, in the order in which they came, as long as there is something for them. Their other keys are at hand: whoever
+    /// locked one of them would have locked this key with it.
+    fn serve_place(&mut self, place: &KeyPlace) {
         for claim in self.waiting_for(place) {
             let Some(waiter) = self.waiters.all.get(&claim) else {
                 continue;
@@ -291,20 +309,10 @@ impl<X> Engine<X> {
                     let again = Parcel::Again(Job::Command(parked));
                     self.out[coordinator].parcel(again);
                     // Those behind it are looked at when its keys have come back.
-                    return true;
+                    return;
                 }
                 continue;
             }
-            let job = Job::Command(parked);
-            let keys = self.keys_of_job(&job);
-            let mut own_keys = keys.iter().map(|key| &**key);
-            if self.locks.is_locked_beside(own, &mut own_keys) {
-                // Another key of its is away or being read: this key is looked at again when a lock goes.
-                return false;
-            }
-            let Job::Command(parked) = job else {
-                return true;
-            };
             match self.run_blocking(&parked, true) {
                 Found::Nothing => {}
                 Found::Replied(reply) => {
@@ -315,14 +323,13 @@ impl<X> Engine<X> {
                     // What it may have changed while it found nothing is nothing to wait for.
                     self.shard.forget_ready(place);
                     if !self.shard.exists(place.0, &place.1) {
-                        return true;
+                        return;
                     }
                     // Others may wait for another type, or for an earlier entry of the stream.
                 }
                 Found::Gone => self.forget_waiter(claim),
             }
         }
-        true
     }
 
     /// Whether a key that has changed is one that a command with several keys can use: it moves an element of a list, or reads for a group.

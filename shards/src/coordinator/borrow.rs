@@ -126,6 +126,7 @@ impl<X> Engine<X> {
             Job::Program(program) => self.watches_of(&program.1),
             Job::Command(_) => Vec::new(),
         };
+        let may_wait = matches!(&job, Job::Command(parked) if parked.claim.is_some());
         let lent = if self.is_open(&job) {
             keys.clone()
         } else {
@@ -155,6 +156,7 @@ impl<X> Engine<X> {
                 dbs: dbs.clone(),
                 keys,
                 watch,
+                may_wait,
             });
         }
     }
@@ -239,6 +241,7 @@ impl<X> Engine<X> {
             dbs,
             keys,
             watch,
+            may_wait: _,
         } = take
         else {
             return;

@@ -118,6 +118,8 @@ pub enum Sabotage {
     SkipWaiters,
     /// Those who came last are served first.
     ServeLast,
+    /// Keys that somebody waits for together are not locked together.
+    LockUntied,
     /// EXEC does not ask other shards for watched keys.
     SkipWatch,
     /// News of stale keys does not wait for the replies that are owed.
@@ -604,6 +606,7 @@ impl<X> Engine<X> {
                 }
                 if done.task.holds_gate() {
                     self.locks.closed = false;
+                    self.serve_ready();
                 }
                 self.give_back(loans);
                 if let Some(lock) = done.lock {

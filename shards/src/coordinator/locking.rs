@@ -86,7 +86,14 @@ impl<X> Engine<X> {
         if self.sabotage == Some(Sabotage::SkipLock) {
             keys.pop();
         }
-        let (number, granted) = self.locks.enter(keys, work);
+        let may_wait = match &work {
+            Work::Job(Job::Command(parked)) => parked.claim.is_some(),
+            Work::Take(Parcel::Take { may_wait, .. }) => *may_wait,
+            Work::Job(_) | Work::Take(_) | Work::Whole(_) | Work::Look(..) => false,
+        };
+        #[cfg(feature = "sabotage")]
+        let may_wait = may_wait && self.sabotage != Some(Sabotage::LockUntied);
+        let (number, granted) = self.locks.enter(keys, may_wait, work);
         if let Some(work) = granted {
             self.grant(vec![(number, work)]);
         }

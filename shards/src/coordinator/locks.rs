@@ -3,16 +3,19 @@
 //! There are locks only while keys are borrowed; otherwise the table is quiet and a command pays one look at two lengths. A key's queue
 //! starts with the lock that holds it. A lock that wants several keys enters all their queues at once and is granted when it
 //! stands first in each; since all shards see takes in the same order, nobody waits in a circle. Keys are locked
-//! whatever the database: a borrow may touch two, and the same name in two databases rarely meets.
+//! whatever the database: a borrow may touch two, and the same name in two databases rarely meets. Keys that are tied (`ties`) are locked together.
 
 use std::collections::{HashMap, VecDeque};
 
+use crate::coordinator::ties::Ties;
 use crate::coordinator::work::Work;
 
 struct Holder<X> {
     /// Queues in which it does not stand first yet.
     missing: usize,
     keys: Vec<Box<[u8]>>,
+    /// Those that it has tied to each other.
+    tied: Vec<Box<[u8]>>,
     /// What to do when granted; taken out then.
     work: Option<Work<X>>,
 }
@@ -22,6 +25,8 @@ pub(super) struct Locks<X> {
     queues: HashMap<Box<[u8]>, VecDeque<u32>>,
     holders: HashMap<u32, Holder<X>>,
     next: u32,
+    /// Keys that are locked together.
+    pub(super) ties: Ties,
     /// Whole-shard commands that wait for locks, and all that came after them.
     pub(super) gate: VecDeque<Work<X>>,
     /// The shard's tables are elsewhere: all wait at the gate.
@@ -34,6 +39,7 @@ impl<X> Default for Locks<X> {
             queues: HashMap::new(),
             holders: HashMap::new(),
             next: 0,
+            ties: Ties::default(),
             gate: VecDeque::new(),
             closed: false,
         }
@@ -74,8 +80,20 @@ impl<X> Locks<X> {
         })
     }
 
-    /// Queues for the keys (each once). Returns the lock's number, and the work at once if it is granted now.
-    pub(super) fn enter(&mut self, keys: Vec<Box<[u8]>>, work: Work<X>) -> (u32, Option<Work<X>>) {
+    /// Queues for the keys (each once). `may_wait`: whoever gets them may wait for them afterwards. Returns the lock's number, and the work at once if it
+    /// is granted now.
+    pub(super) fn enter(
+        &mut self,
+        keys: Vec<Box<[u8]>>,
+        may_wait: bool,
+        work: Work<X>,
+    ) -> (u32, Option<Work<X>>) {
+        let mut tied = Vec::new();
+        if may_wait && keys.len() > 1 {
+            self.ties.tie(&keys);
+            tied.clone_from(&keys);
+        }
+        let keys = self.ties.all_of(keys);
         let number = self.next;
         self.next = self.next.wrapping_add(1);
         let mut missing = 0;
@@ -87,6 +105,7 @@ impl<X> Locks<X> {
         let mut holder = Holder {
             missing,
             keys,
+            tied,
             work: Some(work),
         };
         let granted = if missing == 0 {
@@ -100,6 +119,9 @@ impl<X> Locks<X> {
 
     /// Locks keys (each once) of which none is locked. Returns the lock's number.
     pub(super) fn hold(&mut self, keys: Vec<Box<[u8]>>) -> u32 {
+        let mut keys = self.ties.all_of(keys);
+        // All of them, unless the protocol is broken on purpose.
+        keys.retain(|key| !self.queues.contains_key(key));
         let number = self.next;
         self.next = self.next.wrapping_add(1);
         for key in &keys {
@@ -111,6 +133,7 @@ impl<X> Locks<X> {
         let holder = Holder {
             missing: 0,
             keys,
+            tied: Vec::new(),
             work: None,
         };
         self.holders.insert(number, holder);
@@ -123,6 +146,7 @@ impl<X> Locks<X> {
         let Some(holder) = self.holders.remove(&number) else {
             return granted;
         };
+        self.ties.untie(&holder.tied);
         for key in holder.keys {
             let Some(queue) = self.queues.get_mut(&key) else {
                 continue;
@@ -178,11 +202,11 @@ mod tests {
     #[test]
     fn first_come_first_served_per_key() {
         let mut locks: Locks<()> = Locks::default();
-        let (first, granted) = locks.enter(keys("a b"), work());
+        let (first, granted) = locks.enter(keys("a b"), false, work());
         assert!(granted.is_some());
-        let (second, granted) = locks.enter(keys("b c"), work());
+        let (second, granted) = locks.enter(keys("b c"), false, work());
         assert!(granted.is_none());
-        let (third, granted) = locks.enter(keys("c"), work());
+        let (third, granted) = locks.enter(keys("c"), false, work());
         assert!(granted.is_none(), "c is promised to the second");
         assert!(locks.is_locked([&b"zz"[..], b"c"].into_iter()));
         assert!(!locks.is_locked([&b"zz"[..]].into_iter()));
@@ -200,5 +224,32 @@ mod tests {
         assert_eq!(next, [third]);
         assert!(locks.release(third).is_empty());
         assert!(locks.is_quiet());
+    }
+    #[test]
+    fn keys_that_somebody_may_wait_for_together_are_locked_together() {
+        let mut locks: Locks<()> = Locks::default();
+        let numbers = |granted: Vec<(u32, Work<()>)>| -> Vec<u32> {
+            granted.into_iter().map(|(number, _)| number).collect()
+        };
+        let (first, _) = locks.enter(keys("b"), false, work());
+        let (waiter, granted) = locks.enter(keys("a b"), true, work());
+        assert!(granted.is_none());
+        // It came before the waiter waits, and takes what the waiter waits for all the same.
+        let (second, _) = locks.enter(keys("b"), false, work());
+        let (push, granted) = locks.enter(keys("a"), false, work());
+        assert!(granted.is_none());
+        assert_eq!(numbers(locks.release(first)), [waiter]);
+        locks.ties.tie(&keys("a b"));
+        assert_eq!(numbers(locks.release(waiter)), [second]);
+        assert_eq!(numbers(locks.release(second)), [push]);
+        assert!(locks.is_locked([&b"b"[..]].into_iter()), "by the push");
+        assert!(locks.release(push).is_empty() && locks.is_quiet());
+        let task = locks.hold(keys("b"));
+        assert!(locks.is_locked([&b"a"[..]].into_iter()));
+        assert!(locks.release(task).is_empty());
+        locks.ties.untie(&keys("a b"));
+        let task = locks.hold(keys("b"));
+        assert!(!locks.is_locked([&b"a"[..]].into_iter()));
+        assert!(locks.release(task).is_empty());
     }
 }

@@ -1,6 +1,6 @@
 //! The coordinator: from a parsed command of a client to its reply, over however many shards.
 //!
-//! `engine` takes commands up and carries them out, `answer` sends what they say; `route` decides where; `locks` keeps first come, first served per key; `gather` puts
+//! `engine` takes commands up and carries them out, `answer` sends what they say; `route` decides where; `locks` keeps first come, first served per key, `ties` locks keys together that somebody waits for together; `gather` puts
 //! the parts of split commands together; `borrow` brings keys to one place, `further` those that no argument names; `scan` leads SCAN through the shards;
 //! `program` runs several commands as one, `deal` with each owner running its own of them, and `whole` those that look at whole shards; `blocking` keeps those
 //! who wait for a key; `evict` makes room; `saving` lets a save go before who changes a large value; `meter` knows what it all cost, and `heat` for which keys;
@@ -25,6 +25,7 @@ mod reads;
 mod route;
 mod saving;
 mod scan;
+mod ties;
 mod whole;
 mod work;
 

@@ -214,6 +214,8 @@ impl<X> Engine<X> {
                 (0..flushes).for_each(|_| self.shard.make_all_stale());
                 self.shard.happened_elsewhere(happened);
                 self.locks.closed = false;
+                // Who waits for what the program has changed comes before those who came after it.
+                self.serve_ready();
                 self.open_gate();
                 self.serve_ready();
             }

@@ -96,6 +96,8 @@ pub enum Parcel<X> {
         keys: Vec<Box<[u8]>>,
         /// The client whose watched keys have to be untouched, and these.
         watch: Option<Box<Watch>>,
+        /// Whether the command may wait for the keys afterwards.
+        may_wait: bool,
     },
     /// The keys of a borrow that this owner has, locked.
     Taken {

@@ -275,9 +275,8 @@ impl Author {
             let args = args.chain([self.value(client)]).collect();
             return vec![Command::new(Verb::XAdd, args)];
         }
-        // Now and then by way of another list, under a lock. Who waits for another key that is locked then is served later: the strict judge would object.
-        let is_direct = self.subject.is_strict || self.subject.lists.is_empty();
-        let first = match is_direct || self.one_in(2) {
+        // Now and then by way of another list, under a lock.
+        let first = match self.subject.lists.is_empty() || self.one_in(2) {
             true => key.clone(),
             false => self.list(),
         };
