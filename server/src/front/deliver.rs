@@ -5,6 +5,7 @@ use tessera_shards::coordinator::Submitted;
 use tessera_shards::mesh::{Batch, Parcel, Recipient, RequestHead, Route};
 
 use crate::front::replay::REPLAY;
+use crate::front::scripts::SCRIPT;
 use crate::front::{Client, Front};
 
 /// Batch buffers kept for reuse, and the largest of them.
@@ -104,6 +105,8 @@ impl Front {
         let Some(mut client) = self.clients.get_mut(conn) else {
             if conn == REPLAY {
                 self.replay_answered(bytes);
+            } else if conn == SCRIPT {
+                self.script_answered(seq, bytes);
             }
             return;
         };

@@ -67,6 +67,7 @@ use crate::front::gate::Gate;
 pub(crate) use crate::front::heat::{HeatMarks, Spending};
 use crate::front::ledger::Ledger;
 use crate::front::rounds::Round;
+use crate::front::scripts::Questions;
 use crate::info::Sampler;
 use crate::loading::Unloading;
 use crate::shared::{Counters, Shared};
@@ -175,6 +176,8 @@ pub struct Front {
     parser: Parser,
     /// How memory stands against its limit.
     pub(crate) ledger: Ledger,
+    /// What scripts have asked.
+    questions: Questions,
     /// Replies that cannot go straight to the client.
     scratch: Vec<u8>,
 }
@@ -248,6 +251,7 @@ impl Front {
             mail: Vec::new(),
             parser: Parser::new(),
             ledger: Ledger::default(),
+            questions: Questions::default(),
             scratch: Vec::new(),
         };
         front.set_memory_limit();

@@ -18,7 +18,7 @@ use crate::coordinator::route::{Places, owner};
 use crate::coordinator::scan::count_of;
 use crate::coordinator::work::{Work, distinct};
 use crate::mesh::{KeyPlace, Origin, Parcel, Watch};
-use crate::script::{CallFailed, Host, Progress, Request, Run, Wanted, first_mistake};
+use crate::script::{CallFailed, Host, Progress, Question, Request, Run, Wanted, first_mistake};
 use crate::shard::effects::Unit;
 use crate::shard::event::Happened;
 use crate::shard::tracking::{Track, Tracker};
@@ -93,6 +93,10 @@ impl<X> Host for WholeHost<'_, X> {
         let row = &self.engine.rows[usize::from(step.command)].row;
         self.reshuffled |= is_reshuffling(row);
         Ok(self.engine.run_step(&program, &step, self.tables))
+    }
+
+    fn ask(&mut self, question: Question) {
+        self.engine.shard.scripts.questions.push(question);
     }
 
     fn now_ms(&self) -> u64 {

@@ -10,7 +10,7 @@ pub(crate) struct Known {
     pub(crate) number: u16,
     pub(crate) spec: Spec,
     /// The number of its first subcommand, if it has any.
-    first_part: u16,
+    pub(super) first_part: u16,
     /// How it runs over keys, if it does.
     pub(crate) run: Option<(Op, Spread)>,
 }

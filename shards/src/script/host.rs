@@ -5,6 +5,7 @@ use tessera_core::resp::{Proto, Reply};
 
 use super::commands::Known;
 use super::journal::Journal;
+use super::question::Question;
 use crate::command::spec::flag;
 use crate::command::{Cx, Further, Merge, Spread};
 use crate::coordinator::merge_parts;
@@ -17,6 +18,8 @@ pub(crate) enum CallFailed {
     Missing,
     /// It needs all keys there are.
     NeedsAll,
+    /// The front end has been asked, and has not answered yet.
+    Asked,
 }
 
 /// A command of a script.
@@ -31,6 +34,9 @@ pub(crate) struct Wanted<'a> {
 pub(crate) trait Host {
     /// Runs a command and returns its reply.
     fn call(&mut self, wanted: &Wanted<'_>) -> Result<Vec<u8>, CallFailed>;
+
+    /// Asks the front end.
+    fn ask(&mut self, question: Question);
 
     /// Milliseconds since the Unix epoch.
     fn now_ms(&self) -> u64;
@@ -189,6 +195,10 @@ impl Host for ShardHost<'_> {
             reply = merged;
         }
         Ok(reply)
+    }
+
+    fn ask(&mut self, question: Question) {
+        self.shard.scripts.questions.push(question);
     }
 
     fn now_ms(&self) -> u64 {

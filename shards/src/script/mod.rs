@@ -2,7 +2,7 @@
 //!
 //! `machine` is one Lua state on a stack of its own, with the sandbox of `prelude.lua` and the API of `api`, `convert` and the libraries; it asks for commands
 //! and is answered, and knows nothing of keys. `run` carries a script out on a shard: it runs the commands, keeps a `journal` so that everything can be taken
-//! back, and pauses after each slice. `node` is what all shards share: the scripts and libraries by name, and who runs. docs/design/scripts.md has the rules.
+//! back, and pauses after each slice. `question` is what only the front end can answer. `node` is what all shards share: the scripts and libraries by name, and who runs. docs/design/scripts.md has the rules.
 
 mod api;
 mod audience;
@@ -22,6 +22,7 @@ mod msgpack;
 mod node;
 mod pace;
 mod pattern;
+mod question;
 mod request;
 mod run;
 mod shebang;
@@ -35,6 +36,7 @@ pub(crate) use host::{CallFailed, Host, Wanted};
 pub use library::{Function, Library, Registered};
 pub use machine::{REFUSAL, sha1_hex};
 pub use node::{Busy, Kill, Killed, Node, Script};
+pub use question::{Answer, Question};
 pub(crate) use request::Request;
 pub use run::{Called, Published, Refusal, Scripts};
 pub(crate) use run::{Progress, Run, eval, first_mistake};

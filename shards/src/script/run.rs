@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use tessera_core::number::parse_i64;
-use tessera_core::resp::{Proto, Reply};
+use tessera_core::resp::{OUT_OF_MEMORY, Proto, Reply};
 
 use super::by_text::ByText;
 use super::commands::{Commands, Known};
@@ -14,10 +14,11 @@ use super::journal::Journal;
 use super::library::Library;
 use super::machine::{Call, Input, Invocation, Machine, Output, Stop, What};
 use super::node::{Busy, Node, Script};
+use super::question::{Answer, Question};
 use super::request::{Kind, Request};
 use super::shebang::flags;
 use crate::command::spec::flag;
-use crate::command::{Cx, Further, Task, Words};
+use crate::command::{Cx, Further, Spec, Task, Words};
 use crate::shard::Shard;
 use crate::shard::event::Happened;
 
@@ -78,6 +79,8 @@ pub struct Scripts {
     pub counts: Counts,
     /// What scripts have called and the front end has not yet shown to those who monitor.
     pub calls: Vec<Called>,
+    /// What scripts have asked and the front end has not yet looked at.
+    pub questions: Vec<Question>,
     /// Whether memory in use is beyond the limit and nothing can be evicted: set by the front end.
     pub memory_is_out: bool,
     /// What scripts are told that write while what they write could not be kept: set by the front end.
@@ -93,7 +96,10 @@ impl Scripts {
     /// Whether there is something for the front end.
     #[must_use]
     pub fn has_news(&self) -> bool {
-        !self.published.is_empty() || !self.lines.is_empty() || !self.calls.is_empty()
+        !self.published.is_empty()
+            || !self.lines.is_empty()
+            || !self.calls.is_empty()
+            || !self.questions.is_empty()
     }
 
     /// Whether a script with these flags (none: it has no `#!` line) may need memory although there is none.
@@ -228,6 +234,8 @@ pub(crate) struct Run {
     next: Option<Input>,
     /// A command that waits for the next slice.
     waiting: Option<Call>,
+    /// Where its reply comes, if the front end was asked for it.
+    answer: Option<Answer>,
     commands: Arc<Commands>,
     node: Arc<Node>,
     db: usize,
@@ -318,6 +326,7 @@ impl Run {
             machine: Some(machine),
             next: Some(Input::Run(Box::new(invocation))),
             waiting: None,
+            answer: None,
             commands: scripts.commands.clone(),
             node: scripts.node.clone(),
             db: request.db,
@@ -347,6 +356,7 @@ impl Run {
     pub(crate) fn advance(&mut self, host: &mut dyn Host) -> Progress {
         if let Some(stop) = self.busy.as_ref().and_then(|busy| busy.stop()) {
             self.waiting = None;
+            self.answer = None;
             self.next = Some(Input::Stop(stop));
         }
         let commands = Arc::clone(&self.commands);
@@ -365,6 +375,7 @@ impl Run {
                         return match failed {
                             CallFailed::Missing => Progress::Missing,
                             CallFailed::NeedsAll => Progress::NeedsAll,
+                            CallFailed::Asked => Progress::Paused,
                         };
                     }
                 }
@@ -428,7 +439,7 @@ impl Run {
             self.counts.rejected(Some(number), &text);
             return Ok(Err(text));
         }
-        let reply = self.call_known(host, known, &args, call.proto)?;
+        let reply = self.call_known(host, (known, number), &args, call.proto)?;
         self.counts.called(number, &reply);
         Ok(reply)
     }
@@ -458,17 +469,22 @@ impl Run {
     fn call_known(
         &mut self,
         host: &mut dyn Host,
-        known: &Known,
+        (known, number): (&Known, u16),
         args: &[&[u8]],
         proto: Proto,
     ) -> Result<Result<Vec<u8>, Vec<u8>>, CallFailed> {
         if let Some(text) = blocking_option(known.spec.name, args) {
             return Ok(Err(text));
         }
-        if known.run.is_none() {
+        if known.run.is_none() && is_answered_here(known.spec.name) {
             let reply = self.call_session(known.spec.name, args, proto, host.now_ms());
             self.note_call(args);
             return Ok(reply);
+        }
+        if known.run.is_none() || is_of_node(known, number) {
+            let reply = self.ask(host, known, args, proto)?;
+            self.note_call(args);
+            return Ok(Ok(reply));
         }
         let wanted = Wanted {
             known,
@@ -500,7 +516,34 @@ impl Run {
         }
     }
 
-    /// Runs one of the commands without keys that scripts can call.
+    /// Has the front end run a command that concerns the node.
+    fn ask(
+        &mut self,
+        host: &mut dyn Host,
+        known: &Known,
+        args: &[&[u8]],
+        proto: Proto,
+    ) -> Result<Vec<u8>, CallFailed> {
+        if let Some(answer) = &self.answer {
+            let reply = answer.get().ok_or(CallFailed::Asked)?.to_vec();
+            self.answer = None;
+            return Ok(reply);
+        }
+        let Some(args) = Words::of(args) else {
+            return Ok(OUT_OF_MEMORY.to_vec());
+        };
+        let answer = Answer::default();
+        host.ask(Question {
+            command: known.number,
+            args,
+            proto,
+            answer: answer.clone(),
+        });
+        self.answer = Some(answer);
+        Err(CallFailed::Asked)
+    }
+
+    /// Runs one of the commands without keys that need nothing of the node.
     fn call_session(
         &mut self,
         name: &str,
@@ -600,6 +643,23 @@ impl Run {
             scripts.put_back(machine);
         }
     }
+}
+
+/// Whether a command without keys needs nothing of the node.
+fn is_answered_here(name: &str) -> bool {
+    matches!(
+        name,
+        "ping" | "echo" | "time" | "select" | "publish" | "spublish"
+    )
+}
+
+/// Whether a command over keys was called by a subcommand that concerns the node (MEMORY STATS).
+fn is_of_node(known: &Known, number: u16) -> bool {
+    let parts = known.spec.subcommands;
+    let part = usize::from(number).checked_sub(usize::from(known.first_part));
+    let part = part.and_then(|part| parts.get(part));
+    let is_its = |part: &Spec| part.keys.is_empty() && part.name != "help";
+    known.spec.has(flag::OF_NODE) && part.is_some_and(is_its)
 }
 
 /// The error of a command that waits only if it is told to.

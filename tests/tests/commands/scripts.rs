@@ -449,3 +449,37 @@ fn a_late_script_makes_the_node_busy() {
         assert_eq!(other.say("GET k"), Reply::Null);
     }
 }
+
+/// What concerns the node is answered by the front end, with the help of the other shards, while the script waits.
+#[test]
+fn commands_about_the_node() {
+    both(&[
+        "EVAL 'return redis.call(\"info\", \"cluster\")' 0",
+        "EVAL 'redis.setresp(3) return redis.call(\"info\", \"cluster\")' 0",
+        "EVAL 'return redis.call(\"pubsub\", \"numsub\", \"a\", \"b\")' 0",
+        "EVAL 'return redis.call(\"pubsub\", \"channels\")' 0",
+        "EVAL 'return redis.call(\"pubsub\", \"numpat\")' 0",
+        "EVAL 'return redis.call(\"command\", \"getkeys\", \"mget\", \"x\", \"y\")' 0",
+        "EVAL 'return redis.call(\"command\", \"info\", \"get\", \"nosuch\")' 0",
+        "EVAL 'return redis.call(\"memory\", \"purge\")' 0",
+        "EVAL 'return #redis.call(\"memory\", \"stats\") > 10' 0",
+        "EVAL 'return redis.call(\"lastsave\") > 1000' 0",
+        "EVAL 'return redis.call(\"slowlog\", \"reset\")' 0",
+        "EVAL 'return redis.pcall(\"slowlog\", \"get\", 1, 2)' 0",
+        "EVAL 'return redis.pcall(\"slowlog\", \"get\", \"-2\")' 0",
+        "EVAL 'return redis.call(\"config\", \"get\", \"save\")' 0",
+        "EVAL 'return redis.call(\"client\", \"id\")' 0",
+        "EVAL 'return redis.call(\"memory\", \"nosuch\")' 0",
+        // With keys, declared and not, on one shard and on several, and with whole shards.
+        "EVAL 'redis.call(\"set\", KEYS[1], 1) local info = redis.call(\"info\", \"cluster\") return {redis.call(\"incr\", KEYS[1]), info}' 1 a",
+        "EVAL 'redis.call(\"set\", KEYS[1], 1) redis.call(\"pubsub\", \"numpat\") redis.call(\"set\", KEYS[2], 2) return redis.call(\"mget\", KEYS[1], KEYS[2], \"c\")' 2 a b",
+        "EVAL 'for i = 1, 9 do redis.call(\"set\", \"k\" .. i, i) redis.call(\"pubsub\", \"numpat\") end return redis.call(\"mget\", \"k1\", \"k2\", \"k9\")' 0",
+        "EVAL 'local count = #redis.call(\"keys\", \"k*\") redis.call(\"set\", \"k\" .. #redis.call(\"info\", \"cluster\"), 1) return count' 0",
+        "MULTI",
+        "EVAL 'return redis.call(\"info\", \"cluster\")' 0",
+        "SET k1 v",
+        "EVAL 'return {redis.call(\"get\", \"k1\"), redis.call(\"pubsub\", \"numpat\")}' 1 k1",
+        "EXEC",
+        "DBSIZE",
+    ]);
+}

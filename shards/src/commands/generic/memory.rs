@@ -42,6 +42,7 @@ pub(super) const MEMORY: KeyspaceRow = KeyspaceRow {
             Spec {
                 name: "keys",
                 arity: -2,
+                flags: flag::NOSCRIPT,
                 tips: &["request_policy:all_shards", "response_policy:special"],
                 since: "7.2.4",
                 summary: "Returns the largest keys of all databases.",
