@@ -7,6 +7,9 @@ const COUNTED_BYTES_MAX: usize = 8192;
 /// The most that an element needs beside its own bytes, as Redis estimates it.
 const ELEMENT_OVERHEAD_BYTES: usize = 8;
 
+/// What a full block leaves of its size.
+const SPARED_BYTES: usize = 8;
+
 /// See the head of this file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ListLimits {
@@ -41,12 +44,10 @@ impl ListLimits {
         bytes > self.bytes_max || entries > self.entries_max
     }
 
-    /// Whether a block still takes an element of this many bytes.
+    /// Whether a block still takes an element of this many bytes. Eight bytes stay free, so that eight blocks of 8 KiB fit into one of a slab.
     pub(super) fn allows(&self, block_bytes: usize, entries: usize, element_bytes: usize) -> bool {
-        !self.exceeds(
-            block_bytes + element_bytes + ELEMENT_OVERHEAD_BYTES,
-            entries + 1,
-        )
+        let bytes = block_bytes + element_bytes + ELEMENT_OVERHEAD_BYTES;
+        !self.exceeds(bytes + SPARED_BYTES, entries + 1)
     }
 
     /// Whether an element of this many bytes gets a node of its own.

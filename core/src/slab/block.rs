@@ -54,6 +54,11 @@ pub(super) struct Block {
 
 const _: () = assert!(size_of::<Block>() <= HEADER_BYTES);
 
+/// Bytes of the largest region of which a block has so many.
+pub(super) const fn capacity_bytes(regions: usize) -> usize {
+    (BLOCK_BYTES - HEADER_BYTES) / regions & !7
+}
+
 /// Regions of a block of this class.
 pub(super) const fn capacity(class: usize) -> usize {
     (BLOCK_BYTES - HEADER_BYTES) / class

@@ -1,6 +1,7 @@
 //! Small regions of memory for the blobs of entries and for packed collections, in small steps.
 //!
-//! A general allocator rounds a blob of 86 bytes up to 96; here it takes 88: classes are 8 bytes apart up to 512, 32 up to 1,024, 128 up to 3,072. Every thread has a *heap* of its own: regions of one size class lie
+//! A general allocator rounds a blob of 86 bytes up to 96; here it takes 88: classes are 8 bytes apart up to 512, 32 up to 1,024, 128 up to 3,072, and
+//! there is one of 8,184, of which eight fill a block: for the blocks of long lists. Every thread has a *heap* of its own: regions of one size class lie
 //! in *blocks* of 64 KiB, which come from the global allocator and go back to it when they are empty. A blob may die on another thread than the one that
 //! made it (keys move between shards): then its region is pushed to the inbox of the heap that owns the block, and that one takes it back when it needs
 //! room or when [`collect`] is called.
@@ -22,7 +23,7 @@ use std::ptr::NonNull;
 
 use heap::Heap;
 
-/// Bytes up to which there are classes.
+/// Bytes up to which everything has a class.
 pub(crate) const SLAB_MAX: usize = COARSE_MAX;
 
 /// Up to here classes are 8 bytes apart.
@@ -35,20 +36,25 @@ const COARSE_MAX: usize = 3072;
 const FINE_CLASSES: usize = FINE_MAX / 8;
 const MEDIUM_CLASSES: usize = (MEDIUM_MAX - FINE_MAX) / 32;
 /// Number of classes.
-const CLASSES: usize = FINE_CLASSES + MEDIUM_CLASSES + (COARSE_MAX - MEDIUM_MAX) / 128;
+const CLASSES: usize = FINE_CLASSES + MEDIUM_CLASSES + (COARSE_MAX - MEDIUM_MAX) / 128 + 1;
+
+/// The last class: an eighth of a block. For 8 KiB the general allocator keeps a record of 128 bytes each.
+pub(crate) const EIGHTH: usize = block::capacity_bytes(8);
 
 /// Remote regions that one [`collect`] takes back: some hundred microseconds.
 const COLLECT_MAX: usize = 4_000;
 
-/// Bytes of the region that so many bytes lie in. `1 <= bytes <= SLAB_MAX`.
+/// Bytes of the region that so many bytes lie in. `1 <= bytes <= SLAB_MAX`, or `EIGHTH`.
 #[inline]
 pub(crate) const fn class(bytes: usize) -> usize {
     if bytes <= FINE_MAX {
         (bytes + 7) & !7
     } else if bytes <= MEDIUM_MAX {
         (bytes + 31) & !31
-    } else {
+    } else if bytes <= COARSE_MAX {
         (bytes + 127) & !127
+    } else {
+        EIGHTH
     }
 }
 
@@ -59,8 +65,10 @@ const fn index(class: usize) -> usize {
         class / 8 - 1
     } else if class <= MEDIUM_MAX {
         FINE_CLASSES - 1 + (class - FINE_MAX) / 32
-    } else {
+    } else if class <= COARSE_MAX {
         FINE_CLASSES + MEDIUM_CLASSES - 1 + (class - MEDIUM_MAX) / 128
+    } else {
+        CLASSES - 1
     }
 }
 
@@ -70,12 +78,14 @@ const fn class_at(index: usize) -> usize {
         (index + 1) * 8
     } else if index < FINE_CLASSES + MEDIUM_CLASSES {
         FINE_MAX + (index + 1 - FINE_CLASSES) * 32
-    } else {
+    } else if index + 1 < CLASSES {
         MEDIUM_MAX + (index + 1 - FINE_CLASSES - MEDIUM_CLASSES) * 128
+    } else {
+        EIGHTH
     }
 }
 
-/// A region of `class(bytes)` bytes, 8-aligned, not initialised. `1 <= bytes <= SLAB_MAX`. `None` if the allocator refuses a block. O(1).
+/// A region of `class(bytes)` bytes, 8-aligned, not initialised. `1 <= bytes <= SLAB_MAX`, or `EIGHTH`. `None` if the allocator refuses a block. O(1).
 #[inline]
 pub(crate) fn allocate(bytes: usize) -> Option<NonNull<u8>> {
     match registry::mine() {

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use super::block::{BLOCK_BYTES, capacity};
 use super::heap::Heap;
-use super::{CLASSES, SLAB_MAX, allocate, class, class_at, collect, free, index};
+use super::{CLASSES, EIGHTH, SLAB_MAX, allocate, class, class_at, collect, free, index};
 
 /// A region filled with one byte, to see that no two overlap.
 struct Region {
@@ -72,7 +72,12 @@ fn classes_are_near_what_is_asked_for() {
         assert!(class >= bytes && class < bytes + step && class.is_multiple_of(step));
         assert_eq!(class_at(index(class)), class);
     }
-    assert_eq!((index(8), index(SLAB_MAX)), (0, CLASSES - 1));
+    assert_eq!((index(8), index(SLAB_MAX)), (0, CLASSES - 2));
+    assert_eq!((EIGHTH, class(EIGHTH), capacity(EIGHTH)), (8184, 8184, 8));
+    assert_eq!(
+        (index(EIGHTH), class_at(CLASSES - 1)),
+        (CLASSES - 1, EIGHTH)
+    );
 }
 
 #[test]
