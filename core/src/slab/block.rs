@@ -56,7 +56,7 @@ const _: () = assert!(size_of::<Block>() <= HEADER_BYTES);
 
 /// Bytes of the largest region of which a block has so many.
 pub(super) const fn capacity_bytes(regions: usize) -> usize {
-    (BLOCK_BYTES - HEADER_BYTES) / regions & !7
+    ((BLOCK_BYTES - HEADER_BYTES) / regions) & !7
 }
 
 /// Regions of a block of this class.
