@@ -10,6 +10,9 @@ use std::collections::VecDeque;
 /// than a second send. A large buffer is never grown: that could need memory which there is not.
 const JOIN_BYTES_MAX: usize = 64 * 1024;
 
+/// The most one send carries. The kernel copies while the peer reads, so a longer one could hold the thread for as long as the peer goes on reading.
+pub(crate) const SEND_BYTES_MAX: usize = 256 * 1024;
+
 /// Spare buffers above this capacity are freed: one big reply must not hold its memory for ever.
 const SPARE_BYTES_MAX: usize = 64 * 1024;
 

@@ -214,6 +214,12 @@ impl<E: Env> Driver<E> {
                 continue;
             };
             client.dirty = false;
+            if client.long.is_some() {
+                self.send_long(conn, position);
+            }
+            let Some(client) = self.front.clients.get_mut(conn) else {
+                continue;
+            };
             if !client.out.is_empty() && self.front.holds_back(conn) {
                 continue;
             }
@@ -248,6 +254,31 @@ impl<E: Env> Driver<E> {
             }
         }
         self.dirty_before = dirty;
+    }
+
+    /// Sends the long replies of a client whose turn has come, piece by piece. (A piece that is sent is freed, so that no turn frees much.)
+    #[cold]
+    fn send_long(&mut self, conn: ConnId, position: Option<u64>) {
+        let Some(client) = self.front.clients.get_mut(conn) else {
+            return;
+        };
+        let long = client.take_long();
+        let bytes = long.len();
+        if bytes == 0 {
+            return;
+        }
+        client.held_since_ns = None;
+        client.net_out_bytes += bytes as u64;
+        self.front.ledger.note_buffered(bytes);
+        self.front.counters.net_out_bytes += bytes as u64;
+        self.front.looks_at_crowd |= self.front.config.client_memory_max != 0;
+        self.front.held.push(conn);
+        match position {
+            Some(position) => self.front.withhold_long(position, conn, long),
+            None => long
+                .into_pieces()
+                .for_each(|piece| self.env.send(conn, piece)),
+        }
     }
 
     /// Sends what has waited for the disk.
@@ -377,10 +408,11 @@ impl<E: Env> Driver<E> {
         }
         if let Some(client) = self.front.clients.get_mut(conn)
             && mode == CloseMode::Flush
-            && !client.out.is_empty()
         {
+            let long = client.take_long();
             let bytes = std::mem::take(&mut client.out);
-            self.env.send(conn, bytes);
+            let pieces = long.into_pieces().chain(std::iter::once(bytes));
+            pieces.for_each(|piece| self.env.send(conn, piece));
         }
         self.env.close(conn, mode);
         self.front.forget(conn);

@@ -3,16 +3,13 @@
 //! The header has its place in front of them, as long as it is expected to be, so that the whole moves to whoever sends it without being copied.
 //! Called by commands that go on in slices.
 
+use super::chain::{Chain, Place};
 use super::reply::{Proto, Reply};
-use super::room::{make_room, try_append};
-
-/// Bytes of a buffer from which on its growth is looked at.
-const LARGE_BYTES: usize = 1 << 18;
 
 /// See the head of this file.
 #[derive(Debug)]
 pub struct Gathered {
-    bytes: Vec<u8>,
+    chain: Chain,
     /// What is left free for the header.
     room: usize,
     proto: Proto,
@@ -20,7 +17,7 @@ pub struct Gathered {
 }
 
 impl Gathered {
-    /// No elements yet, probably so many in the end; 0 if they will be few. (A header that turns out longer or shorter costs a `memmove`.)
+    /// No elements yet, probably so many in the end; 0 if they will be few. (A header that turns out longer or shorter costs a `memmove` of the first piece.)
     #[must_use]
     pub fn expecting(count: usize, proto: Proto) -> Self {
         Self::expecting_head(proto, |head| {
@@ -37,15 +34,15 @@ impl Gathered {
         write(&mut Reply::new(&mut head, proto));
         Self {
             room: head.len(),
-            bytes: head,
+            chain: head.into(),
             proto,
             refused: false,
         }
     }
 
-    /// Writes elements.
+    /// Writes elements, as many as a slice may.
     pub fn write<T>(&mut self, write: impl FnOnce(&mut Reply<'_>) -> T) -> T {
-        let mut reply = Reply::new(&mut self.bytes, self.proto);
+        let mut reply = Reply::new(self.chain.tail(), self.proto);
         let result = write(&mut reply);
         self.refused |= reply.is_refused();
         result
@@ -53,16 +50,20 @@ impl Gathered {
 
     /// Adds bytes as they are.
     pub fn append(&mut self, bytes: &[u8]) {
-        self.refused |= self.refused || !try_append(&mut self.bytes, bytes);
+        if !self.refused {
+            self.chain.append(bytes);
+            self.refused = self.chain.is_broken();
+        }
     }
 
     /// Begins a part that has a header of its own, with what that will probably be.
     pub fn open(&mut self, write: impl FnOnce(&mut Reply<'_>)) -> Part {
-        let at = self.bytes.len();
+        self.chain.tail();
+        let (place, start) = (self.chain.place(), self.chain.len());
         self.write(write);
         Part {
-            at,
-            room: self.bytes.len().saturating_sub(at),
+            place,
+            room: self.chain.len().saturating_sub(start),
         }
     }
 
@@ -70,10 +71,8 @@ impl Gathered {
     pub fn close(&mut self, part: Part, write: impl FnOnce(&mut Reply<'_>)) {
         let mut head = Vec::new();
         write(&mut Reply::new(&mut head, self.proto));
-        self.refused |= !make_room(&mut self.bytes, head.len());
-        if !self.refused {
-            put_head(&mut self.bytes, part.at, part.room, &head);
-        }
+        self.refused |= self.chain.is_broken();
+        self.refused = self.refused || !self.chain.replace(part.place, part.room, &head);
     }
 
     /// The protocol it is written in.
@@ -88,79 +87,51 @@ impl Gathered {
         self.refused
     }
 
-    /// Makes room for all, by what the first ones take.
-    pub fn foresee(&mut self, written: usize, total: usize) {
-        foresee(&mut self.bytes, written, total);
-    }
-
     /// Ends it behind what has been written elsewhere, the header included: for few elements.
     pub fn append_to(&self, reply: &mut Reply<'_>) {
         if self.refused {
-            reply.refuse();
-        } else {
-            reply.raw(&self.bytes[self.room..]);
+            return reply.refuse();
+        }
+        let mut skipped = self.room;
+        for piece in self.chain.pieces() {
+            reply.raw(&piece[skipped..]);
+            skipped = 0;
         }
     }
 
     /// Ends it: `header` comes first. If there was no memory, the error stands in place of all.
-    pub fn finish(&mut self, out: &mut Vec<u8>, header: impl FnOnce(&mut Reply<'_>)) {
-        let mut bytes = std::mem::take(&mut self.bytes);
+    pub fn finish(&mut self, out: &mut Chain, header: impl FnOnce(&mut Reply<'_>)) {
+        let mut chain = std::mem::take(&mut self.chain);
         let mut head = Vec::new();
         header(&mut Reply::new(&mut head, self.proto));
-        if self.refused || !make_room(&mut bytes, head.len()) {
-            return Reply::new(out, self.proto).refuse();
+        self.refused |= chain.is_broken();
+        if self.refused || !chain.replace(Place::default(), self.room, &head) {
+            return Reply::new(out.tail(), self.proto).refuse();
         }
-        put_head(&mut bytes, 0, self.room, &head);
-        if out.is_empty() {
-            *out = bytes;
-        } else {
-            Reply::new(out, self.proto).raw(&bytes);
-        }
+        out.splice(chain);
     }
 }
 
 /// A part of what is gathered, whose header is not known yet.
 #[derive(Clone, Copy, Debug)]
 pub struct Part {
-    at: usize,
+    place: Place,
     room: usize,
-}
-
-/// Writes a header into the room left for it.
-fn put_head(bytes: &mut Vec<u8>, at: usize, room: usize, head: &[u8]) {
-    if head.len() == room {
-        bytes[at..at + room].copy_from_slice(head);
-    } else {
-        bytes.splice(at..at + room, head.iter().copied());
-    }
-}
-
-/// Makes room in a buffer of which a part has been written: `written` elements of `total`. What is not used has cost nothing: a large buffer is only
-/// addresses until somebody writes there.
-pub fn foresee(buffer: &mut Vec<u8>, written: usize, total: usize) {
-    if buffer.len() < LARGE_BYTES || written == 0 || buffer.capacity() - buffer.len() > LARGE_BYTES
-    {
-        return;
-    }
-    let left = total.saturating_sub(written);
-    let each = buffer.len() / written + 1;
-    let more = each.saturating_mul(left);
-    // A sixteenth more, as the last elements may be longer than the first. What is refused now is asked for in smaller pieces later.
-    let _ = buffer.try_reserve_exact(more.saturating_add(more / 16).saturating_add(LARGE_BYTES));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::resp::OUT_OF_MEMORY;
 
     fn gathered(expected: usize, count: usize, before: &[u8]) -> Vec<u8> {
         let mut gathered = Gathered::expecting(expected, Proto::Resp3);
         for number in 0..count {
             gathered.write(|reply| reply.integer(number as i64 % 10));
         }
-        let mut out = before.to_vec();
+        let mut out = Chain::from(before.to_vec());
         gathered.finish(&mut out, |reply| reply.map(count / 2));
-        out
+        out.into_bytes()
     }
 
     #[test]
@@ -187,24 +158,46 @@ mod tests {
                 }
                 gathered.close(part, |head| head.array(3));
             }
-            let mut out = Vec::new();
+            let mut out = Chain::default();
             gathered.finish(&mut out, |head| head.array(2));
             let of = |name: &str| format!("*3\r\n{}", format!("$1\r\n{name}\r\n").repeat(3));
             let expected = format!("*2\r\n{}{}", of("a"), of("b"));
-            assert_eq!(out, expected.as_bytes(), "{guess}");
+            assert_eq!(out.into_bytes(), expected.as_bytes(), "{guess}");
         }
     }
 
     #[test]
-    fn room_is_made_once() {
-        let (mut buffer, mut capacities) = (Vec::new(), Vec::new());
-        for number in 0..100_000 {
-            buffer.extend_from_slice(b"0123456789");
-            foresee(&mut buffer, number + 1, 100_000);
-            if capacities.last() != Some(&buffer.capacity()) && buffer.len() > LARGE_BYTES {
-                capacities.push(buffer.capacity());
+    fn long_ones_with_headers_of_any_length() {
+        for guess in [0, 1, 123_456] {
+            let mut gathered = Gathered::expecting(guess, Proto::Resp2);
+            let mut expected = b"*2\r\n".to_vec();
+            for count in [40_000, 3] {
+                let part = gathered.open(|head| head.array(guess));
+                expected.extend_from_slice(format!("*{count}\r\n").as_bytes());
+                for number in 0..count {
+                    gathered.write(|reply| reply.bulk(format!("{number}").as_bytes()));
+                    Reply::new(&mut expected, Proto::Resp2).bulk(format!("{number}").as_bytes());
+                }
+                gathered.close(part, |head| head.array(count));
             }
+            let mut out = Chain::default();
+            gathered.finish(&mut out, |head| head.array(2));
+            assert!(out.as_one().is_none(), "it is long");
+            assert!(out.into_bytes() == expected, "{guess}");
         }
-        assert_eq!(capacities.len(), 1, "{capacities:?}");
+    }
+
+    #[test]
+    fn what_finds_no_memory_is_an_error() {
+        let mut gathered = Gathered::expecting(1_000_000, Proto::Resp2);
+        gathered.append(&[b'x'; 500_000]);
+        gathered.write(|reply| reply.has_room_for(usize::MAX));
+        assert!(gathered.is_refused());
+        let part = gathered.open(|head| head.array(5));
+        gathered.append(b"more");
+        gathered.close(part, |head| head.array(1_000));
+        let mut out = Chain::default();
+        gathered.finish(&mut out, |head| head.array(2));
+        assert_eq!(out.into_bytes(), OUT_OF_MEMORY);
     }
 }

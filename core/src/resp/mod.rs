@@ -1,6 +1,7 @@
 //! RESP, the Redis serialization protocol, versions 2 and 3: requests in, replies out, and replies back in.
 
 mod ahead;
+mod chain;
 mod gathered;
 mod inline;
 mod parser;
@@ -10,7 +11,8 @@ mod skip;
 mod value;
 
 pub use ahead::Ahead;
-pub use gathered::{Gathered, Part, foresee};
+pub use chain::{Chain, try_append_chain};
+pub use gathered::{Gathered, Part};
 pub use inline::{Unbalanced, split_args};
 pub use parser::{
     ARGS_INLINE, Limits, MULTIBULK_MAX, Parsed, Parser, ProtocolError, TERMINATOR_WITHIN_BYTES,

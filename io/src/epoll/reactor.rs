@@ -88,7 +88,7 @@ impl Epoll {
             if let Some(failure) = self.failure.take() {
                 return Err(failure);
             }
-            let wait_now = if events.len() > before {
+            let wait_now = if events.len() > before || !self.to_send.is_empty() {
                 Wait::Never
             } else {
                 wait

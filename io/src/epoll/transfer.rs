@@ -11,6 +11,7 @@ use super::poller::{READABLE, WRITABLE};
 use super::reactor::Epoll;
 use crate::env::{CloseMode, ConnId, Event, Hangup};
 use crate::lingering;
+use crate::outgoing::SEND_BYTES_MAX;
 use crate::pool::Chunk;
 
 /// How many bytes the kernel took; 0 when the socket is full.
@@ -149,16 +150,27 @@ impl Epoll {
                 self.send_for(id, events);
             }
         }
+        // Those that have more to send than one turn may.
+        to_send.append(&mut self.to_send);
         self.to_send = to_send;
     }
 
-    /// Sends until all has left or the socket is full.
+    /// Sends until all has left, the socket is full, or it has been much: then the rest follows in the next turn.
     fn send_for(&mut self, id: ConnId, events: &mut Vec<Event<Chunk>>) {
         let Some(conn) = self.conns.get_mut(id) else {
             return;
         };
+        let mut left = SEND_BYTES_MAX;
         while !conn.outgoing.is_empty() {
+            if left == 0 {
+                conn.backlogged = true;
+                conn.queued = true;
+                self.to_send.push(id);
+                return self.update_interest(id);
+            }
             let bytes = conn.outgoing.next();
+            let bytes = &bytes[..bytes.len().min(left)];
+            left -= bytes.len();
             match send_some(conn.socket.as_raw_fd(), bytes) {
                 Ok(count) => {
                     let full = count < bytes.len();

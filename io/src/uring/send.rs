@@ -19,10 +19,8 @@ use super::reactor::Uring;
 use super::token::{Kind, Token};
 use crate::env::{ConnId, Event, Hangup};
 use crate::lingering;
+use crate::outgoing::SEND_BYTES_MAX;
 use crate::pool::Chunk;
-
-/// The most one send carries: the kernel's limit for one call is a little below 2 GiB.
-const SEND_BYTES_MAX: usize = 1 << 30;
 
 impl Uring {
     /// See `Env::buffer`.

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use tessera_core::number::{parse_double, parse_i64};
 use tessera_core::resp::Proto;
 use tessera_io::ConnId;
-use tessera_shards::coordinator::{Asker, Claim, Submitted};
+use tessera_shards::coordinator::{Asker, Claim, Said, Submitted};
 
 use crate::front::Front;
 use crate::front::client::Slot;
@@ -86,7 +86,7 @@ impl Front {
             .engine
             .submit_blocking(number, asker, args, claim, &mut reply)
         {
-            Submitted::Done => self.unblock(conn, seq, &reply),
+            Submitted::Done => self.unblock(conn, seq, Said::Short(&reply)),
             Submitted::Batched(target) => {
                 if let Some(client) = self.clients.get_mut(conn) {
                     client.batched_turn = turn;
@@ -138,17 +138,18 @@ impl Front {
     }
 
     /// The reply to a waiting command is here.
-    fn unblock(&mut self, conn: ConnId, seq: u32, reply: &[u8]) {
+    fn unblock(&mut self, conn: ConnId, seq: u32, reply: Said<'_>) {
         self.end_waiting(conn);
         let Some(client) = self.clients.get_mut(conn) else {
             return;
         };
-        let command = client.fill(seq, reply);
-        if reply.first() == Some(&b'-')
-            && let Some(command) = command
-        {
-            self.counters.errors += 1;
-            self.tally.fail(command, &reply[1..]);
+        if let Said::Short(bytes @ [b'-', text @ ..]) = reply {
+            if let Some(command) = client.fill(seq, bytes) {
+                self.counters.errors += 1;
+                self.tally.fail(command, text);
+            }
+        } else {
+            client.fill_said(seq, reply);
         }
         self.mark_dirty(conn);
     }
@@ -167,9 +168,14 @@ impl Front {
         Some(blocked)
     }
 
-    /// A reply for this slot has come from an owner. Says whether it is that of a waiting command.
+    /// A reply for this slot has come from an owner. Gives it back if it is not that of a waiting command.
     #[cold]
-    pub(super) fn blocked_answered(&mut self, conn: ConnId, seq: u32, reply: &[u8]) -> bool {
+    pub(super) fn blocked_answered<'a>(
+        &mut self,
+        conn: ConnId,
+        seq: u32,
+        reply: Said<'a>,
+    ) -> Option<Said<'a>> {
         let is_its = |client: &&crate::front::Client| {
             client
                 .blocked
@@ -177,7 +183,7 @@ impl Front {
                 .is_some_and(|blocked| blocked.seq == seq)
         };
         if self.clients.get(conn).filter(is_its).is_none() {
-            return false;
+            return Some(reply);
         }
         let id = self
             .clients
@@ -189,7 +195,7 @@ impl Front {
         if let Some(id) = id {
             self.tell_forget(conn, id);
         }
-        true
+        None
     }
 
     /// Ends the waiting of those whose time is over.
@@ -244,7 +250,7 @@ impl Front {
             End::Error => b"-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n",
             End::Timeout => blocked.nobody.unwrap_or_else(|| nothing(proto)),
         };
-        self.unblock(conn, seq, reply);
+        self.unblock(conn, seq, Said::Short(reply));
         self.tell_forget(conn, id);
     }
 
@@ -256,7 +262,7 @@ impl Front {
             .get(conn)
             .and_then(|client| client.blocked.as_deref());
         if blocked.is_some_and(is_its) {
-            self.unblock(conn, seq, b"*2\r\n:1\r\n:0\r\n");
+            self.unblock(conn, seq, Said::Short(b"*2\r\n:1\r\n:0\r\n"));
         }
     }
 

@@ -5,11 +5,13 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use tessera_core::resp::{OUT_OF_MEMORY, Parser, Proto, try_append};
+use tessera_core::resp::{Chain, OUT_OF_MEMORY, Parser, Proto, try_append};
 use tessera_io::{ConnId, Peer};
+use tessera_shards::coordinator::Said;
 
 use crate::front::blocked::Blocked;
 use crate::front::exec::Exec;
+use crate::front::long::Long;
 use crate::front::transaction::Transaction;
 use crate::front::{Listens, Mode};
 
@@ -52,6 +54,8 @@ pub(crate) enum Slot {
         /// How many.
         len: usize,
     },
+    /// Answered: a reply in `Client::long`.
+    Long,
 }
 
 /// State of one connection.
@@ -146,6 +150,8 @@ pub struct Client {
     pub(crate) side: Vec<u8>,
     /// Replies to send at the end of the turn.
     pub(crate) out: Vec<u8>,
+    /// Long replies, those to send before `out` and those that wait.
+    pub(crate) long: Option<Box<Long>>,
     /// Received bytes of a frame whose end has not come.
     pub(crate) query: Vec<u8>,
     /// Where the parser stands in `query`.
@@ -202,6 +208,7 @@ impl Client {
             slots: VecDeque::new(),
             side: Vec::new(),
             out: Vec::new(),
+            long: None,
             query: Vec::new(),
             parser: Parser::new(),
         }
@@ -216,7 +223,7 @@ impl Client {
     /// Whether the client may have another command carried out now: its replies are not piling up.
     #[inline]
     pub(crate) fn may_run(&self) -> bool {
-        self.out.len() + self.side.len() <= OUTPUT_BYTES_MAX
+        self.out.len() + self.side.len() + self.long_bytes() <= OUTPUT_BYTES_MAX
             && self.slots.len() < self.in_flight_max
             && !self.is_waiting
             && !self.is_open
@@ -237,6 +244,7 @@ impl Client {
         self.late.clear();
         self.late_bytes = 0;
         self.out.clear();
+        self.long = None;
     }
 
     /// Whether a transaction of its is under way that will end its watching, where its keys are.
@@ -318,7 +326,7 @@ impl Client {
         let slot = self.slots.get_mut(place)?;
         let command = match slot {
             Slot::Waiting(command) => Some(*command),
-            Slot::Muted | Slot::Ready { .. } => None,
+            Slot::Muted | Slot::Ready { .. } | Slot::Long => None,
         };
         let is_muted = matches!(slot, Slot::Muted);
         self.bound_in_flight(bytes.len());
@@ -337,8 +345,15 @@ impl Client {
             return command;
         }
         self.pop_slot();
-        while let Some(Slot::Ready { start, len }) = self.slots.front().copied() {
-            if !put(&mut self.out, &self.side[start..start + len]) {
+        loop {
+            let is_put = match self.slots.front().copied() {
+                Some(Slot::Ready { start, len }) => {
+                    put(&mut self.out, &self.side[start..start + len])
+                }
+                Some(Slot::Long) => self.release_long(),
+                _ => break,
+            };
+            if !is_put {
                 self.give_up();
                 return command;
             }
@@ -360,16 +375,66 @@ impl Client {
         command
     }
 
-    /// Whether the reply to the command with this sequence number is all that has to be sent now.
-    pub(crate) fn takes_whole(&self, seq: u32) -> bool {
-        let is_next = matches!(self.slots.front(), Some(Slot::Waiting(_)));
-        is_next && seq == self.first_seq && self.out.is_empty()
+    /// The same of any reply.
+    pub(crate) fn fill_said(&mut self, seq: u32, reply: Said<'_>) -> Option<u16> {
+        match reply {
+            Said::Short(bytes) => self.fill(seq, bytes),
+            Said::Long(chain) => self.fill_long(seq, chain),
+        }
     }
 
-    /// Puts that reply in its place; `fill` with nothing must follow.
-    pub(crate) fn put_whole(&mut self, bytes: Vec<u8>) {
-        self.bound_in_flight(bytes.len());
-        self.out = bytes;
+    /// The same of a reply in pieces, which are not copied.
+    #[cold]
+    fn fill_long(&mut self, seq: u32, reply: Chain) -> Option<u16> {
+        let place = seq.wrapping_sub(self.first_seq) as usize;
+        let slot = self.slots.get_mut(place)?;
+        let Slot::Waiting(command) = *slot else {
+            return self.fill(seq, b"");
+        };
+        self.bound_in_flight(reply.len());
+        if place > 0 {
+            self.slots[place] = Slot::Long;
+            self.long.get_or_insert_default().keep(seq, reply);
+            return Some(command);
+        }
+        if !self.put_long(reply) {
+            self.give_up();
+            return Some(command);
+        }
+        self.fill(seq, b"")
+    }
+
+    /// The turn of the first slot's long reply has come.
+    #[cold]
+    fn release_long(&mut self) -> bool {
+        let seq = self.first_seq;
+        let long = self.long.get_or_insert_default();
+        let reply = long.release(seq);
+        self.put_long(reply)
+    }
+
+    /// Puts a long reply behind what has to be sent.
+    fn put_long(&mut self, reply: Chain) -> bool {
+        let before = std::mem::take(&mut self.out);
+        self.long.get_or_insert_default().put(before, reply)
+    }
+
+    /// The long replies that have to be sent before `out`.
+    #[cold]
+    pub(crate) fn take_long(&mut self) -> Chain {
+        let Some(long) = &mut self.long else {
+            return Chain::default();
+        };
+        let (ready, is_all) = long.take();
+        if is_all {
+            self.long = None;
+        }
+        ready
+    }
+
+    #[inline]
+    fn long_bytes(&self) -> usize {
+        self.long.as_ref().map_or(0, |long| long.bytes())
     }
 
     /// Large replies on their way together stay bounded.
@@ -404,7 +469,7 @@ impl Client {
     /// Bytes of replies that have not been handed to the reactor.
     #[must_use]
     pub fn output_bytes(&self) -> usize {
-        self.out.len() + self.side.len() + self.late_bytes
+        self.out.len() + self.side.len() + self.late_bytes + self.long_bytes()
     }
 
     /// Bytes on the heap, about.
@@ -417,6 +482,7 @@ impl Client {
             + self.late_bytes
             + self.late.capacity() * size_of::<(u32, Vec<u8>)>()
             + self.slots.capacity() * size_of::<Slot>()
+            + self.long.as_ref().map_or(0, |long| long.memory().0)
             + self.watched_bytes
             + self.listens.as_ref().map_or(0, |listens| listens.bytes())
             + self.transaction.as_ref().map_or(0, |queued| queued.bytes)
@@ -487,20 +553,50 @@ mod tests {
     }
 
     #[test]
-    fn only_the_next_reply_is_taken_whole() {
+    fn long_replies_keep_their_place_and_their_pieces() {
         let mut client = client();
+        let long = |byte: u8| {
+            let mut chain = Chain::default();
+            chain.append(&vec![byte; 300_000]);
+            chain
+        };
+        client.reply_now(b"a");
         let first = client.next_seq();
-        client.slots.push_back(Slot::Waiting(0));
+        client.slots.push_back(Slot::Waiting(1));
         let second = client.next_seq();
-        client.slots.push_back(Slot::Waiting(0));
-        assert!(!client.takes_whole(second));
-        assert!(client.takes_whole(first));
-        client.put_whole(b"large".to_vec());
-        client.fill(first, b"");
-        assert_eq!(client.out, b"large");
-        assert!(!client.takes_whole(second), "another reply is before it");
-        client.fill(second, b"!");
-        assert_eq!(client.out, b"large!");
+        client.slots.push_back(Slot::Waiting(2));
+        client.reply_now(b"d");
+        let muted = client.next_seq();
+        client.slots.push_back(Slot::Muted);
+        let last = client.next_seq();
+        client.slots.push_back(Slot::Waiting(4));
+        let (b, c, f) = (long(b'b'), long(b'c'), long(b'f'));
+        let addresses = |chains: [&Chain; 3]| {
+            let pieces = chains.into_iter().flat_map(Chain::pieces);
+            pieces.map(<[u8]>::as_ptr).collect::<Vec<_>>()
+        };
+        let made = addresses([&b, &c, &f]);
+        assert_eq!(client.fill_said(last, Said::Long(f)), Some(4));
+        assert_eq!(client.fill_said(second, Said::Long(c)), Some(2));
+        assert_eq!(client.out, b"a");
+        assert!(!client.may_run() || client.output_bytes() < OUTPUT_BYTES_MAX);
+        assert!(client.memory_bytes() > 600_000 && client.output_bytes() == 600_002);
+        assert_eq!(client.fill_said(first, Said::Long(b)), Some(1));
+        assert_eq!(client.fill_said(muted, Said::Long(long(b'e'))), None);
+        assert!(client.slots.is_empty());
+        let sent = client.take_long();
+        let kept = sent.pieces().map(<[u8]>::as_ptr);
+        let kept = kept.filter(|piece| made.contains(piece)).count();
+        assert_eq!(kept, made.len(), "no piece was copied");
+        let mut expected = b"a".to_vec();
+        for byte in *b"bc" {
+            expected.extend(vec![byte; 300_000]);
+        }
+        expected.push(b'd');
+        expected.extend(vec![b'f'; 300_000]);
+        assert!(sent.into_bytes() == expected);
+        assert!(client.out.is_empty() && client.long.is_none());
+        assert_eq!(client.output_bytes(), 0);
     }
 
     #[test]

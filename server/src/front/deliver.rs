@@ -1,7 +1,8 @@
 //! Messages from other shards, and replies on their way to clients.
 
+use tessera_core::resp::Chain;
 use tessera_io::ConnId;
-use tessera_shards::coordinator::Submitted;
+use tessera_shards::coordinator::{Said, Submitted};
 use tessera_shards::mesh::{Batch, Parcel, Recipient, RequestHead, Route};
 
 use crate::front::replay::REPLAY;
@@ -37,14 +38,16 @@ impl Recipient<Front> for Front {
     fn reply(&mut self, route: Route, bytes: &[u8]) {
         match route {
             Route::Client(conn, seq) => self.fill(conn, seq, bytes),
-            Route::Gather(gather, part) => self.engine.part(gather, part, bytes),
+            Route::Gather(gather, part) => {
+                self.engine.part(gather, part, Said::Short(bytes));
+            }
         }
     }
 
-    fn reply_whole(&mut self, route: Route, bytes: Vec<u8>) {
+    fn reply_whole(&mut self, route: Route, reply: Chain) {
         match route {
-            Route::Client(conn, seq) => self.fill_whole(conn, seq, bytes),
-            Route::Gather(gather, part) => self.engine.part(gather, part, &bytes),
+            Route::Client(conn, seq) => self.fill_long(conn, seq, reply),
+            Route::Gather(gather, part) => self.engine.part(gather, part, Said::Long(reply)),
         }
     }
 
@@ -111,7 +114,10 @@ impl Front {
             return;
         };
         if client.blocked.is_some() || !client.execs.is_empty() {
-            if self.special_answered(conn, seq, bytes) {
+            if self
+                .special_answered(conn, seq, Said::Short(bytes))
+                .is_none()
+            {
                 return;
             }
             match self.clients.get_mut(conn) {
@@ -138,28 +144,43 @@ impl Front {
         }
     }
 
-    /// A large reply. If its turn has come and nothing waits before it, it is sent as it is.
+    /// A long reply, which keeps its pieces.
     #[cold]
-    fn fill_whole(&mut self, conn: ConnId, seq: u32, bytes: Vec<u8>) {
-        let is_plain = self.is_plain_client(conn);
-        match self.clients.get_mut(conn) {
-            Some(client) if is_plain && client.takes_whole(seq) => {
-                client.put_whole(bytes);
-                self.fill(conn, seq, b"");
+    fn fill_long(&mut self, conn: ConnId, seq: u32, reply: Chain) {
+        let Some(Said::Long(reply)) = self.special_answered(conn, seq, Said::Long(reply)) else {
+            return;
+        };
+        let Some(client) = self.clients.get_mut(conn) else {
+            if conn == REPLAY {
+                self.replay_answered(reply.head());
             }
-            _ => self.fill(conn, seq, &bytes),
+            return;
+        };
+        client.fill_said(seq, Said::Long(reply));
+        if client.stalled && client.slots.is_empty() {
+            self.held.push(conn);
         }
+        self.mark_dirty(conn);
     }
 
-    /// Whether this reply belongs to a blocking command or a transaction, which have seen to it then.
+    /// Gives a reply back, unless it belongs to a blocking command or a transaction, which have seen to it then.
     #[cold]
-    fn special_answered(&mut self, conn: ConnId, seq: u32, bytes: &[u8]) -> bool {
+    fn special_answered<'a>(
+        &mut self,
+        conn: ConnId,
+        seq: u32,
+        reply: Said<'a>,
+    ) -> Option<Said<'a>> {
         let blocks = |client: &Client| client.blocked.is_some();
-        if self.clients.get(conn).is_some_and(blocks) && self.blocked_answered(conn, seq, bytes) {
-            return true;
-        }
         let executes = |client: &Client| !client.execs.is_empty();
-        self.clients.get(conn).is_some_and(executes) && self.exec_answered(conn, seq, bytes)
+        let mut reply = Some(reply);
+        if self.clients.get(conn).is_some_and(blocks) {
+            reply = self.blocked_answered(conn, seq, reply?);
+        }
+        if self.clients.get(conn).is_some_and(executes) {
+            reply = self.exec_answered(conn, seq, reply?);
+        }
+        reply
     }
 
     /// The batch for a shard, if there is anything in it.

@@ -7,14 +7,14 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use tessera_core::number::parse_i64;
-use tessera_core::resp::{OUT_OF_MEMORY, Reply, try_copy};
+use tessera_core::resp::{Chain, Proto, Reply};
 use tessera_io::ConnId;
 use tessera_shards::command::spec::flag;
 use tessera_shards::command::{Command, Run};
-use tessera_shards::coordinator::{Asker, Program, Step, Submitted, TOUCHED, replies};
+use tessera_shards::coordinator::{Asker, Program, Said, Step, Submitted, TOUCHED, replies};
 
 use crate::front::Front;
-use crate::front::client::{Slot, put};
+use crate::front::client::Slot;
 use crate::front::transaction::Transaction;
 use crate::session::{self, Session, SessionFn, Then};
 
@@ -36,9 +36,9 @@ pub(crate) struct Exec {
     /// The program.
     steps: Arc<Vec<Step>>,
     /// Replies of the program that are not placed yet.
-    replies: VecDeque<Box<[u8]>>,
+    replies: VecDeque<Chain>,
     /// Replies in order, so far.
-    out: Vec<u8>,
+    out: Chain,
     /// Whether the program has answered.
     has_run: bool,
     /// Whether it asked for watched keys, which are forgotten with it.
@@ -95,7 +95,7 @@ impl Front {
             parts,
             steps: Arc::clone(&steps),
             replies: VecDeque::new(),
-            out: Vec::new(),
+            out: Chain::default(),
             has_run: false,
             watches: watcher.is_some(),
             holds,
@@ -111,7 +111,7 @@ impl Front {
         };
         let mut payload = Vec::new();
         match self.engine.submit_program(&asker, program, &mut payload) {
-            Submitted::Done => _ = self.exec_answered(conn, seq, &payload),
+            Submitted::Done => _ = self.exec_answered(conn, seq, Said::Short(&payload)),
             Submitted::Batched(target) => {
                 if let Some(client) = self.clients.get_mut(conn) {
                     client.batched_turn = turn;
@@ -164,49 +164,70 @@ impl Front {
         (Arc::new(steps), parts)
     }
 
-    /// What came to a slot that belongs to a transaction: the program's payload, or the reply to one of the commands that run here. Says
-    /// whether the slot is one.
+    /// What came to a slot that belongs to a transaction: the program's payload, or the reply to one of the commands that run here. Gives it back if the
+    /// slot is another one.
     #[cold]
-    pub(super) fn exec_answered(&mut self, conn: ConnId, seq: u32, bytes: &[u8]) -> bool {
+    pub(super) fn exec_answered<'a>(
+        &mut self,
+        conn: ConnId,
+        seq: u32,
+        said: Said<'a>,
+    ) -> Option<Said<'a>> {
         let Some(client) = self.clients.get_mut(conn) else {
-            return false;
+            return Some(said);
         };
         let Some(place) = client.execs.iter().position(|exec| exec.seq == seq) else {
-            return false;
+            return Some(said);
         };
         let Some(mut exec) = client.execs.remove(place) else {
-            return false;
+            return Some(said);
         };
         let proto = client.proto;
+        let first = said.head().first().copied();
         if exec.has_run {
-            put(&mut exec.out, bytes);
-        } else if bytes.first() == Some(&b'-') {
+            said.put(&mut exec.out);
+        } else if first == Some(b'-') {
             // There was no memory for the answer.
-            self.end_exec(conn, &exec, bytes);
-            return true;
-        } else if bytes.first() == Some(&TOUCHED) {
+            self.end_exec(conn, &exec, said);
+            return None;
+        } else if first == Some(TOUCHED) {
             let mut nothing = Vec::new();
             Reply::new(&mut nothing, proto).null_array();
-            self.end_exec(conn, &exec, &nothing);
-            return true;
+            self.end_exec(conn, &exec, Said::Short(&nothing));
+            return None;
         } else if exec.parts.is_empty() {
-            let mut out = std::mem::take(&mut self.scratch);
-            out.clear();
-            Reply::new(&mut out, proto).array(exec.count);
-            for (step, reply) in exec.steps.iter().zip(replies(bytes)) {
-                self.place(step.command, reply, &mut out);
-            }
-            self.end_exec(conn, &exec, &out);
-            self.keep_scratch(out);
-            return true;
+            self.place_all(conn, proto, &exec, said);
+            return None;
         } else {
             exec.has_run = true;
-            let copy = |reply| try_copy(reply).unwrap_or_else(|| OUT_OF_MEMORY.into());
-            exec.replies = replies(bytes).map(copy).collect();
-            Reply::new(&mut exec.out, proto).array(exec.count);
+            let mut replies = replies(said);
+            while let Some(reply) = replies.next() {
+                exec.replies.push_back(reply.into_chain());
+            }
+            Reply::new(exec.out.tail(), proto).array(exec.count);
         }
         self.go_on(conn, exec);
-        true
+        None
+    }
+
+    /// The whole transaction was the program.
+    fn place_all(&mut self, conn: ConnId, proto: Proto, exec: &Exec, payload: Said<'_>) {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        scratch.clear();
+        let mut out = Chain::from(scratch);
+        Reply::new(out.tail(), proto).array(exec.count);
+        let mut replies = replies(payload);
+        for step in exec.steps.iter() {
+            let Some(reply) = replies.next() else { break };
+            self.place(step.command, reply, &mut out);
+        }
+        out.mend();
+        if let Some(bytes) = out.as_one() {
+            self.end_exec(conn, exec, Said::Short(bytes));
+            self.keep_scratch(out.into_bytes());
+        } else {
+            self.end_exec(conn, exec, Said::Long(out));
+        }
     }
 
     /// Places replies and runs commands until one has to wait for other shards.
@@ -215,29 +236,33 @@ impl Front {
             match part {
                 Part::Keyspace(number) => {
                     let reply = exec.replies.pop_front().unwrap_or_default();
-                    self.place(number, &reply, &mut exec.out);
+                    self.place(number, Said::Long(reply), &mut exec.out);
                 }
-                Part::Session(step) => match self.run_part(conn, exec.seq, &step, &mut exec.out) {
-                    PartRun::Done => {}
-                    PartRun::Asked => {
-                        if let Some(client) = self.clients.get_mut(conn) {
-                            client.execs.push_front(exec);
+                Part::Session(step) => {
+                    match self.run_part(conn, exec.seq, &step, exec.out.tail()) {
+                        PartRun::Done => {}
+                        PartRun::Asked => {
+                            if let Some(client) = self.clients.get_mut(conn) {
+                                client.execs.push_front(exec);
+                            }
+                            return;
                         }
-                        return;
                     }
-                },
+                }
             }
         }
-        self.end_exec(conn, &exec, &exec.out);
+        let mut out = std::mem::take(&mut exec.out);
+        out.mend();
+        self.end_exec(conn, &exec, Said::Long(out));
     }
 
     /// Puts a reply of the program into its place.
-    fn place(&mut self, command: u16, reply: &[u8], out: &mut Vec<u8>) {
-        if reply.first() == Some(&b'-') {
+    fn place(&mut self, command: u16, reply: Said<'_>, out: &mut Chain) {
+        if let [b'-', text @ ..] = reply.head() {
             self.counters.errors += 1;
-            self.tally.fail(command, &reply[1..]);
+            self.tally.fail(command, text);
         }
-        put(out, reply);
+        reply.put(out);
     }
 
     fn run_part(&mut self, conn: ConnId, seq: u32, step: &Step, out: &mut Vec<u8>) -> PartRun {
@@ -308,14 +333,14 @@ impl Front {
     }
 
     /// The transaction is over: its reply, and whoever waited for it. If it watched nothing, its client went on meanwhile, and may watch or wait by now.
-    fn end_exec(&mut self, conn: ConnId, exec: &Exec, reply: &[u8]) {
+    fn end_exec(&mut self, conn: ConnId, exec: &Exec, reply: Said<'_>) {
         if exec.watches {
             self.unwatch(conn);
         }
         let Some(client) = self.clients.get_mut(conn) else {
             return;
         };
-        client.fill(exec.seq, reply);
+        client.fill_said(exec.seq, reply);
         client.is_waiting =
             client.blocked.is_some() || client.execs.iter().any(|other| other.holds);
         if client.stalled && !client.is_waiting {

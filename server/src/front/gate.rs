@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 
+use tessera_core::resp::Chain;
 use tessera_io::{CloseMode, ConnId};
 
 use crate::front::Front;
@@ -78,6 +79,13 @@ impl Front {
         });
     }
 
+    /// Keeps the pieces of long replies back.
+    pub(crate) fn withhold_long(&mut self, position: u64, conn: ConnId, long: Chain) {
+        for piece in long.into_pieces() {
+            self.withhold(position, conn, piece, false);
+        }
+    }
+
     /// The next bytes that may leave.
     pub(crate) fn next_released(&mut self) -> Option<Withheld> {
         let first = self.gate.withheld.front()?;
@@ -141,7 +149,9 @@ impl Front {
         let Some(client) = self.clients.get_mut(conn) else {
             return false;
         };
+        let long = client.take_long();
         let bytes = std::mem::take(&mut client.out);
+        self.withhold_long(position, conn, long);
         self.withhold(position, conn, bytes, true);
         true
     }

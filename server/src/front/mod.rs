@@ -21,6 +21,7 @@ mod heat;
 mod latency;
 mod ledger;
 mod log;
+mod long;
 mod output_limit;
 mod pubsub;
 mod refuse;

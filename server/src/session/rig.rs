@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tessera_core::resp::{Reply, split_args};
+use tessera_core::resp::{Chain, Reply, split_args};
 use tessera_io::{ConnId, Peer};
 use tessera_shards::command::Run;
 
@@ -128,7 +128,9 @@ impl Rig {
                         Some(Look::Front(mut step)) => while !step(front, &mut part) {},
                         Some(Look::Keys(_, begin)) => {
                             let mut task = begin(&mut front.engine.shard);
-                            while !task.step(&mut front.engine.shard, &mut part) {}
+                            let mut chain = Chain::default();
+                            while !task.step(&mut front.engine.shard, &mut chain) {}
+                            part = chain.into_bytes();
                         }
                     }
                     said.push(part);

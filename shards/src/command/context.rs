@@ -1,7 +1,7 @@
 //! What a command's function works with on the owner.
 
 use tessera_core::entry::StrValue;
-use tessera_core::resp::Reply;
+use tessera_core::resp::{Chain, Reply};
 use tessera_core::table::ExpireChange;
 
 use crate::shard::Shard;
@@ -9,8 +9,8 @@ use crate::shard::event::{self, Event};
 
 /// Work that a command leaves behind because it would hold the shard too long; a slice runs per turn.
 pub trait Task {
-    /// Does a bounded piece of work. Returns true when the whole reply has been written to `reply`, which is the same buffer each time.
-    fn step(&mut self, shard: &mut Shard, reply: &mut Vec<u8>) -> bool;
+    /// Does a bounded piece of work. Returns true when the whole reply has been written to `reply`, which is the same each time.
+    fn step(&mut self, shard: &mut Shard, reply: &mut Chain) -> bool;
 
     /// Whether the command's keys stay locked until the end: for a task that comes back to them.
     fn holds_keys(&self) -> bool {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tessera_core::resp::{Proto, Reply, split_args};
+use tessera_core::resp::{Chain, Proto, Reply, split_args};
 
 use crate::command::{Command, Cx, Registry};
 use crate::commands::FAMILIES;
@@ -77,13 +77,16 @@ impl Rig {
         self.slices = 0;
         if let Some(mut task) = cx.task.take() {
             assert!(out.is_empty(), "a task's command writes nothing itself");
+            let mut chain = Chain::default();
             loop {
                 meanwhile(&mut self.shard);
                 self.slices += 1;
-                if task.step(&mut self.shard, &mut out) {
+                if task.step(&mut self.shard, &mut chain) {
                     break;
                 }
             }
+            chain.mend();
+            return chain.into_bytes();
         }
         out
     }

@@ -3,7 +3,7 @@
 use tessera_core::entry::Entry;
 use tessera_core::glob::glob_match;
 use tessera_core::object::{Collection, View};
-use tessera_core::resp::{Gathered, Reply};
+use tessera_core::resp::{Chain, Gathered, Reply};
 
 use crate::command::{Cx, Task};
 use crate::commands::args::{SYNTAX, integer, is};
@@ -215,7 +215,7 @@ impl<T: Collection> ScanTask<T> {
 }
 
 impl<T: Collection> Task for ScanTask<T> {
-    fn step(&mut self, shard: &mut Shard, reply: &mut Vec<u8>) -> bool {
+    fn step(&mut self, shard: &mut Shard, reply: &mut Chain) -> bool {
         let is_done = self.go_on(shard);
         if is_done {
             let (cursor, found) = (self.cursor, self.found);

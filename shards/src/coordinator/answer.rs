@@ -1,6 +1,6 @@
 //! Finished replies on their way to whoever waits for them, here or on another shard.
 
-use tessera_core::resp::{OUT_OF_MEMORY, try_append};
+use tessera_core::resp::{Chain, OUT_OF_MEMORY, try_append};
 
 use crate::coordinator::Engine;
 use crate::mesh::{Batch, Origin};
@@ -26,7 +26,7 @@ impl<X> Engine<X> {
     }
 
     /// The same for a reply that may be large: it is not copied then.
-    pub(super) fn answer_whole(&mut self, origin: Origin, reply: Vec<u8>) {
+    pub(super) fn answer_whole(&mut self, origin: Origin, reply: Chain) {
         let batch = self.batch_to(origin.shard);
         if !batch.reply_whole(origin.route, reply) {
             self.answer(origin, OUT_OF_MEMORY);

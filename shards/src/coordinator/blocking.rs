@@ -8,11 +8,11 @@
 use std::collections::{HashMap, VecDeque};
 
 use tessera_core::list::List;
-use tessera_core::resp::Reply;
+use tessera_core::resp::{Chain, OUT_OF_MEMORY, Reply, try_append_chain};
 
 use crate::command::{Cx, Further, Words};
 use crate::coordinator::claim::Claim;
-use crate::coordinator::engine::{Asker, Engine, Submitted, check_whole, refused};
+use crate::coordinator::engine::{Asker, Engine, Submitted, refused};
 use crate::coordinator::heat::note_heat;
 use crate::coordinator::reads::note_reads;
 use crate::coordinator::route::{Places, owner};
@@ -40,7 +40,7 @@ pub(super) struct Waiters {
 /// What a blocking command came to.
 pub(super) enum Found {
     /// It has a reply.
-    Replied(Vec<u8>),
+    Replied(Chain),
     /// It waits for these keys, and is run again in this form.
     Waits(Vec<Box<[u8]>>, Parked),
     /// It waits already, and what it found is nothing to it.
@@ -88,7 +88,9 @@ impl<X> Engine<X> {
         }
         match self.run_blocking(&parked, false) {
             Found::Replied(reply) => {
-                out.extend_from_slice(&reply);
+                if !try_append_chain(out, &reply) {
+                    out.extend_from_slice(OUT_OF_MEMORY);
+                }
                 self.serve_ready();
                 Submitted::Done
             }
@@ -113,13 +115,13 @@ impl<X> Engine<X> {
         let begun = self.meter.begin(is_measured || is_looked_at);
         self.shard.no_touch = parked.head.no_touch;
         self.shard.run_for(parked.head.tracker);
-        let mut reply = Vec::new();
+        let mut reply = Chain::default();
         self.shard.begin_unit();
         let mark = self.shard.begin_command();
         let mut cx = Cx {
             shard: &mut self.shard,
             db: parked.head.db,
-            reply: Reply::new(&mut reply, parked.head.proto),
+            reply: Reply::new(reply.tail(), parked.head.proto),
             reach: &|_| true,
             held: &[],
             is_alone: false,
@@ -139,7 +141,7 @@ impl<X> Engine<X> {
         } = cx;
         if let Some(mut task) = task {
             while !task.step(&mut self.shard, &mut reply) {}
-            check_whole(&mut reply);
+            reply.mend();
         }
         if self.shard.records() {
             let spec = &self.rows[usize::from(parked.head.command)].row.spec;
@@ -161,7 +163,7 @@ impl<X> Engine<X> {
                 Found::Waits(keys, parked)
             }
             // A key of another type is none to one who waits already; but a group that is gone will not come back.
-            None if is_waiter && reply.first() == Some(&b'-') && !self.is_told(parked) => {
+            None if is_waiter && reply.first() == Some(b'-') && !self.is_told(parked) => {
                 claim.give_back();
                 Found::Nothing
             }
@@ -317,7 +319,7 @@ impl<X> Engine<X> {
                 Found::Nothing => {}
                 Found::Replied(reply) => {
                     self.forget_waiter(claim);
-                    self.answer(parked.head.origin, &reply);
+                    self.answer_whole(parked.head.origin, reply);
                 }
                 Found::Waits(..) => {
                     // What it may have changed while it found nothing is nothing to wait for.

@@ -10,7 +10,8 @@ use crate::command::Further;
 use crate::coordinator::blocking::Found;
 use crate::coordinator::engine::{Asker, Engine, Submitted, refused};
 use crate::coordinator::further::Outcome;
-use crate::coordinator::program::{Step, TOUCHED};
+use crate::coordinator::payload::TOUCHED;
+use crate::coordinator::program::Step;
 use crate::coordinator::route::{Places, owner};
 use crate::coordinator::work::{Job, Parked, distinct};
 use crate::mesh::{Parcel, TakenKey, Wait};
@@ -303,7 +304,7 @@ impl<X> Engine<X> {
             let mut loans = self.pick_up(places);
             match outcome {
                 Found::Replied(reply) => {
-                    self.answer(parked.head.origin, &reply);
+                    self.answer_whole(parked.head.origin, reply);
                     loans.iter_mut().for_each(|loan| loan.ready = true);
                 }
                 Found::Waits(keys, parked) => {

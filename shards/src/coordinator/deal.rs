@@ -6,12 +6,13 @@
 
 use std::sync::Arc;
 
-use tessera_core::resp::OUT_OF_MEMORY;
+use tessera_core::resp::{Chain, OUT_OF_MEMORY};
 
 use crate::command::Spread;
 use crate::coordinator::engine::{Asker, Engine, Submitted};
 use crate::coordinator::gather::Merging;
-use crate::coordinator::program::{Program, RAN, Step, put_reply, replies};
+use crate::coordinator::payload::{RAN, Said, put_reply, replies};
+use crate::coordinator::program::{Program, Step};
 use crate::coordinator::route::Places;
 use crate::coordinator::work::Job;
 use crate::mesh::{Origin, Parcel, Route};
@@ -67,18 +68,19 @@ impl<X> Engine<X> {
 }
 
 /// One payload of what the owners said, whose commands these are. What is no payload is an error, and the whole answer.
-pub(super) fn merge_program(owners: &[u16], parts: &[Vec<u8>], out: &mut Vec<u8>) {
-    let mut said = parts.iter().filter(|part| !part.is_empty());
-    if let Some(error) = said.find(|part| part.first() != Some(&RAN)) {
-        out.extend_from_slice(error);
-        return;
+pub(super) fn merge_program(owners: &[u16], parts: Vec<Chain>) -> Chain {
+    let is_error = |part: &Chain| !part.is_empty() && part.first() != Some(RAN);
+    if let Some(error) = parts.iter().position(is_error) {
+        return parts.into_iter().nth(error).unwrap_or_default();
     }
-    let mut rests: Vec<_> = parts.iter().map(|part| replies(part)).collect();
-    out.push(RAN);
+    let rests = parts.into_iter().map(|part| replies(Said::Long(part)));
+    let mut rests: Vec<_> = rests.collect();
+    let mut merged = Chain::from(vec![RAN]);
     for owner in owners {
         let reply = rests[usize::from(*owner)].next();
-        put_reply(out, reply.unwrap_or(OUT_OF_MEMORY));
+        put_reply(&mut merged, reply.unwrap_or(Said::Short(OUT_OF_MEMORY)));
     }
+    merged
 }
 
 #[cfg(test)]
@@ -88,24 +90,24 @@ mod tests {
     #[test]
     fn replies_come_in_the_order_of_the_commands() {
         let payload = |said: &[&[u8]]| {
-            let mut payload = vec![RAN];
-            said.iter().for_each(|reply| put_reply(&mut payload, reply));
+            let mut payload = Chain::from(vec![RAN]);
+            let replies = said.iter().map(|reply| Said::Short(reply));
+            replies.for_each(|reply| put_reply(&mut payload, reply));
             payload
         };
         let parts = [
             payload(&[b":1\r\n", b":3\r\n"]),
-            Vec::new(),
+            Chain::default(),
             payload(&[b":2\r\n"]),
         ];
-        let mut merged = Vec::new();
-        merge_program(&[0, 2, 0], &parts, &mut merged);
-        assert_eq!(merged, payload(&[b":1\r\n", b":2\r\n", b":3\r\n"]));
-        let mut merged = Vec::new();
-        merge_program(
-            &[0, 2],
-            &[payload(&[b":1\r\n"]), Vec::new(), OUT_OF_MEMORY.to_vec()],
-            &mut merged,
-        );
-        assert_eq!(merged, OUT_OF_MEMORY);
+        let merged = merge_program(&[0, 2, 0], parts.into());
+        let expected = payload(&[b":1\r\n", b":2\r\n", b":3\r\n"]);
+        assert_eq!(merged.into_bytes(), expected.into_bytes());
+        let parts = vec![
+            payload(&[b":1\r\n"]),
+            Chain::default(),
+            OUT_OF_MEMORY.to_vec().into(),
+        ];
+        assert_eq!(merge_program(&[0, 2], parts).into_bytes(), OUT_OF_MEMORY);
     }
 }

@@ -7,7 +7,7 @@
 use std::rc::Rc;
 
 use slab::Slab;
-use tessera_core::resp::{OUT_OF_MEMORY, Proto, Reply};
+use tessera_core::resp::{Chain, OUT_OF_MEMORY, Proto, Reply};
 use tessera_io::ConnId;
 
 use crate::command::spec::flag;
@@ -77,7 +77,7 @@ pub(super) struct Running {
     /// The job, if it may have to be run anew.
     pub(super) again: Option<Job>,
     pub(super) task: Box<dyn Task>,
-    pub(super) reply: Vec<u8>,
+    pub(super) reply: Chain,
     /// The lock on its keys, if it comes back to them.
     pub(super) lock: Option<u32>,
     /// Keys of other shards, if it comes back to them: in the table during a slice only.
@@ -488,7 +488,7 @@ impl<X> Engine<X> {
             again,
             tracker: job.tracker(),
             task,
-            reply: Vec::new(),
+            reply: Chain::default(),
             lock,
             borrowed,
             spent,
@@ -502,7 +502,7 @@ impl<X> Engine<X> {
         match job {
             Job::Command(parked) if parked.claim.is_some() => {
                 match self.run_blocking(parked, false) {
-                    Found::Replied(reply) => self.answer(parked.head.origin, &reply),
+                    Found::Replied(reply) => self.answer_whole(parked.head.origin, reply),
                     Found::Waits(keys, parked) => self.wait_for(&parked, &keys),
                     Found::Nothing | Found::Gone => {}
                 }
@@ -588,7 +588,7 @@ impl<X> Engine<X> {
             let loans = self.pick_up(places);
             if is_done {
                 let mut done = self.running.swap_remove(index);
-                check_whole(&mut done.reply);
+                done.reply.mend();
                 self.meter.finish(&done.spent);
                 if let Some(slow) = Meter::take_slow(&mut done.spent) {
                     self.shard.slow.note_slices(slow);
@@ -769,13 +769,6 @@ fn execute<X>(
     let heated = Heated::begin(shard, &row.row.spec, head.db, args);
     meter.suspend([head.command].into_iter(), slow, heated, begun);
     Outcome::Task(task)
-}
-
-/// A task writes its reply in several slices. If there was no memory for all of it, the error takes its place.
-pub(super) fn check_whole(reply: &mut Vec<u8>) {
-    if Reply::is_broken(reply) {
-        *reply = OUT_OF_MEMORY.to_vec();
-    }
 }
 
 /// Answers a command for whose arguments there is no memory; nothing has been done about it.

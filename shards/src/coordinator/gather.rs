@@ -2,12 +2,13 @@
 //!
 //! A gather waits on the coordinator until each part has come, then merges them and answers the client. Parts are numbered by shard.
 
-use tessera_core::resp::{OUT_OF_MEMORY, Proto, Reply, skip_reply, try_append};
+use tessera_core::resp::{Chain, OK, Proto, Reply, skip_reply};
 use tessera_io::ConnId;
 
 use crate::command::Merge;
 use crate::coordinator::deal::merge_program;
 use crate::coordinator::engine::{Asker, Engine, Submitted, refused};
+use crate::coordinator::payload::Said;
 use crate::coordinator::route::{Places, owner};
 use crate::coordinator::scan::ScanState;
 use crate::mesh::{CallFn, Origin, Parcel, RequestHead, Route};
@@ -32,13 +33,13 @@ pub(super) enum Merging {
 pub(super) struct Gather {
     pub(super) asker: Asker,
     pub(super) waiting: usize,
-    pub(super) parts: Vec<Vec<u8>>,
+    pub(super) parts: Vec<Chain>,
     pub(super) merging: Merging,
 }
 
 impl<X> Engine<X> {
     pub(super) fn open_gather(&mut self, asker: &Asker, waiting: usize, merging: Merging) -> u32 {
-        let parts = vec![Vec::new(); self.shards];
+        let parts = vec![Chain::default(); self.shards];
         let gather = self.gathers.insert(Gather {
             asker: *asker,
             waiting,
@@ -200,7 +201,7 @@ impl<X> Engine<X> {
     }
 
     /// A part has come. Answers the client if it was the last.
-    pub fn part(&mut self, gather: u32, part: u32, reply: &[u8]) {
+    pub fn part(&mut self, gather: u32, part: u32, reply: Said<'_>) {
         let Some(open) = self.gathers.get_mut(gather as usize) else {
             return;
         };
@@ -209,40 +210,35 @@ impl<X> Engine<X> {
             return;
         }
         let kept = &mut open.parts[part as usize];
-        if !try_append(kept, reply) {
-            *kept = OUT_OF_MEMORY.to_vec();
-        }
+        reply.put(kept);
+        kept.mend();
         open.waiting -= 1;
         if open.waiting > 0 {
             return;
         }
         let done = self.gathers.remove(gather as usize);
-        let mut bytes = Vec::new();
-        match done.merging {
+        let proto = done.asker.proto;
+        let merged = match done.merging {
             Merging::Rows(merge, order) => {
-                merge_parts(
-                    merge,
-                    &order,
-                    &done.parts,
-                    done.asker.proto,
-                    &mut self.shard.rng,
-                    &mut bytes,
-                );
+                merge_parts(merge, &order, done.parts, proto, &mut self.shard.rng)
             }
-            Merging::Program(owners) => merge_program(&owners, &done.parts, &mut bytes),
+            Merging::Program(owners) => merge_program(&owners, done.parts),
             Merging::Calls(merge) => {
-                let mut reply = Reply::new(&mut bytes, done.asker.proto);
-                merge(done.parts, &mut reply);
+                let mut bytes = Vec::new();
+                let mut reply = Reply::new(&mut bytes, proto);
+                let parts = done.parts.into_iter().map(Chain::into_bytes);
+                merge(parts.collect(), &mut reply);
                 reply.finish();
+                bytes.into()
             }
-            Merging::Scan(_) => {}
-        }
-        self.answer(
+            Merging::Scan(_) => return,
+        };
+        self.answer_whole(
             Origin {
                 shard: self.id,
                 route: Route::Client(done.asker.conn, done.asker.seq),
             },
-            &bytes,
+            merged,
         );
     }
 }
@@ -271,64 +267,88 @@ fn split_reply(bytes: &[u8]) -> (&[u8], &[u8]) {
 pub(crate) fn merge_parts(
     merge: Merge,
     order: &[u16],
-    parts: &[Vec<u8>],
+    parts: Vec<Chain>,
     proto: Proto,
     rng: &mut Rng,
-    out: &mut Vec<u8>,
-) {
-    let mut present = parts.iter().filter(|part| !part.is_empty());
-    if let Some(error) = present.clone().find(|part| part.first() == Some(&b'-')) {
-        out.extend_from_slice(error);
-        return;
+) -> Chain {
+    let is_error = |part: &&Chain| part.first() == Some(b'-');
+    if let Some(error) = parts.iter().find(is_error) {
+        return error.clone();
     }
-    let mut reply = Reply::new(out, proto);
+    let mut merged = Chain::default();
+    let mut reply = Reply::new(merged.tail(), proto);
+    if merge == Merge::Interleave {
+        interleave(order, parts, &mut reply);
+        merged.mend();
+        return merged;
+    }
+    let mut present = parts.into_iter().filter(|part| !part.is_empty());
     match merge {
-        Merge::Sum => reply.integer(present.map(|part| split_number(part).0).sum()),
-        Merge::Same => reply.raw(present.next().map_or(b"+OK\r\n", |part| part)),
-        Merge::Interleave => {
-            let mut rests: Vec<&[u8]> = parts
-                .iter()
-                .map(|part| {
-                    if part.is_empty() {
-                        &[][..]
-                    } else {
-                        split_number(part).1
-                    }
-                })
-                .collect();
-            reply.array(order.len());
-            for owner in order {
-                let (element, rest) = split_reply(rests[usize::from(*owner)]);
-                reply.raw(element);
-                rests[usize::from(*owner)] = rest;
-            }
-        }
+        Merge::Sum => reply.integer(present.map(|part| split_number(part.head()).0).sum()),
+        Merge::Same => merged = present.next().unwrap_or_else(|| OK.to_vec().into()),
         Merge::Concat => {
-            let pieces: Vec<(i64, &[u8])> = present.map(|part| split_number(part)).collect();
-            reply.array(pieces.iter().map(|(count, _)| *count as usize).sum());
+            let pieces: Vec<(usize, Chain)> = present.map(split_header).collect();
+            reply.array(pieces.iter().map(|(count, _)| count).sum());
             for (_, elements) in pieces {
-                reply.raw(elements);
+                merged.splice(elements);
             }
         }
-        Merge::Weighted => {
-            let pieces: Vec<(u64, &[u8])> = present
-                .map(|part| {
-                    let (weight, value) = split_number(split_number(part).1);
-                    (weight.max(0) as u64, value)
-                })
-                .collect();
-            let mut at = rng.below(pieces.iter().map(|(weight, _)| weight).sum());
-            for (weight, value) in pieces {
-                if at < weight {
-                    reply.raw(value);
-                    return reply.finish();
-                }
-                at -= weight;
-            }
-            reply.null();
-        }
+        Merge::Interleave => {}
+        Merge::Weighted => weigh(present.map(Chain::into_bytes).collect(), rng, &mut reply),
     }
-    reply.finish();
+    merged.mend();
+    merged
+}
+
+/// The number in the header of an array, and its elements.
+fn split_header(mut part: Chain) -> (usize, Chain) {
+    let (count, rest) = split_number(part.head());
+    let header = part.head().len() - rest.len();
+    let _ = part.take_front(header);
+    (count as usize, part)
+}
+
+/// Writes the elements of the parts in the order of their owners.
+fn interleave(order: &[u16], parts: Vec<Chain>, reply: &mut Reply<'_>) {
+    let parts: Vec<Vec<u8>> = parts.into_iter().map(Chain::into_bytes).collect();
+    let mut rests: Vec<&[u8]> = parts.iter().map(|part| elements_of(part)).collect();
+    reply.array(order.len());
+    for owner in order {
+        let (element, rest) = split_reply(rests[usize::from(*owner)]);
+        reply.raw(element);
+        rests[usize::from(*owner)] = rest;
+    }
+}
+
+/// The elements of an array; nothing of nothing.
+fn elements_of(part: &[u8]) -> &[u8] {
+    if part.is_empty() {
+        part
+    } else {
+        split_number(part).1
+    }
+}
+
+/// Writes one of the values, each of which has its weight before it.
+fn weigh(parts: Vec<Vec<u8>>, rng: &mut Rng, reply: &mut Reply<'_>) {
+    let values = parts.iter().map(|part| {
+        let (weight, value) = split_number(split_number(part).1);
+        (weight.max(0) as u64, value)
+    });
+    let values: Vec<(u64, &[u8])> = values.collect();
+    let mut at = rng.below(values.iter().map(|(weight, _)| weight).sum());
+    for (weight, value) in values {
+        if at < weight {
+            return reply.raw(value);
+        }
+        at -= weight;
+    }
+    reply.null();
+}
+
+/// The value of a reply that has its weight before it: with one shard nobody merges.
+pub(crate) fn only_value(reply: Vec<u8>, proto: Proto, rng: &mut Rng) -> Vec<u8> {
+    merge_parts(Merge::Weighted, &[], vec![reply.into()], proto, rng).into_bytes()
 }
 
 #[cfg(test)]
@@ -336,17 +356,15 @@ mod tests {
     use super::*;
 
     fn merged(merge: Merge, order: &[u16], parts: &[&str]) -> String {
-        let parts: Vec<Vec<u8>> = parts.iter().map(|part| part.as_bytes().to_vec()).collect();
-        let mut out = Vec::new();
-        merge_parts(
+        let parts = parts.iter().map(|part| part.as_bytes().to_vec().into());
+        let merged = merge_parts(
             merge,
             order,
-            &parts,
+            parts.collect(),
             Proto::Resp2,
             &mut Rng::new(1),
-            &mut out,
         );
-        String::from_utf8(out).unwrap()
+        String::from_utf8(merged.into_bytes()).unwrap()
     }
 
     #[test]

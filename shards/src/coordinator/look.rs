@@ -1,5 +1,7 @@
 //! Looks at whole shards in slices, for a call that asks all shards (`Engine::ask_all`) and is answered when they are done: MEMORY KEYS.
 
+use tessera_core::resp::Chain;
+
 use crate::coordinator::Engine;
 use crate::coordinator::engine::Running;
 use crate::coordinator::work::{Begin, Work};
@@ -27,7 +29,7 @@ impl<X> Engine<X> {
             origin,
             again: None,
             task,
-            reply: Vec::new(),
+            reply: Chain::default(),
             lock: None,
             borrowed: Vec::new(),
             spent,

@@ -1,21 +1,23 @@
 //! Programs: several commands that run as one, for EXEC.
 //!
 //! A program is locked for like one command with all its keys, those that are watched included. With one owner it runs there; otherwise its keys are
-//! borrowed. It runs in slices while its keys stay locked. Its answer is no RESP reply but a payload that the front end takes apart: [`TOUCHED`], or [`RAN`] and
-//! then each command's reply with its length (u32, little endian) before it.
+//! borrowed. It runs in slices while its keys stay locked. Its answer is a payload, which the front end takes apart.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
-use tessera_core::resp::{OUT_OF_MEMORY, Proto, Reply, make_room, try_append};
+use tessera_core::resp::{Chain, OUT_OF_MEMORY, Proto, Reply, try_append_chain};
 
 use crate::command::spec::flag;
 use crate::command::{Cx, Further, KeyspaceRow, Merge, Spread, Task, Words};
-use crate::coordinator::engine::{Asker, Engine, Row, Submitted, check_whole};
-use crate::coordinator::gather::merge_parts;
+use crate::coordinator::engine::{Asker, Engine, Row, Submitted};
+use crate::coordinator::gather::only_value;
 use crate::coordinator::heat::{Heated, note_heat};
+use crate::coordinator::payload::{
+    LENGTH_BYTES, RAN, Said, TOUCHED, begin_reply, end_reply, put_reply,
+};
 use crate::coordinator::route::owner;
 use crate::coordinator::work::Job;
 use crate::mesh::{Origin, Parcel, Route, Watch};
@@ -23,15 +25,9 @@ use crate::shard::effects::Mark;
 use crate::shard::tracking::{Track, Tracker};
 use crate::shard::{Shard, Slow};
 
-/// First byte of a payload: a watched key had been touched, and nothing ran.
-pub const TOUCHED: u8 = 0;
-/// First byte of a payload: the commands ran.
-pub const RAN: u8 = 1;
-
-/// Length of a reply's length.
-const LENGTH_BYTES: usize = 4;
-/// Commands per slice.
+/// Commands per slice, and bytes of replies after which it ends.
 const STEPS_PER_SLICE: usize = 256;
+const BYTES_PER_SLICE: usize = 1 << 18;
 
 /// One command of a program.
 #[derive(Clone, Debug)]
@@ -75,7 +71,7 @@ struct Running {
     /// What the client wants to have noted as read: the keys of each command that are this shard's, if it only reads. Empty if nothing.
     reads: VecDeque<Vec<usize>>,
     /// The payload so far.
-    payload: Vec<u8>,
+    payload: Chain,
     /// The command that goes on in slices itself.
     inner: Option<Inner>,
     /// For commands that are looked at.
@@ -88,7 +84,7 @@ struct Running {
 struct Inner {
     task: Box<dyn Task>,
     /// Its reply so far.
-    reply: Vec<u8>,
+    reply: Chain,
     mark: Mark,
     /// Which of the program's it is.
     at: usize,
@@ -156,11 +152,11 @@ impl Running {
                 &self.rows[usize::from(step.command)].row,
                 step,
             );
-            check_whole(&mut inner.reply);
+            inner.reply.mend();
             if let Some(heated) = inner.heated {
                 heated.end(shard, inner.ns, inner.reply.len());
             }
-            put_reply(&mut self.payload, &inner.reply);
+            put_reply(&mut self.payload, Said::Long(inner.reply));
         }
         if let (Some(watch), Some(begun)) = (&mut self.watch, begun) {
             watch.sliced(shard, begun, is_done);
@@ -184,11 +180,12 @@ impl Running {
             shard.prepare_record(&row.spec, step.db, &args);
         }
         let mark = shard.begin_command();
-        let place = begin_reply(&mut self.payload);
+        let payload = self.payload.tail();
+        let place = begin_reply(payload);
         let mut cx = Cx {
             shard,
             db: step.db,
-            reply: Reply::new(&mut self.payload, self.proto),
+            reply: Reply::new(payload, self.proto),
             reach: &|_| true,
             held: &[],
             is_alone: false,
@@ -209,10 +206,10 @@ impl Running {
         }
         match task {
             Some(task) => {
-                self.payload.truncate(place);
+                payload.truncate(place);
                 self.inner = Some(Inner {
                     task,
-                    reply: Vec::new(),
+                    reply: Chain::default(),
                     mark,
                     at: self.begun - 1,
                     heated: Heated::begin(shard, &row.spec, step.db, &args),
@@ -222,20 +219,18 @@ impl Running {
             None => {
                 if is_looked_at {
                     let ns = begun.map_or(0, |begun| (self.clock)().saturating_sub(begun));
-                    let bytes_out = self.payload.len() - place - LENGTH_BYTES;
+                    let bytes_out = payload.len() - place - LENGTH_BYTES;
                     note_heat(shard, &row.spec, step.db, &args, ns, bytes_out);
                 }
                 record(shard, mark, row, step);
                 if is_weighted(row.spread) {
                     // With one shard nobody merges; the weight beside the value is for the merge only.
-                    let reply = self.payload.split_off(place + LENGTH_BYTES);
-                    self.payload.truncate(place);
-                    let (rng, mut merged) = (&mut shard.rng, Vec::new());
-                    merge_parts(Merge::Weighted, &[], &[reply], self.proto, rng, &mut merged);
-                    put_reply(&mut self.payload, &merged);
-                } else {
-                    end_reply(&mut self.payload, place);
+                    let reply = payload.split_off(place + LENGTH_BYTES);
+                    let merged = only_value(reply, self.proto, &mut shard.rng);
+                    payload.truncate(place + LENGTH_BYTES);
+                    payload.extend_from_slice(&merged);
                 }
+                end_reply(payload, place);
             }
         }
     }
@@ -252,21 +247,21 @@ fn is_weighted(spread: Spread) -> bool {
 }
 
 impl Task for Running {
-    fn step(&mut self, shard: &mut Shard, reply: &mut Vec<u8>) -> bool {
+    fn step(&mut self, shard: &mut Shard, reply: &mut Chain) -> bool {
+        let full = self.payload.len() + BYTES_PER_SLICE;
         for _ in 0..STEPS_PER_SLICE {
             if self.is_done() {
-                if reply.is_empty() {
-                    *reply = std::mem::take(&mut self.payload);
-                } else if !try_append(reply, &self.payload) {
-                    // No payload begins like this: the whole answer is the error.
-                    reply.extend_from_slice(OUT_OF_MEMORY);
-                }
+                // If there is no memory for it, the whole answer is the error: no payload begins like this.
+                reply.splice(std::mem::take(&mut self.payload));
                 return true;
             }
             if self.run_inner(shard) {
                 return false;
             }
             self.run_one(shard);
+            if self.payload.len() > full {
+                break;
+            }
         }
         false
     }
@@ -477,7 +472,7 @@ impl<X> Engine<X> {
             no_touch: program.no_touch,
             tracker: program.tracker,
             reads: self.own_reads(program),
-            payload: vec![RAN],
+            payload: vec![RAN].into(),
             inner: None,
             clock: self.meter.clock(),
             watch: self.step_watch(*origin, program),
@@ -485,7 +480,10 @@ impl<X> Engine<X> {
         let commands = program.steps.iter().map(|step| step.command);
         let begun = self.meter.begin(true);
         self.shard.begin_unit();
-        if running.step(&mut self.shard, out) {
+        let mut payload = Chain::default();
+        if running.step(&mut self.shard, &mut payload) {
+            payload.mend();
+            put(out, payload);
             self.shard.commit_unit();
             self.meter.end_all(commands, begun);
             return None;
@@ -507,38 +505,12 @@ impl<X> Engine<X> {
     }
 }
 
-/// Room for the length of a reply that is about to be written into a payload. Returns where it is.
-fn begin_reply(payload: &mut Vec<u8>) -> usize {
-    let place = payload.len();
-    payload.extend_from_slice(&[0; LENGTH_BYTES]);
-    place
-}
-
-/// The reply behind this place has been written.
-fn end_reply(payload: &mut [u8], place: usize) {
-    let length = payload.len() - place - LENGTH_BYTES;
-    payload[place..place + LENGTH_BYTES].copy_from_slice(&(length as u32).to_le_bytes());
-}
-
-/// Puts a reply into a payload, or the error when there is no memory for it.
-pub(super) fn put_reply(payload: &mut Vec<u8>, reply: &[u8]) {
-    let reply = if make_room(payload, LENGTH_BYTES + reply.len()) {
-        reply
-    } else {
-        OUT_OF_MEMORY
-    };
-    payload.extend_from_slice(&(reply.len() as u32).to_le_bytes());
-    payload.extend_from_slice(reply);
-}
-
-/// The replies in a payload that says [`RAN`], in order.
-pub fn replies(payload: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut rest = payload.get(1..).unwrap_or_default();
-    std::iter::from_fn(move || {
-        let (length, tail) = rest.split_first_chunk::<4>()?;
-        let length = u32::from_le_bytes(*length) as usize;
-        let reply = tail.get(..length)?;
-        rest = &tail[length..];
-        Some(reply)
-    })
+/// Puts the payload of one slice where a short reply goes.
+fn put(out: &mut Vec<u8>, payload: Chain) {
+    if out.is_empty() {
+        *out = payload.into_bytes();
+    } else if !try_append_chain(out, &payload) {
+        // No payload begins like this: the whole answer is the error.
+        out.extend_from_slice(OUT_OF_MEMORY);
+    }
 }

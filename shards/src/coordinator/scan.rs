@@ -5,10 +5,11 @@
 //! keys goes on with the next shard.
 
 use tessera_core::number::parse_u64;
-use tessera_core::resp::{OUT_OF_MEMORY, Reply, try_append, try_copy};
+use tessera_core::resp::{Chain, OUT_OF_MEMORY, Proto, Reply, try_copy};
 
 use crate::coordinator::engine::{Asker, Engine, Submitted, refused};
 use crate::coordinator::gather::{Merging, split_number};
+use crate::coordinator::payload::Said;
 use crate::mesh::{Origin, Route};
 
 /// A SCAN in progress.
@@ -17,7 +18,7 @@ pub(super) struct ScanState {
     args: Vec<Box<[u8]>>,
     wanted: usize,
     found: usize,
-    elements: Vec<u8>,
+    elements: Chain,
 }
 
 /// COUNT of the request, or Redis's default; the command itself checks it.
@@ -54,7 +55,7 @@ impl<X> Engine<X> {
             args: copies,
             wanted: count_of(args),
             found: 0,
-            elements: Vec::new(),
+            elements: Chain::default(),
         };
         if !self.out[target].make_room(args) {
             return refused(out);
@@ -69,7 +70,7 @@ impl<X> Engine<X> {
     }
 
     /// One shard has answered: `*2`, its next cursor, its keys; or an error.
-    pub(super) fn scan_part(&mut self, gather: u32, shard: usize, reply: &[u8]) {
+    pub(super) fn scan_part(&mut self, gather: u32, shard: usize, reply: Said<'_>) {
         let open = &mut self.gathers[gather as usize];
         let Merging::Scan(state) = &mut open.merging else {
             return;
@@ -79,18 +80,16 @@ impl<X> Engine<X> {
             shard: self.id,
             route: Route::Client(asker.conn, asker.seq),
         };
-        if reply.first() == Some(&b'-') {
+        if reply.head().first() == Some(&b'-') {
             self.gathers.remove(gather as usize);
-            self.answer(origin, reply);
+            self.answer(origin, reply.head());
             return;
         }
-        let (_, rest) = split_number(reply);
-        let (cursor_len, rest) = split_number(rest);
-        let (cursor, rest) = rest.split_at(cursor_len as usize);
-        let inner = parse_u64(cursor).unwrap_or(0);
-        let (count, elements) = split_number(&rest[2..]);
-        state.found += count as usize;
-        if !try_append(&mut state.elements, elements) {
+        let found = Scanned::of(reply.head());
+        let inner = found.cursor;
+        state.found += found.count;
+        reply.put_behind(found.header, &mut state.elements);
+        if state.elements.is_broken() {
             self.gathers.remove(gather as usize);
             return self.answer(origin, OUT_OF_MEMORY);
         }
@@ -118,15 +117,43 @@ impl<X> Engine<X> {
         let Merging::Scan(state) = done.merging else {
             return;
         };
-        let mut bytes = Vec::new();
-        let mut merged = Reply::new(&mut bytes, asker.proto);
-        merged.array(2);
-        merged.bulk(next.to_string().as_bytes());
-        merged.array(state.found);
-        merged.raw(&state.elements);
-        merged.finish();
-        self.answer(origin, &bytes);
+        let whole = scanned(next, state.found, state.elements, asker.proto);
+        self.answer_whole(origin, whole);
     }
+}
+
+/// What stands before the keys of a reply to SCAN.
+pub(super) struct Scanned {
+    pub(super) cursor: u64,
+    pub(super) count: usize,
+    /// Its length.
+    pub(super) header: usize,
+}
+
+impl Scanned {
+    pub(super) fn of(reply: &[u8]) -> Self {
+        let (_, rest) = split_number(reply);
+        let (cursor_len, rest) = split_number(rest);
+        let (cursor, rest) = rest.split_at(cursor_len as usize);
+        let (count, elements) = split_number(&rest[2..]);
+        Scanned {
+            cursor: parse_u64(cursor).unwrap_or(0),
+            count: count as usize,
+            header: reply.len() - elements.len(),
+        }
+    }
+}
+
+/// A reply to SCAN.
+pub(super) fn scanned(cursor: u64, found: usize, elements: Chain, proto: Proto) -> Chain {
+    let mut whole = Chain::default();
+    let mut head = Reply::new(whole.tail(), proto);
+    head.array(2);
+    head.bulk(cursor.to_string().as_bytes());
+    head.array(found);
+    whole.splice(elements);
+    whole.mend();
+    whole
 }
 
 #[cfg(test)]

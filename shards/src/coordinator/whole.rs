@@ -7,15 +7,16 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use tessera_core::number::parse_u64;
-use tessera_core::resp::{OUT_OF_MEMORY, Reply, try_append};
+use tessera_core::resp::{Chain, OUT_OF_MEMORY, Reply};
 
 use crate::command::spec::flag;
 use crate::command::{Cx, Further, KeyspaceRow, Spread, Words};
-use crate::coordinator::engine::{Engine, Submitted, check_whole};
-use crate::coordinator::gather::{merge_parts, split_number};
-use crate::coordinator::program::{Program, RAN, Step, TOUCHED, put_reply, replies};
+use crate::coordinator::engine::{Engine, Submitted};
+use crate::coordinator::gather::merge_parts;
+use crate::coordinator::payload::{RAN, Said, TOUCHED, put_reply, replies};
+use crate::coordinator::program::{Program, Step};
 use crate::coordinator::route::{Places, owner};
-use crate::coordinator::scan::count_of;
+use crate::coordinator::scan::{Scanned, count_of, scanned};
 use crate::coordinator::work::{Work, distinct};
 use crate::mesh::{KeyPlace, Origin, Parcel, Watch};
 use crate::script::{CallFailed, Host, Progress, Question, Request, Run, Wanted, first_mistake};
@@ -41,7 +42,7 @@ pub(super) struct WholeRun {
     at: usize,
     /// By shard.
     tables: Vec<Tables>,
-    payload: Vec<u8>,
+    payload: Chain,
     changed: Vec<KeyPlace>,
     /// What has happened to keys.
     happened: Vec<Happened>,
@@ -92,7 +93,8 @@ impl<X> Host for WholeHost<'_, X> {
         };
         let row = &self.engine.rows[usize::from(step.command)].row;
         self.reshuffled |= is_reshuffling(row);
-        Ok(self.engine.run_step(&program, &step, self.tables))
+        let reply = self.engine.run_step(&program, &step, self.tables);
+        Ok(reply.into_bytes())
     }
 
     fn ask(&mut self, question: Question) {
@@ -284,7 +286,7 @@ impl<X> Engine<X> {
             } else {
                 0
             },
-            payload: vec![if ready.touched { TOUCHED } else { RAN }],
+            payload: vec![if ready.touched { TOUCHED } else { RAN }].into(),
             program,
             tables,
             changed: Vec::new(),
@@ -344,11 +346,15 @@ impl<X> Engine<X> {
             };
             self.out[home].parcel(Parcel::Whole(parcel));
         }
-        let bare = replies(&run.payload).next();
-        match bare.filter(|_| run.program.is_bare) {
-            Some(reply) => self.answer(run.origin, reply),
-            None => self.answer(run.origin, &run.payload),
-        }
+        run.payload.mend();
+        let is_bare = run.program.is_bare && run.payload.first() == Some(RAN);
+        let answer = if is_bare {
+            let mut replies = replies(Said::Long(run.payload));
+            replies.next().map(Said::into_chain).unwrap_or_default()
+        } else {
+            run.payload
+        };
+        self.answer_whole(run.origin, answer);
     }
 
     /// Runs the commands of a program that are left. Says no if a script among them goes on with another slice.
@@ -361,7 +367,7 @@ impl<X> Engine<X> {
             let begun = clock();
             if row.spread == Spread::Script {
                 match self.step_script(run, step) {
-                    Some(reply) => put_reply(&mut run.payload, &reply),
+                    Some(reply) => put_reply(&mut run.payload, Said::Short(&reply)),
                     None => {
                         run.step_ns += clock().saturating_sub(begun);
                         return false;
@@ -369,7 +375,7 @@ impl<X> Engine<X> {
                 }
             } else {
                 let reply = self.run_step(&run.program, step, &mut run.tables);
-                put_reply(&mut run.payload, &reply);
+                put_reply(&mut run.payload, Said::Long(reply));
             }
             let ns = std::mem::take(&mut run.step_ns) + clock().saturating_sub(begun);
             let slow = &mut self.shard.slow;
@@ -436,7 +442,7 @@ impl<X> Engine<X> {
     }
 
     /// Runs one command on the tables it needs and returns its reply.
-    fn run_step(&mut self, program: &Program, step: &Step, tables: &mut [Tables]) -> Vec<u8> {
+    fn run_step(&mut self, program: &Program, step: &Step, tables: &mut [Tables]) -> Chain {
         let args = step.args.args();
         let row = self.rows[usize::from(step.command)].row;
         let mark = self.shard.begin_command();
@@ -453,18 +459,15 @@ impl<X> Engine<X> {
         program: &Program,
         step: &Step,
         tables: &mut [Tables],
-    ) -> Vec<u8> {
+    ) -> Chain {
         let args = step.args.args();
         match row.spread {
             Spread::Everywhere { merge } => {
-                let parts: Vec<Vec<u8>> = tables
+                let parts: Vec<Chain> = tables
                     .iter_mut()
                     .map(|tables| self.run_on(program, step, &args, tables))
                     .collect();
-                let mut reply = Vec::new();
-                let rng = &mut self.shard.rng;
-                merge_parts(merge, &[], &parts, program.proto, rng, &mut reply);
-                reply
+                merge_parts(merge, &[], parts, program.proto, &mut self.shard.rng)
             }
             Spread::Cursor => self.scan_step(program, step, &args, tables),
             _ => {
@@ -490,7 +493,7 @@ impl<X> Engine<X> {
         step: &Step,
         args: &[&[u8]],
         tables: &mut Tables,
-    ) -> Vec<u8> {
+    ) -> Chain {
         // A command over whole shards needs no further keys.
         let ran = self.try_on(program, step, args, 0, &[], tables);
         ran.unwrap_or_default()
@@ -505,12 +508,12 @@ impl<X> Engine<X> {
         home: usize,
         lent: &[(usize, Box<[u8]>)],
         tables: &mut Tables,
-    ) -> Result<Vec<u8>, Vec<Box<[u8]>>> {
+    ) -> Result<Chain, Vec<Box<[u8]>>> {
         let lent: HashSet<&[u8]> = lent.iter().map(|(_, key)| &**key).collect();
         let shards = self.shards;
         self.shard.exchange(tables);
         self.shard.no_touch = program.no_touch;
-        let mut reply = Vec::new();
+        let mut reply = Chain::default();
         let row = &self.rows[usize::from(step.command)].row;
         if self.shard.records() {
             self.shard.prepare_record(&row.spec, step.db, args);
@@ -519,7 +522,7 @@ impl<X> Engine<X> {
         let mut cx = Cx {
             shard: &mut self.shard,
             db: step.db,
-            reply: Reply::new(&mut reply, program.proto),
+            reply: Reply::new(reply.tail(), program.proto),
             reach: &|key| owner(key, shards) == home || lent.contains(key),
             held: &[],
             is_alone: false,
@@ -539,7 +542,7 @@ impl<X> Engine<X> {
         };
         if let Some(mut task) = task {
             while !task.step(&mut self.shard, &mut reply) {}
-            check_whole(&mut reply);
+            reply.mend();
         }
         // One over whole shards is recorded once for all.
         if missing.is_empty() && !is_reshuffling(row) {
@@ -560,30 +563,25 @@ impl<X> Engine<X> {
         step: &Step,
         args: &[&[u8]],
         tables: &mut [Tables],
-    ) -> Vec<u8> {
+    ) -> Chain {
         let shards = self.shards as u64;
         let Some(cursor) = args.get(1).and_then(|text| parse_u64(text)) else {
             return self.run_on(program, step, args, &mut tables[0]);
         };
         let (mut at, mut inner) = (cursor % shards, cursor / shards);
-        let (mut found, mut elements) = (0, Vec::new());
+        let (mut found, mut elements) = (0, Chain::default());
         loop {
             let inner_cursor = inner.to_string();
             let mut inner_args = args.to_vec();
             inner_args[1] = inner_cursor.as_bytes();
             let reply = self.run_on(program, step, &inner_args, &mut tables[at as usize]);
-            if reply.first() == Some(&b'-') {
+            if reply.first() == Some(b'-') {
                 return reply;
             }
-            let (_, rest) = split_number(&reply);
-            let (length, rest) = split_number(rest);
-            let (cursor, rest) = rest.split_at(length as usize);
-            let (count, more) = split_number(&rest[2..]);
-            inner = parse_u64(cursor).unwrap_or(0);
-            found += count as usize;
-            if !try_append(&mut elements, more) {
-                return OUT_OF_MEMORY.to_vec();
-            }
+            let part = Scanned::of(reply.head());
+            inner = part.cursor;
+            found += part.count;
+            Said::Long(reply).put_behind(part.header, &mut elements);
             if inner != 0 || at + 1 == shards || found >= count_of(args) {
                 break;
             }
@@ -594,14 +592,7 @@ impl<X> Engine<X> {
             0 => at + 1,
             inner => inner * shards + at,
         };
-        let mut merged = Vec::new();
-        let mut writer = Reply::new(&mut merged, program.proto);
-        writer.array(2);
-        writer.bulk(next.to_string().as_bytes());
-        writer.array(found);
-        writer.raw(&elements);
-        writer.finish();
-        merged
+        scanned(next, found, elements, program.proto)
     }
 
     /// Moves the entries of a command's keys that are not at `home` there.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use smallvec::SmallVec;
-use tessera_core::resp::{make_room, try_append};
+use tessera_core::resp::{Chain, make_room, try_append_chain};
 
 use crate::mesh::message::{
     self, Item, PARCEL, Parcel, REPLY, REQUEST, Reader, RequestHead, Route, WHOLE,
@@ -25,7 +25,7 @@ pub struct Batch<X> {
     bytes: Vec<u8>,
     parcels: VecDeque<Parcel<X>>,
     /// Large replies, which change hands without being copied.
-    wholes: VecDeque<Vec<u8>>,
+    wholes: VecDeque<Chain>,
 }
 
 impl<X> Default for Batch<X> {
@@ -109,11 +109,11 @@ impl<X> Batch<X> {
 
     /// Puts a reply in that exists already. A large one is not copied. Says false when there is no memory for it.
     #[must_use]
-    pub fn reply_whole(&mut self, route: Route, reply: Vec<u8>) -> bool {
+    pub fn reply_whole(&mut self, route: Route, reply: Chain) -> bool {
         if reply.len() < WHOLE_BYTES {
             let mut is_copied = true;
             self.reply(route, |bytes| {
-                is_copied = try_append(bytes, &reply);
+                is_copied = try_append_chain(bytes, &reply);
                 is_copied
             });
             return is_copied;
@@ -211,8 +211,8 @@ pub trait Recipient<X> {
     /// Hand over a reply.
     fn reply(&mut self, route: Route, bytes: &[u8]);
     /// Hand over a large reply.
-    fn reply_whole(&mut self, route: Route, bytes: Vec<u8>) {
-        self.reply(route, &bytes);
+    fn reply_whole(&mut self, route: Route, reply: Chain) {
+        self.reply(route, &reply.into_bytes());
     }
     /// See the parcel.
     fn parcel(&mut self, parcel: Parcel<X>);
@@ -275,7 +275,7 @@ mod tests {
         let mut batch: Batch<()> = Batch::default();
         for n in 0..6u32 {
             let reply = vec![n as u8; WHOLE_BYTES - 1 + n as usize % 2];
-            assert!(batch.reply_whole(Route::Gather(n, 0), reply));
+            assert!(batch.reply_whole(Route::Gather(n, 0), reply.into()));
             batch.reply(Route::Gather(n, 1), |out| {
                 out.push(n as u8);
                 true

@@ -1,14 +1,14 @@
 //! Where a script's commands run: on a shard that holds its keys. (The other place, all tables of the node, is the coordinator's.)
 
 use smallvec::SmallVec;
-use tessera_core::resp::{Proto, Reply};
+use tessera_core::resp::{Chain, Proto, Reply};
 
 use super::commands::Known;
 use super::journal::Journal;
 use super::question::Question;
 use crate::command::spec::flag;
 use crate::command::{Cx, Further, Merge, Spread};
-use crate::coordinator::merge_parts;
+use crate::coordinator::only_value;
 use crate::shard::Shard;
 
 /// Why a command did not run; nothing has changed.
@@ -173,7 +173,10 @@ impl Host for ShardHost<'_> {
             return Err(CallFailed::Missing);
         }
         if let Some(mut task) = task {
-            while !task.step(self.shard, &mut reply) {}
+            let mut chain = Chain::default();
+            while !task.step(self.shard, &mut chain) {}
+            chain.mend();
+            reply = chain.into_bytes();
         }
         let spec = &wanted.known.spec;
         self.shard.end_command(mark, spec, wanted.db, wanted.args);
@@ -182,17 +185,7 @@ impl Host for ShardHost<'_> {
                 merge: Merge::Weighted,
             })
         {
-            let mut merged = Vec::new();
-            let rng = &mut self.shard.rng;
-            merge_parts(
-                Merge::Weighted,
-                &[],
-                &[reply],
-                wanted.proto,
-                rng,
-                &mut merged,
-            );
-            reply = merged;
+            reply = only_value(reply, wanted.proto, &mut self.shard.rng);
         }
         Ok(reply)
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use tessera_core::number::parse_i64;
-use tessera_core::resp::{OUT_OF_MEMORY, Proto, Reply};
+use tessera_core::resp::{Chain, OUT_OF_MEMORY, Proto, Reply};
 
 use super::by_text::ByText;
 use super::commands::{Commands, Known};
@@ -772,7 +772,7 @@ struct Paused {
 }
 
 impl Task for Paused {
-    fn step(&mut self, shard: &mut Shard, reply: &mut Vec<u8>) -> bool {
+    fn step(&mut self, shard: &mut Shard, reply: &mut Chain) -> bool {
         let Some(mut run) = self.run.take() else {
             return true;
         };
@@ -800,7 +800,7 @@ impl Task for Paused {
         match progress {
             Progress::Done(said) => {
                 run.finish(shard);
-                reply.extend_from_slice(&said);
+                reply.push(said);
                 return true;
             }
             Progress::Paused => {

@@ -93,7 +93,7 @@ pub(super) fn line(front: &Front, client: &Client) -> Vec<u8> {
     out.extend(
         format!(
             " age={} idle={} flags={} db={} sub={} psub={} ssub={} multi={} qbuf={} qbuf-free={query_free} argv-mem=0 \
-             multi-mem={} rbs={} rbp={} obl={} oll=0 omem=0 tot-mem={} events=r cmd={} user=default redir={} resp={} lib-name=",
+             multi-mem={} rbs={} rbp={} obl={} oll={} omem={} tot-mem={} events=r cmd={} user=default redir={} resp={} lib-name=",
             seconds_since(client.created_ms),
             seconds_since(client.last_ms),
             flags(client),
@@ -106,7 +106,9 @@ pub(super) fn line(front: &Front, client: &Client) -> Vec<u8> {
             transaction.map_or(0, |transaction| transaction.bytes),
             client.out.capacity(),
             client.out.len(),
-            client.output_bytes(),
+            client.output_bytes() - client.long.as_ref().map_or(0, |long| long.bytes()),
+            client.long.as_ref().map_or(0, |long| long.memory().1),
+            client.long.as_ref().map_or(0, |long| long.memory().0),
             client.memory_bytes(),
             last_command(front, client),
             redirect(client.tracking.as_deref()),

@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 use tessera_core::bits::BitOperation;
 use tessera_core::entry::{Entry, StrValue};
-use tessera_core::resp::{Proto, Reply};
+use tessera_core::resp::{Chain, Proto, Reply};
 
 use super::{BYTES_PER_SLICE, ROW, WRITES};
 use crate::command::spec::{KeySpec, access};
@@ -134,11 +134,11 @@ impl CombineTask {
 }
 
 impl Task for CombineTask {
-    fn step(&mut self, shard: &mut Shard, reply: &mut Vec<u8>) -> bool {
+    fn step(&mut self, shard: &mut Shard, reply: &mut Chain) -> bool {
         let answer = self.advance(shard);
         match answer {
-            Some(Ok(length)) => Reply::new(reply, self.proto).integer(length),
-            Some(Err(text)) => Reply::new(reply, self.proto).error(text),
+            Some(Ok(length)) => Reply::new(reply.tail(), self.proto).integer(length),
+            Some(Err(text)) => Reply::new(reply.tail(), self.proto).error(text),
             None => {}
         }
         answer.is_some()

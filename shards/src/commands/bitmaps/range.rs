@@ -2,7 +2,7 @@
 
 use tessera_core::bits;
 use tessera_core::entry::Entry;
-use tessera_core::resp::{Proto, Reply};
+use tessera_core::resp::{Chain, Proto, Reply};
 
 use super::{BYTES_PER_SLICE, READS, ROW};
 use crate::command::spec::flag;
@@ -266,10 +266,10 @@ impl ReadTask {
 }
 
 impl Task for ReadTask {
-    fn step(&mut self, shard: &mut Shard, reply: &mut Vec<u8>) -> bool {
+    fn step(&mut self, shard: &mut Shard, reply: &mut Chain) -> bool {
         let answer = self.advance(shard);
         if let Some(answer) = answer {
-            Reply::new(reply, self.proto).integer(answer);
+            Reply::new(reply.tail(), self.proto).integer(answer);
         }
         answer.is_some()
     }

@@ -5,7 +5,7 @@
 use tessera_core::entry::{Entry, OutOfMemory, StrValue, ValueRef};
 use tessera_core::list::ListLimits;
 use tessera_core::object::{Collection, Object, PackLimits, View};
-use tessera_core::resp::{Proto, Reply};
+use tessera_core::resp::{Chain, Proto, Reply};
 use tessera_core::set::SetLimits;
 use tessera_core::stream::Stream;
 use tessera_persist::rdb::{Encoder, Input, Limits, RdbError, Value, ValueReader, ValueWriter};
@@ -183,8 +183,8 @@ impl Copying {
 }
 
 impl Task for Copying {
-    fn step(&mut self, shard: &mut Shard, reply: &mut Vec<u8>) -> bool {
-        let mut reply = Reply::new(reply, self.proto);
+    fn step(&mut self, shard: &mut Shard, reply: &mut Chain) -> bool {
+        let mut reply = Reply::new(reply.tail(), self.proto);
         let (db, from) = self.copy.source();
         let Some(entry) = shard.table(db).get(shard.hash(from), from) else {
             // Its time has come.

@@ -2,7 +2,7 @@
 
 use tessera_core::entry::{Entry, ValueRef};
 use tessera_core::object::Object;
-use tessera_core::resp::{Gathered, Proto, Reply};
+use tessera_core::resp::{Chain, Gathered, Proto, Reply};
 use tessera_persist::rdb::{Encoder, PayloadSum, ValueWriter, dump_footer};
 
 use super::ROW;
@@ -76,9 +76,8 @@ struct DumpTask {
     place: Place,
     kind: u8,
     sum: PayloadSum,
-    /// Bytes of the payload so far, and in the end, probably.
+    /// Bytes of the payload so far.
     len: usize,
-    expected: usize,
     gathered: Gathered,
 }
 
@@ -98,7 +97,6 @@ impl DumpTask {
             kind: payload.first().copied().unwrap_or_default(),
             sum: PayloadSum::default(),
             len: 0,
-            expected,
             gathered: Gathered::expecting_head(proto, |reply| head(reply, expected)),
         };
         task.put(payload);
@@ -109,7 +107,6 @@ impl DumpTask {
         self.sum.cover(piece);
         self.gathered.append(piece);
         self.len += piece.len();
-        self.gathered.foresee(self.len, self.expected.max(self.len));
     }
 
     /// Writes some more and says whether that was all.
@@ -141,10 +138,10 @@ fn head(reply: &mut Reply<'_>, len: usize) {
 }
 
 impl Task for DumpTask {
-    fn step(&mut self, shard: &mut Shard, reply: &mut Vec<u8>) -> bool {
+    fn step(&mut self, shard: &mut Shard, reply: &mut Chain) -> bool {
         let Some(entry) = shard.table(self.db).get(shard.hash(&self.key), &self.key) else {
             // The key is locked, but its time may have come.
-            Reply::new(reply, self.gathered.proto()).null();
+            Reply::new(reply.tail(), self.gathered.proto()).null();
             return true;
         };
         let is_done = self.write_some(entry) || self.gathered.is_refused();

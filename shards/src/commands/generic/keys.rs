@@ -8,7 +8,7 @@ use std::rc::{Rc, Weak};
 
 use tessera_core::entry::Entry;
 use tessera_core::glob::{glob_match, literal_prefix};
-use tessera_core::resp::{Proto, Reply, try_copy};
+use tessera_core::resp::{Chain, Gathered, try_copy};
 use tessera_core::table::WalkSink;
 
 use super::ROW;
@@ -47,7 +47,15 @@ fn op_keys(cx: &mut Cx<'_>, args: &[&[u8]]) {
         }
         return;
     }
-    let found = Rc::new(RefCell::new(Found::default()));
+    let expected = if pattern == b"*" {
+        cx.shard.table(cx.db).len()
+    } else {
+        0
+    };
+    let found = Rc::new(RefCell::new(Found {
+        count: 0,
+        gathered: Gathered::expecting(expected, cx.reply.proto()),
+    }));
     // An empty key matches `*` here, although it does not match in general.
     let pattern = if pattern == b"*" {
         None
@@ -62,21 +70,13 @@ fn op_keys(cx: &mut Cx<'_>, args: &[&[u8]]) {
         found: Rc::downgrade(&found),
     };
     let walk = cx.shard.begin_walk(cx.db, Box::new(sink));
-    cx.task = Some(Box::new(KeysTask {
-        walk,
-        found,
-        proto: cx.reply.proto(),
-    }));
+    cx.task = Some(Box::new(KeysTask { walk, found }));
 }
 
 /// The matching keys so far.
-#[derive(Default)]
 struct Found {
     count: usize,
-    /// The keys as bulk replies.
-    bulks: Vec<u8>,
-    /// There was no memory for them all.
-    refused: bool,
+    gathered: Gathered,
 }
 
 /// What the walk gives its entries to. Stops collecting when its task is gone.
@@ -101,16 +101,10 @@ impl WalkSink for Matching {
         }
         if let Some(found) = self.found.upgrade()
             && let mut found = found.borrow_mut()
-            && !found.refused
+            && !found.gathered.is_refused()
         {
             found.count += 1;
-            // A bulk is the same in both versions of the protocol.
-            let mut bulk = Reply::new(&mut found.bulks, Proto::Resp2);
-            bulk.bulk(key);
-            if bulk.is_refused() {
-                found.refused = true;
-                found.bulks = Vec::new();
-            }
+            found.gathered.write(|reply| reply.bulk(key));
         }
     }
 }
@@ -118,22 +112,16 @@ impl WalkSink for Matching {
 struct KeysTask {
     walk: Walk,
     found: Rc<RefCell<Found>>,
-    proto: Proto,
 }
 
 impl Task for KeysTask {
-    fn step(&mut self, shard: &mut Shard, reply: &mut Vec<u8>) -> bool {
+    fn step(&mut self, shard: &mut Shard, reply: &mut Chain) -> bool {
         if !shard.step_walk(&self.walk, BUCKETS_PER_SLICE) {
             return false;
         }
-        let found = self.found.take();
-        let mut reply = Reply::new(reply, self.proto);
-        reply.array(found.count);
-        reply.raw(&found.bulks);
-        if found.refused {
-            reply.refuse();
-        }
-        reply.finish();
+        let mut found = self.found.borrow_mut();
+        let count = found.count;
+        found.gathered.finish(reply, |reply| reply.array(count));
         true
     }
 }

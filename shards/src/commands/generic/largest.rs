@@ -5,6 +5,7 @@ use std::rc::{Rc, Weak};
 
 use tessera_core::entry::Entry;
 use tessera_core::glob::glob_match;
+use tessera_core::resp::Chain;
 use tessera_core::table::WalkSink;
 
 use super::type_name;
@@ -94,7 +95,7 @@ pub fn find_largest(
 }
 
 impl Task for LargestTask {
-    fn step(&mut self, shard: &mut Shard, _reply: &mut Vec<u8>) -> bool {
+    fn step(&mut self, shard: &mut Shard, _reply: &mut Chain) -> bool {
         if let Some(walk) = self.walks.last() {
             if shard.step_walk(walk, BUCKETS_PER_SLICE) {
                 self.walks.pop();
@@ -124,7 +125,7 @@ mod tests {
         let tell = Box::new(move |keys| *told.borrow_mut() = keys);
         let mut task = find_largest(&mut rig.shard, wanted, tell);
         let mut slices = 1;
-        while !task.step(&mut rig.shard, &mut Vec::new()) {
+        while !task.step(&mut rig.shard, &mut Chain::default()) {
             meanwhile(&mut rig.shard);
             slices += 1;
         }

@@ -1,6 +1,6 @@
 //! RESTORE: a key from what DUMP gave, here or in Redis. A long payload is checked and read in slices while its key stays locked.
 
-use tessera_core::resp::{Proto, Reply, try_copy};
+use tessera_core::resp::{Chain, Proto, Reply, try_copy};
 use tessera_persist::rdb::{Input, PayloadCheck, RdbError, Value, ValueReader};
 
 use super::ROW;
@@ -210,9 +210,9 @@ struct RestoreTask {
 }
 
 impl Task for RestoreTask {
-    fn step(&mut self, shard: &mut Shard, reply: &mut Vec<u8>) -> bool {
+    fn step(&mut self, shard: &mut Shard, reply: &mut Chain) -> bool {
         let outcome = self.reading.step(shard, &self.payload);
-        let mut reply = Reply::new(reply, self.proto);
+        let mut reply = Reply::new(reply.tail(), self.proto);
         match outcome {
             Ok(None) => return false,
             Ok(Some(value)) => self.target.put(shard, &self.key, value, &mut reply),

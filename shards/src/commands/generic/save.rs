@@ -1,6 +1,6 @@
 //! SAVE and BGSAVE: every shard begins its part at one position; a thread of its own writes the file. SAVE waits for the end, and only its own client does.
 
-use tessera_core::resp::{Proto, Reply};
+use tessera_core::resp::{Chain, Proto, Reply};
 use tessera_persist::snapshot::{Outcome, Purpose};
 
 use super::ROW;
@@ -98,8 +98,8 @@ struct Waiting {
 }
 
 impl Task for Waiting {
-    fn step(&mut self, shard: &mut Shard, reply: &mut Vec<u8>) -> bool {
-        let mut reply = Reply::new(reply, self.proto);
+    fn step(&mut self, shard: &mut Shard, reply: &mut Chain) -> bool {
+        let mut reply = Reply::new(reply.tail(), self.proto);
         match shard.save_outcome(self.number) {
             Outcome::UnderWay => return false,
             Outcome::Saved => reply.ok(),

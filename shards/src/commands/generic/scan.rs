@@ -1,7 +1,7 @@
 //! SCAN: some keys per call, and a cursor to go on with. A call for many keys goes on in slices. The router turns the client's cursor into a shard and the cursor of its table.
 
 use tessera_core::glob::glob_match;
-use tessera_core::resp::{Gathered, Reply};
+use tessera_core::resp::{Chain, Gathered, Reply};
 
 use super::{ROW, type_name};
 use crate::command::spec::flag;
@@ -194,7 +194,7 @@ impl ScanTask {
 }
 
 impl Task for ScanTask {
-    fn step(&mut self, shard: &mut Shard, reply: &mut Vec<u8>) -> bool {
+    fn step(&mut self, shard: &mut Shard, reply: &mut Chain) -> bool {
         let is_done = self.go_on(shard);
         if is_done {
             let (cursor, found) = (self.cursor, self.found);

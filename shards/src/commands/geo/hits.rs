@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 
 use tessera_core::geo::{Place, Search};
-use tessera_core::resp::{Proto, Reply};
+use tessera_core::resp::{Chain, Proto, Reply};
 use tessera_core::zset::{Cut, Zset};
 
 use super::request::{Order, Request};
@@ -242,11 +242,11 @@ fn write(reply: &mut Reply<'_>, hit: &Hit, distance: Option<f64>, hash: bool, pl
 }
 
 impl Task for Hunt {
-    fn step(&mut self, shard: &mut Shard, reply: &mut Vec<u8>) -> bool {
+    fn step(&mut self, shard: &mut Shard, reply: &mut Chain) -> bool {
         if !self.is_searched && !self.search_some(shard) {
             return false;
         }
-        let mut reply = Reply::new(reply, self.proto);
+        let mut reply = Reply::new(reply.tail(), self.proto);
         self.put_out(shard, &mut reply)
     }
 

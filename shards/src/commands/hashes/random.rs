@@ -3,7 +3,7 @@
 use tessera_core::hash::{Hash, HashEncoding};
 use tessera_core::listpack::Item;
 use tessera_core::object::Collection;
-use tessera_core::resp::{Gathered, Proto, Reply};
+use tessera_core::resp::{Chain, Gathered, Proto, Reply};
 use tessera_core::set::{Set, SetLimits};
 
 use super::{READS, ROW, reply_item};
@@ -209,13 +209,12 @@ impl Sampling {
             }
             false
         });
-        self.gathered.foresee(self.found, self.wanted);
         has_ended || self.found >= self.wanted || self.gathered.is_refused()
     }
 }
 
 impl Task for Sampling {
-    fn step(&mut self, shard: &mut Shard, reply: &mut Vec<u8>) -> bool {
+    fn step(&mut self, shard: &mut Shard, reply: &mut Chain) -> bool {
         let is_done = self.take_some(shard);
         if is_done {
             let (found, with_values) = (self.found, self.with_values);

@@ -3,7 +3,7 @@
 use tessera_core::hash::Hash;
 use tessera_core::listpack::Item;
 use tessera_core::object::Collection;
-use tessera_core::resp::{DeferredLen, Gathered, Proto, Reply};
+use tessera_core::resp::{Chain, DeferredLen, Gathered, Proto, Reply};
 
 use super::{READS, ROW, reply_item};
 use crate::command::spec::flag;
@@ -147,13 +147,12 @@ impl ReadTask {
                 }
             }
         });
-        self.gathered.foresee(self.fields, hash.len());
         self.cursor == 0
     }
 }
 
 impl Task for ReadTask {
-    fn step(&mut self, shard: &mut Shard, reply: &mut Vec<u8>) -> bool {
+    fn step(&mut self, shard: &mut Shard, reply: &mut Chain) -> bool {
         let (db, now_ms) = (self.db, shard.now_ms);
         let key = std::mem::take(&mut self.key);
         let entry = shard.table(db).get(shard.hash(&key), &key);

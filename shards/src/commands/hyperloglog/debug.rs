@@ -3,7 +3,7 @@
 use tessera_core::hyperloglog::{
     DENSE_BYTES, Registers, add, count, decode, empty, merge_into, to_dense,
 };
-use tessera_core::resp::{OK, Proto, Reply};
+use tessera_core::resp::{Chain, OK, Proto, Reply};
 
 use super::count::string_of;
 use super::{ROW, entry, read_layout, refuse, replace};
@@ -147,9 +147,9 @@ impl SelfTest {
 }
 
 impl Task for SelfTest {
-    fn step(&mut self, _shard: &mut Shard, reply: &mut Vec<u8>) -> bool {
+    fn step(&mut self, _shard: &mut Shard, reply: &mut Chain) -> bool {
         if self.dense.len() != DENSE_BYTES && to_dense(&mut self.dense).is_err() {
-            Reply::new(reply, self.proto).error("ERR TESTFAILED The empty one is broken");
+            Reply::new(reply.tail(), self.proto).error("ERR TESTFAILED The empty one is broken");
             return true;
         }
         for _ in 0..ELEMENTS_PER_SLICE {
@@ -160,7 +160,7 @@ impl Task for SelfTest {
             let is_check = self.added == self.next_check;
             if sparse != dense || (is_check && !self.is_right()) {
                 let text = format!("ERR TESTFAILED After {} elements", self.added);
-                Reply::new(reply, self.proto).error(text);
+                Reply::new(reply.tail(), self.proto).error(text);
                 return true;
             }
             if is_check {
@@ -169,7 +169,7 @@ impl Task for SelfTest {
         }
         let is_done = self.added >= ELEMENTS;
         if is_done {
-            reply.extend_from_slice(OK);
+            reply.append(OK);
         }
         is_done
     }

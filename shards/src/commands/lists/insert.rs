@@ -1,7 +1,7 @@
 //! LINSERT: looks for the pivot, in slices if the list is long, then inserts.
 
 use tessera_core::list::{End, List};
-use tessera_core::resp::{Proto, Reply};
+use tessera_core::resp::{Chain, Proto, Reply};
 
 use super::position::Search;
 use super::{ROW, list_at};
@@ -89,11 +89,11 @@ impl InsertTask {
 }
 
 impl Task for InsertTask {
-    fn step(&mut self, shard: &mut Shard, reply: &mut Vec<u8>) -> bool {
+    fn step(&mut self, shard: &mut Shard, reply: &mut Chain) -> bool {
         let Some(len) = self.slice(shard) else {
             return false;
         };
-        Reply::new(reply, self.proto).integer(len);
+        Reply::new(reply.tail(), self.proto).integer(len);
         true
     }
 

@@ -3,7 +3,7 @@
 use tessera_core::list::{End, List};
 use tessera_core::number::parse_i64;
 use tessera_core::object::Collection;
-use tessera_core::resp::{Proto, Reply};
+use tessera_core::resp::{Chain, Proto, Reply};
 
 use super::{ROW, end, popped, reply_item};
 use crate::command::spec::{Begin, Find, KeySpec, access, flag};
@@ -157,14 +157,14 @@ struct PopTask {
 }
 
 impl Task for PopTask {
-    fn step(&mut self, shard: &mut Shard, reply: &mut Vec<u8>) -> bool {
-        reply.append(&mut self.head);
+    fn step(&mut self, shard: &mut Shard, reply: &mut Chain) -> bool {
+        reply.append(&std::mem::take(&mut self.head));
         let done = self.taken.len() - self.left;
         let at = match self.end {
             End::Front => done,
             End::Back => self.left.saturating_sub(1),
         };
-        let mut out = Reply::new(reply, self.proto);
+        let mut out = Reply::new(reply.tail(), self.proto);
         let elements = self
             .taken
             .elements(self.taken.locate(at), other(self.end))

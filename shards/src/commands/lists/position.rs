@@ -3,7 +3,7 @@
 use tessera_core::list::{End, List, Spot};
 use tessera_core::listpack::Item;
 use tessera_core::number::parse_i64;
-use tessera_core::resp::{Proto, Reply};
+use tessera_core::resp::{Chain, Proto, Reply};
 
 use super::{ELEMENTS_PER_SLICE, READS, ROW, list_at};
 use crate::command::spec::flag;
@@ -207,11 +207,12 @@ impl LposTask {
 }
 
 impl Task for LposTask {
-    fn step(&mut self, shard: &mut Shard, reply: &mut Vec<u8>) -> bool {
+    fn step(&mut self, shard: &mut Shard, reply: &mut Chain) -> bool {
         let list = list_at(shard, self.db, &self.key);
         let is_done = list.is_none_or(|list| self.search(list));
         if is_done {
-            self.wanted.answer(&mut Reply::new(reply, self.proto));
+            self.wanted
+                .answer(&mut Reply::new(reply.tail(), self.proto));
         }
         is_done
     }

@@ -2,7 +2,7 @@
 
 use tessera_core::list::{End, List, Spot};
 use tessera_core::number::parse_i64;
-use tessera_core::resp::{Proto, Reply, foresee};
+use tessera_core::resp::{Chain, Gathered};
 
 use super::{READS, ROW, list_at, range, reply_item};
 use crate::command::spec::flag;
@@ -40,10 +40,10 @@ fn op_lrange(cx: &mut Cx<'_>, args: &[&[u8]]) {
         cx.task = Some(Box::new(ReadTask {
             db: cx.db,
             key: args[1].into(),
-            proto: cx.reply.proto(),
             total: count,
             written: 0,
             next: list.and_then(|list| list.locate(start)),
+            gathered: Gathered::expecting(count, cx.reply.proto()),
         }));
         return;
     }
@@ -58,48 +58,41 @@ fn op_lrange(cx: &mut Cx<'_>, args: &[&[u8]]) {
 struct ReadTask {
     db: usize,
     key: Box<[u8]>,
-    proto: Proto,
     total: usize,
     written: usize,
     next: Option<Spot>,
+    /// What has been read, as replies.
+    gathered: Gathered,
+}
+
+impl ReadTask {
+    /// Reads some more and says whether that was all.
+    fn read_some(&mut self, list: &List) -> bool {
+        let count = (self.total - self.written).min(ELEMENTS_AT_ONCE);
+        let mut elements = list.elements(self.next, End::Back);
+        self.gathered.write(|reply| {
+            let some = elements.by_ref().take(count);
+            some.for_each(|item| reply_item(reply, item));
+        });
+        self.next = elements.spot();
+        self.written += count;
+        self.written == self.total
+    }
 }
 
 impl Task for ReadTask {
-    fn step(&mut self, shard: &mut Shard, reply: &mut Vec<u8>) -> bool {
-        let mut out = Reply::new(reply, self.proto);
-        if self.written == 0 {
-            out.array(self.total);
+    fn step(&mut self, shard: &mut Shard, reply: &mut Chain) -> bool {
+        // If the key's time has come, what has been read is all there is.
+        let is_done = list_at(shard, self.db, &self.key).is_none_or(|list| self.read_some(list));
+        if is_done {
+            let written = self.written;
+            self.gathered.finish(reply, |reply| reply.array(written));
         }
-        let Some(list) = list_at(shard, self.db, &self.key) else {
-            self.end_early(reply);
-            return true;
-        };
-        let count = (self.total - self.written).min(ELEMENTS_AT_ONCE);
-        let mut elements = list.elements(self.next, End::Back);
-        for item in elements.by_ref().take(count) {
-            reply_item(&mut out, item);
-        }
-        self.next = elements.spot();
-        self.written += count;
-        foresee(reply, self.written, self.total);
-        self.written == self.total
+        is_done
     }
 
     fn holds_keys(&self) -> bool {
         true
-    }
-}
-
-impl ReadTask {
-    /// The key's time has come: what has been written is all there is.
-    fn end_early(&self, reply: &mut Vec<u8>) {
-        let mut head = Vec::new();
-        Reply::new(&mut head, self.proto).array(self.total);
-        let rest = reply.split_off(head.len());
-        reply.clear();
-        let mut out = Reply::new(reply, self.proto);
-        out.array(self.written);
-        out.raw(&rest);
     }
 }
 

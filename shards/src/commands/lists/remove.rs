@@ -1,7 +1,7 @@
 //! LREM: block by block, in slices if the list is long.
 
 use tessera_core::list::{End, List};
-use tessera_core::resp::{Proto, Reply};
+use tessera_core::resp::{Chain, Proto, Reply};
 
 use super::{ELEMENTS_PER_SLICE, ROW};
 use crate::command::spec::{KeySpec, access, flag};
@@ -111,10 +111,10 @@ impl RemoveTask {
 }
 
 impl Task for RemoveTask {
-    fn step(&mut self, shard: &mut Shard, reply: &mut Vec<u8>) -> bool {
+    fn step(&mut self, shard: &mut Shard, reply: &mut Chain) -> bool {
         let has_ended = self.slice(shard);
         if has_ended {
-            Reply::new(reply, self.proto).integer(self.removed as i64);
+            Reply::new(reply.tail(), self.proto).integer(self.removed as i64);
         }
         has_ended
     }

@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use tessera_core::entry::Entry;
 use tessera_core::listpack::Item;
 use tessera_core::object::Collection;
-use tessera_core::resp::{Gathered, Proto, Reply};
+use tessera_core::resp::{Chain, Gathered, Proto, Reply};
 use tessera_core::set::{Set, SetLimits};
 
 use super::{MEMBERS_PER_SLICE, reply_item};
@@ -54,8 +54,6 @@ pub(super) struct Operation {
     output: Output,
     proto: Proto,
     limits: SetLimits,
-    /// Members that there are at most.
-    most: usize,
     /// The sets that there are, in the order of their use.
     keys: Vec<Box<[u8]>>,
     /// Which of them are walked, one after the other, and how far it has come.
@@ -134,7 +132,6 @@ impl Operation {
             kept: Set::new(),
             found: 0,
             gathered: Gathered::expecting(expected, cx.reply.proto()),
-            most,
         })
     }
 
@@ -172,7 +169,6 @@ impl Operation {
             }
         }
         self.keys = keys;
-        self.gathered.foresee(self.found as usize, self.most);
         self.is_enough() || self.turn == self.walked.len()
     }
 
@@ -272,14 +268,14 @@ fn store(shard: &mut Shard, db: usize, key: &[u8], set: Set, event: Event) {
 }
 
 impl Task for Operation {
-    fn step(&mut self, shard: &mut Shard, reply: &mut Vec<u8>) -> bool {
+    fn step(&mut self, shard: &mut Shard, reply: &mut Chain) -> bool {
         let is_done = self.advance(shard);
         if is_done {
             let found = self.found as usize;
             if self.replies() {
                 self.gathered.finish(reply, |reply| reply.set(found));
             }
-            self.finish(shard, &mut Reply::new(reply, self.proto));
+            self.finish(shard, &mut Reply::new(reply.tail(), self.proto));
         }
         is_done
     }

@@ -1,7 +1,7 @@
 //! SPOP.
 
 use tessera_core::number::parse_i64;
-use tessera_core::resp::Gathered;
+use tessera_core::resp::{Chain, Gathered};
 use tessera_core::set::{Set, SetLimits};
 
 use super::operation::{Kind, Operation, Output};
@@ -136,7 +136,6 @@ impl PopTask {
             shard.tell(self.db, &args);
         }
         self.found += popped;
-        self.gathered.foresee(self.found, wanted);
         let is_done = popped < most || self.found == wanted;
         if is_done {
             shard.changed_by(self.db, &self.key, event::SPOP);
@@ -146,7 +145,7 @@ impl PopTask {
 }
 
 impl Task for PopTask {
-    fn step(&mut self, shard: &mut Shard, reply: &mut Vec<u8>) -> bool {
+    fn step(&mut self, shard: &mut Shard, reply: &mut Chain) -> bool {
         let is_done = self.pop_some(shard);
         if is_done {
             let found = self.found;

@@ -4,7 +4,7 @@
 //! different ones are found; otherwise one pass over the set in which each member is taken with probability wanted / left, which gives every
 //! selection the same chance and needs no memory.
 
-use tessera_core::resp::Gathered;
+use tessera_core::resp::{Chain, Gathered};
 use tessera_core::set::{Set, SetEncoding, SetLimits};
 
 use super::operation::set_of;
@@ -180,13 +180,12 @@ impl SampleTask {
             }
             false
         });
-        self.gathered.foresee(self.found, self.wanted);
         has_ended || self.found == self.wanted || self.gathered.is_refused()
     }
 }
 
 impl Task for SampleTask {
-    fn step(&mut self, shard: &mut Shard, reply: &mut Vec<u8>) -> bool {
+    fn step(&mut self, shard: &mut Shard, reply: &mut Chain) -> bool {
         let is_done = self.take_some(shard);
         if is_done {
             let found = self.found;

@@ -6,7 +6,7 @@ use std::ops::Range;
 use tessera_core::list::{End, List, ListLimits, Spot};
 use tessera_core::listpack::Item;
 use tessera_core::object::{Collection, Object, View};
-use tessera_core::resp::{Proto, Reply};
+use tessera_core::resp::{Chain, Proto, Reply};
 use tessera_core::set::Set;
 use tessera_core::zset::Zset;
 
@@ -227,9 +227,9 @@ impl Sorting {
 }
 
 impl Task for Sorting {
-    fn step(&mut self, shard: &mut Shard, reply: &mut Vec<u8>) -> bool {
+    fn step(&mut self, shard: &mut Shard, reply: &mut Chain) -> bool {
         let is_first = reply.is_empty();
-        let mut reply = Reply::new(reply, self.proto);
+        let mut reply = Reply::new(reply.tail(), self.proto);
         match std::mem::replace(&mut self.stage, Stage::Refuse) {
             Stage::Collect(next, rows) => self.stage = self.collect(shard, next, rows),
             Stage::Merge(mut merge) => {
@@ -251,7 +251,6 @@ impl Task for Sorting {
                 } else if !is_done {
                     self.stage = Stage::Give(rows, range, list);
                 }
-                reply.finish();
                 return is_done;
             }
             Stage::Fail(text) => {

@@ -3,7 +3,7 @@
 use std::ops::Bound;
 
 use tessera_core::number::parse_i64;
-use tessera_core::resp::{Gathered, Reply};
+use tessera_core::resp::{Chain, Gathered, Reply};
 use tessera_core::stream::{Entries, Group, Pending, Stream, StreamId};
 
 use super::{
@@ -393,7 +393,7 @@ impl Sweep {
 }
 
 impl Task for Sweep {
-    fn step(&mut self, shard: &mut Shard, reply: &mut Vec<u8>) -> bool {
+    fn step(&mut self, shard: &mut Shard, reply: &mut Chain) -> bool {
         let is_done = self.go_on(shard);
         if is_done {
             self.end(shard);

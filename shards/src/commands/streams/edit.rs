@@ -1,6 +1,6 @@
 //! XLEN, XDEL and XSETID. XDEL of many ids goes in slices while its key stays locked.
 
-use tessera_core::resp::{Proto, Reply};
+use tessera_core::resp::{Chain, Proto, Reply};
 use tessera_core::stream::{Stream, StreamId};
 
 use super::ids::{id, ids};
@@ -95,7 +95,7 @@ struct Deletion {
 }
 
 impl Task for Deletion {
-    fn step(&mut self, shard: &mut Shard, reply: &mut Vec<u8>) -> bool {
+    fn step(&mut self, shard: &mut Shard, reply: &mut Chain) -> bool {
         let next = self
             .left
             .split_off(self.left.len().saturating_sub(IDS_AT_ONCE));
@@ -106,7 +106,7 @@ impl Task for Deletion {
         if self.deleted > 0 {
             shard.changed_by(self.db, &self.key, event::XDEL);
         }
-        let mut reply = Reply::new(reply, self.proto);
+        let mut reply = Reply::new(reply.tail(), self.proto);
         reply.integer(self.deleted as i64);
         reply.finish();
         true

@@ -1,7 +1,7 @@
 //! XINFO STREAM FULL: entries, groups, pending entries and consumers of a stream. Many are written in slices while the key stays locked.
 
 use tessera_core::object::Collection;
-use tessera_core::resp::{Gathered, Reply};
+use tessera_core::resp::{Chain, Gathered, Reply};
 use tessera_core::stream::{Consumer, Group, Stream, StreamId};
 
 use super::info::{head, number, progress};
@@ -255,12 +255,12 @@ fn owned(
 }
 
 impl Task for FullTask {
-    fn step(&mut self, shard: &mut Shard, reply: &mut Vec<u8>) -> bool {
+    fn step(&mut self, shard: &mut Shard, reply: &mut Chain) -> bool {
         let entry = shard.table(self.db).get(shard.hash(&self.key), &self.key);
         let stream = entry.and_then(|entry| entry.object()).and_then(Stream::of);
         let Some(stream) = stream else {
             // The key is locked, but its time may have come.
-            Reply::new(reply, self.gathered.proto()).error("ERR no such key");
+            Reply::new(reply.tail(), self.gathered.proto()).error("ERR no such key");
             return true;
         };
         let is_done = self.write_some(stream);

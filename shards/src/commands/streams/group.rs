@@ -1,7 +1,7 @@
 //! XGROUP: consumer groups and their consumers. One with many pending entries goes in slices.
 
 use tessera_core::object::Collection;
-use tessera_core::resp::{Proto, Reply};
+use tessera_core::resp::{Chain, Proto, Reply};
 use tessera_core::stream::{Group, Stream, StreamId};
 
 use super::ids::{edge, id, is_sign};
@@ -269,10 +269,10 @@ impl Deletion {
 }
 
 impl Task for Deletion {
-    fn step(&mut self, shard: &mut Shard, reply: &mut Vec<u8>) -> bool {
+    fn step(&mut self, shard: &mut Shard, reply: &mut Chain) -> bool {
         let is_done = self.delete_some(shard);
         if is_done {
-            Reply::new(reply, self.proto).integer(self.removed as i64);
+            Reply::new(reply.tail(), self.proto).integer(self.removed as i64);
         }
         is_done
     }

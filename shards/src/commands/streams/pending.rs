@@ -1,7 +1,7 @@
 //! XACK and XPENDING: entries that were delivered and not acknowledged. Many are listed in slices while the key stays locked.
 
 use tessera_core::object::Collection;
-use tessera_core::resp::{Gathered, Reply};
+use tessera_core::resp::{Chain, Gathered, Reply};
 use tessera_core::stream::{Group, Stream, StreamId};
 
 use super::{ENTRIES_AT_ONCE, READS, ROW, UPDATES, ids, no_group, reply_id};
@@ -160,7 +160,7 @@ impl Listing {
 }
 
 impl Task for Listing {
-    fn step(&mut self, shard: &mut Shard, reply: &mut Vec<u8>) -> bool {
+    fn step(&mut self, shard: &mut Shard, reply: &mut Chain) -> bool {
         let entry = shard.table(self.db).get(shard.hash(&self.key), &self.key);
         let stream = entry.and_then(|entry| entry.object()).and_then(Stream::of);
         let group = stream.and_then(|stream| stream.groups.get(&self.group));

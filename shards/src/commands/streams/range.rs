@@ -1,7 +1,7 @@
 //! XRANGE and XREVRANGE. Many entries are read in slices while the key stays locked.
 
 use tessera_core::object::Collection;
-use tessera_core::resp::Gathered;
+use tessera_core::resp::{Chain, Gathered};
 use tessera_core::stream::{Entry, Stream, StreamId};
 
 use super::{ENTRIES_AT_ONCE, READS, ROW, ids, reply_entry};
@@ -65,7 +65,6 @@ fn read(cx: &mut Cx<'_>, args: &[&[u8]], is_back: bool) {
         is_back,
         left: count,
         found: 0,
-        expected: usize::try_from(count).map_or(stream.len(), |count| count.min(stream.len())),
         gathered: Gathered::expecting(0, cx.reply.proto()),
     };
     if task.read_some(stream) {
@@ -106,8 +105,6 @@ struct RangeTask {
     /// Entries still wanted.
     left: u64,
     found: usize,
-    /// How many they are at most.
-    expected: usize,
     /// What has been read, as replies.
     gathered: Gathered,
 }
@@ -144,14 +141,13 @@ impl RangeTask {
             }
         });
         self.found += count;
-        self.gathered.foresee(self.found, self.expected);
         self.left -= count as u64;
         last.filter(|_| count == wanted)
     }
 }
 
 impl Task for RangeTask {
-    fn step(&mut self, shard: &mut Shard, reply: &mut Vec<u8>) -> bool {
+    fn step(&mut self, shard: &mut Shard, reply: &mut Chain) -> bool {
         let entry = shard.table(self.db).get(shard.hash(&self.key), &self.key);
         let stream = entry.and_then(|entry| entry.object()).and_then(Stream::of);
         let is_done = stream.is_none_or(|stream| self.read_some(stream));

@@ -4,7 +4,7 @@
 use std::ops::Bound;
 
 use tessera_core::object::Collection;
-use tessera_core::resp::{Gathered, Part, Proto, Reply};
+use tessera_core::resp::{Chain, Gathered, Part, Proto, Reply};
 use tessera_core::stream::{Entries, Group, Stream, StreamId};
 
 use super::{ENTRIES_AT_ONCE, reply_entry, reply_id};
@@ -44,8 +44,6 @@ struct Progress {
     /// Entries still wanted.
     left: u64,
     found: usize,
-    /// How many will be found, probably.
-    expected: usize,
     /// Its part of the reply.
     part: Part,
 }
@@ -149,9 +147,6 @@ impl ReadTask {
                 }
             };
             if !is_done {
-                if let Some(progress) = progress.as_ref().filter(|_| self.served == 0) {
-                    self.body.foresee(progress.found, progress.expected);
-                }
                 self.progress = progress;
                 return false;
             }
@@ -186,10 +181,10 @@ impl ReadTask {
 }
 
 impl Task for ReadTask {
-    fn step(&mut self, shard: &mut Shard, reply: &mut Vec<u8>) -> bool {
+    fn step(&mut self, shard: &mut Shard, reply: &mut Chain) -> bool {
         let is_done = self.advance(shard);
         if is_done && self.has_nothing() {
-            Reply::new(reply, self.proto).null_array();
+            Reply::new(reply.tail(), self.proto).null_array();
         } else if is_done {
             let served = self.served;
             self.body.finish(reply, |reply| head(reply, served));
@@ -240,7 +235,6 @@ impl<'a> Pass<'a> {
             start: after.next().unwrap_or(StreamId::MAX),
             left: self.count,
             found: 0,
-            expected,
             part: self.body.open(|reply| stream_head(reply, key, expected)),
         }
     }

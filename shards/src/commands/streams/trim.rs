@@ -1,6 +1,6 @@
 //! XTRIM, and the options that it shares with XADD. A long trim goes in slices while its key stays locked.
 
-use tessera_core::resp::{Proto, Reply};
+use tessera_core::resp::{Chain, Proto, Reply};
 use tessera_core::stream::{NewId, Stream, StreamId, Trim, TrimTo};
 
 use super::ids::{INVALID_ID, id, is_sign};
@@ -205,7 +205,7 @@ impl TrimTask {
 }
 
 impl Task for TrimTask {
-    fn step(&mut self, shard: &mut Shard, reply: &mut Vec<u8>) -> bool {
+    fn step(&mut self, shard: &mut Shard, reply: &mut Chain) -> bool {
         let trim = &mut self.trim;
         let is_done = shard.change_object(self.db, &self.key, |stream: &mut Stream| {
             stream.entries.trim(trim, BLOCKS_AT_ONCE)
@@ -213,7 +213,7 @@ impl Task for TrimTask {
         if matches!(is_done, Ok(Some(false))) {
             return false;
         }
-        let mut reply = Reply::new(reply, self.proto);
+        let mut reply = Reply::new(reply.tail(), self.proto);
         match self.reply {
             TrimReply::Count => {
                 shard.changed_by(self.db, &self.key, event::XTRIM);

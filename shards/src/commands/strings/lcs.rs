@@ -10,7 +10,7 @@
 //! is done at once.
 
 use tessera_core::entry::Entry;
-use tessera_core::resp::{Proto, Reply};
+use tessera_core::resp::{Chain, Proto, Reply};
 
 use super::{READS, ROW, text};
 use crate::command::spec::{Find, KeySpec, flag};
@@ -151,10 +151,10 @@ struct LcsTask {
 }
 
 impl Task for LcsTask {
-    fn step(&mut self, _shard: &mut Shard, reply: &mut Vec<u8>) -> bool {
+    fn step(&mut self, _shard: &mut Shard, reply: &mut Chain) -> bool {
         let done = self.search.advance(CELLS_PER_SLICE);
         if done {
-            let mut reply = Reply::new(reply, self.proto);
+            let mut reply = Reply::new(reply.tail(), self.proto);
             self.search.reply(&mut reply);
             reply.finish();
         }

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use tessera_core::entry::{Entry, ValueRef};
-use tessera_core::resp::{Gathered, Reply};
+use tessera_core::resp::{Chain, Gathered, Reply};
 
 use crate::command::{Cx, Task};
 use crate::shard::{Shard, event};
@@ -72,7 +72,7 @@ struct ReadTask {
 }
 
 impl Task for ReadTask {
-    fn step(&mut self, shard: &mut Shard, reply: &mut Vec<u8>) -> bool {
+    fn step(&mut self, shard: &mut Shard, reply: &mut Chain) -> bool {
         let entry = shard.table(self.db).get(shard.hash(&self.key), &self.key);
         let end = self.bytes.end.min(self.bytes.start + BYTES_AT_ONCE);
         let piece = match entry.and_then(Entry::string) {
@@ -81,11 +81,10 @@ impl Task for ReadTask {
         };
         let Some(piece) = piece else {
             // The key is locked, but its time may have come.
-            Reply::new(reply, self.gathered.proto()).null();
+            Reply::new(reply.tail(), self.gathered.proto()).null();
             return true;
         };
         self.gathered.append(piece);
-        self.gathered.foresee(self.len - self.bytes.len(), self.len);
         self.bytes.start = end;
         let is_done = self.bytes.is_empty() || self.gathered.is_refused();
         if is_done {

@@ -6,7 +6,7 @@
 
 use tessera_core::entry::Entry;
 use tessera_core::object::{Collection, PackLimits};
-use tessera_core::resp::{Proto, Reply};
+use tessera_core::resp::{Chain, Proto, Reply};
 use tessera_core::zset::{Scored, Zset};
 
 use super::reading::Style;
@@ -279,12 +279,12 @@ fn fitted(zset: Zset, limits: &PackLimits) -> Zset {
 }
 
 impl Task for Merge {
-    fn step(&mut self, shard: &mut Shard, reply: &mut Vec<u8>) -> bool {
+    fn step(&mut self, shard: &mut Shard, reply: &mut Chain) -> bool {
         if !self.is_gathered {
             self.is_gathered = self.gather(shard);
             return false;
         }
-        let mut reply = Reply::new(reply, self.proto);
+        let mut reply = Reply::new(reply.tail(), self.proto);
         if matches!(self.goal, Goal::Reply(_)) {
             let is_done = self.write_some(&mut reply);
             if is_done {

@@ -1,7 +1,7 @@
 //! Elements taken from either end: ZPOPMIN, ZPOPMAX, ZMPOP.
 
 use tessera_core::number::parse_i64;
-use tessera_core::resp::{Gathered, Reply};
+use tessera_core::resp::{Chain, Gathered, Reply};
 use tessera_core::zset::Zset;
 
 use super::reading::{Reading, Style};
@@ -221,7 +221,7 @@ struct Popping {
 }
 
 impl Task for Popping {
-    fn step(&mut self, shard: &mut Shard, reply: &mut Vec<u8>) -> bool {
+    fn step(&mut self, shard: &mut Shard, reply: &mut Chain) -> bool {
         if !self.is_read {
             self.is_read = self.reading.read_some(shard);
             return false;

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use tessera_core::resp::Gathered;
+use tessera_core::resp::{Chain, Gathered};
 use tessera_core::zset::Zset;
 
 use super::reading::Style;
@@ -143,7 +143,6 @@ impl Drawing {
                 style.elements(reply, zset, rank..rank + 1, false);
             }
         });
-        self.gathered.foresee(self.len, self.len + self.wanted);
         self.wanted == 0 || self.is_distinct && self.passed >= zset.len()
     }
 
@@ -183,7 +182,7 @@ impl Drawing {
 }
 
 impl Task for Drawing {
-    fn step(&mut self, shard: &mut Shard, reply: &mut Vec<u8>) -> bool {
+    fn step(&mut self, shard: &mut Shard, reply: &mut Chain) -> bool {
         let is_done = self.draw_some(shard);
         if is_done {
             let (style, len) = (self.style, self.len);

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use tessera_core::listpack::Item;
-use tessera_core::resp::{Gathered, Proto, Reply};
+use tessera_core::resp::{Chain, Gathered, Proto, Reply};
 use tessera_core::zset::Zset;
 
 use super::{ELEMENTS_AT_ONCE, held, reply_item};
@@ -116,12 +116,11 @@ impl Reading {
         let (style, reverse) = (self.style, self.reverse);
         self.gathered
             .write(|reply| style.elements(reply, zset, ranks, reverse));
-        self.gathered.foresee(self.len, self.len + self.ranks.len());
         self.ranks.is_empty()
     }
 
     /// Ends the reply, which begins with `prefix`.
-    pub(super) fn finish(&mut self, prefix: &[u8], reply: &mut Vec<u8>) {
+    pub(super) fn finish(&mut self, prefix: &[u8], reply: &mut Chain) {
         let (style, len) = (self.style, self.len);
         self.gathered.finish(reply, |reply| {
             reply.raw(prefix);
@@ -131,7 +130,7 @@ impl Reading {
 }
 
 impl Task for Reading {
-    fn step(&mut self, shard: &mut Shard, reply: &mut Vec<u8>) -> bool {
+    fn step(&mut self, shard: &mut Shard, reply: &mut Chain) -> bool {
         let is_done = self.read_some(shard);
         if is_done {
             self.finish(b"", reply);

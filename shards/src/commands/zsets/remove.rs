@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use tessera_core::object::Collection;
-use tessera_core::resp::{Proto, Reply};
+use tessera_core::resp::{Chain, Proto, Reply};
 use tessera_core::zset::Zset;
 
 use super::bounds::{lex_cuts, rank_bounds, ranks, score_cuts};
@@ -159,10 +159,10 @@ impl Removal {
 }
 
 impl Task for Removal {
-    fn step(&mut self, shard: &mut Shard, reply: &mut Vec<u8>) -> bool {
+    fn step(&mut self, shard: &mut Shard, reply: &mut Chain) -> bool {
         let is_done = self.remove_some(shard);
         if is_done {
-            Reply::new(reply, self.proto).integer(self.len as i64);
+            Reply::new(reply.tail(), self.proto).integer(self.len as i64);
         }
         is_done
     }

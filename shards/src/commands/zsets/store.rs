@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use tessera_core::object::PackLimits;
-use tessera_core::resp::{Proto, Reply};
+use tessera_core::resp::{Chain, Proto, Reply};
 use tessera_core::zset::Zset;
 
 use super::query::{Form, Query};
@@ -114,11 +114,11 @@ impl Copying {
 }
 
 impl Task for Copying {
-    fn step(&mut self, shard: &mut Shard, reply: &mut Vec<u8>) -> bool {
+    fn step(&mut self, shard: &mut Shard, reply: &mut Chain) -> bool {
         let is_done = self.copy_some(shard);
         if is_done {
             let len = self.finish(shard);
-            Reply::new(reply, self.proto).integer(len);
+            Reply::new(reply.tail(), self.proto).integer(len);
         }
         is_done
     }
