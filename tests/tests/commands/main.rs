@@ -17,6 +17,7 @@ mod expiry;
 mod hot_keys;
 mod introspection;
 mod large;
+mod long_replies;
 mod memory;
 mod native;
 mod notifications;
