@@ -13,6 +13,7 @@ use std::ops::Deref;
 use std::time::Duration;
 
 use crate::disk::Disk;
+use crate::listener::Relisten;
 
 /// Names one connection of one reactor: a slab index, and a generation that tells a connection from
 /// an earlier one in the same place.
@@ -142,6 +143,8 @@ pub trait Env {
     /// Ends a connection and frees its name.
     fn close(&mut self, conn: ConnId, mode: CloseMode);
 
+    /// Listens elsewhere; who is connected stays.
+    fn relisten(&mut self, change: Relisten);
     /// Stops accepting and closes the listeners.
     fn stop_listening(&mut self);
 

@@ -25,7 +25,7 @@ pub use allocator::MALLOC_CONF;
 pub use disk::{Disk, FileId, Source};
 pub use env::{CloseMode, ConnId, Env, Event, Hangup, Peer, Wait};
 pub use fsdisk::FsDisk;
-pub use listener::{Listen, ListenError};
+pub use listener::{Listen, ListenError, Relisten, relisten};
 pub use mapped::Mapped;
 pub use patient::give_way;
 pub use pool::Chunk;

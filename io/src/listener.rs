@@ -113,6 +113,11 @@ impl Listener {
         }
     }
 
+    /// Whether it is that of this TCP address.
+    pub(crate) fn is_at(&self, address: SocketAddr) -> bool {
+        matches!(self, Self::Tcp { local, .. } if *local == address)
+    }
+
     /// The path, for a Unix socket.
     pub(crate) fn path(&self) -> Option<&Path> {
         match self {
@@ -175,6 +180,58 @@ pub(crate) fn bind(listen: &Listen, shards: usize) -> Result<Bound, ListenError>
     Ok(bound)
 }
 
+/// What a shard listens on besides and what no more, from now on.
+pub struct Relisten {
+    pub(crate) added: Vec<Listener>,
+    pub(crate) dropped: Vec<SocketAddr>,
+}
+
+/// Goes over from some TCP addresses to those of `listen`, for all shards: what is in both stays as it is. Nothing has changed when this fails.
+///
+/// # Errors
+/// The address that could not be listened on.
+pub fn relisten(
+    from: &[SocketAddr],
+    listen: &Listen,
+    shards: usize,
+) -> Result<Vec<Relisten>, ListenError> {
+    let dropped = from.iter().filter(|address| !listen.tcp.contains(address));
+    let dropped: Vec<SocketAddr> = dropped.copied().collect();
+    let mut changes: Vec<Relisten> = (0..shards)
+        .map(|_| Relisten {
+            added: Vec::new(),
+            dropped: dropped.clone(),
+        })
+        .collect();
+    let mut known = from.to_vec();
+    for &address in &listen.tcp {
+        if known.contains(&address) {
+            continue;
+        }
+        let is_shared = from.iter().any(|other| overlap(*other, address));
+        let bound = match is_shared {
+            true => join_tcp(address, listen, shards).map(|sockets| (sockets, address)),
+            false => bind_tcp(address, listen, shards),
+        };
+        let (sockets, local) = bound.map_err(|cause| ListenError {
+            address: address.to_string(),
+            cause,
+        })?;
+        for (change, socket) in changes.iter_mut().zip(sockets) {
+            let socket = socket.into();
+            change.added.push(Listener::Tcp { socket, local });
+        }
+        known.push(address);
+    }
+    Ok(changes)
+}
+
+/// Whether one of two addresses is all of the machine's, so that their sockets are in each other's way.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let is_any = one.ip().is_unspecified() || other.ip().is_unspecified();
+    is_any && one.port() == other.port() && one.is_ipv4() == other.is_ipv4()
+}
+
 /// Tries again while the address is in use, for as long as the configuration says.
 fn patiently<T>(listen: &Listen, attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     let tries = listen.patience.as_millis() / TRY_EVERY.as_millis();
@@ -229,22 +286,26 @@ fn bind_tcp(
     guard.listen(listen.backlog)?;
     let not_ip = || io::Error::from(io::ErrorKind::AddrNotAvailable);
     let local = guard.local_addr()?.as_socket().ok_or_else(not_ip)?;
+    // From here on sockets with the option may join the guard; those of another server may not,
+    // because its own guard comes first and has no such option. The guard itself cannot serve many: it
+    // began to listen without the option, so the kernel would not count it when spreading clients.
+    guard.set_reuse_port(true)?;
     if shards == 1 {
         return Ok((vec![guard], local));
     }
-    // From here on sockets with the option may join the guard; those of another server may not,
-    // because its own guard comes first and has no such option. The guard itself cannot serve: it
-    // began to listen without the option, so the kernel would not count it when spreading clients.
-    guard.set_reuse_port(true)?;
+    Ok((join_tcp(local, listen, shards)?, local))
+}
+
+/// A socket per shard beside others of this process.
+fn join_tcp(address: SocketAddr, listen: &Listen, shards: usize) -> io::Result<Vec<Socket>> {
     let join = |_| {
         let socket = tcp_socket(address, listen)?;
         socket.set_reuse_port(true)?;
-        socket.bind(&SockAddr::from(local))?;
+        socket.bind(&SockAddr::from(address))?;
         socket.listen(listen.backlog)?;
         Ok(socket)
     };
-    let sockets = (0..shards).map(join).collect::<io::Result<_>>()?;
-    Ok((sockets, local))
+    (0..shards).map(join).collect()
 }
 
 fn bind_unix(path: &Path, mode: u32, backlog: i32) -> io::Result<UnixListener> {
@@ -290,8 +351,8 @@ fn remove_stale(path: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Duration, Listen, Listener, Socket, bind, try_again};
-    use std::net::TcpStream;
+    use super::{Duration, Listen, Listener, Socket, bind, relisten, try_again};
+    use std::net::{SocketAddr, TcpStream};
     use std::os::fd::FromRawFd;
     use std::os::unix::fs::PermissionsExt;
 
@@ -344,6 +405,28 @@ mod tests {
             }
             drop(first);
             bind(&on(&taken), shards).unwrap();
+        }
+    }
+
+    #[test]
+    fn other_addresses_while_it_runs() {
+        for shards in [1, 2] {
+            let bound = bind(&on("127.0.0.1:0"), shards).unwrap();
+            let port = bound.addresses[0].port();
+            let goes = |from: &[SocketAddr], to: &str| relisten(from, &on(to), shards);
+            let same = goes(&bound.addresses, &bound.addresses[0].to_string()).unwrap();
+            assert!(
+                same.iter()
+                    .all(|it| it.added.is_empty() && it.dropped.is_empty())
+            );
+            // All of the machine's addresses, the old one among them.
+            let wider = goes(&bound.addresses, &format!("0.0.0.0:{port}")).unwrap();
+            assert_eq!(wider.len(), shards);
+            assert!(wider.iter().all(|it| it.dropped == bound.addresses));
+            assert!(wider.iter().all(|it| it.added.len() == 1));
+            // Nobody joins another server.
+            let other = bind(&on("127.0.0.1:0"), 1).unwrap();
+            assert!(goes(&bound.addresses, &other.addresses[0].to_string()).is_err());
         }
     }
 

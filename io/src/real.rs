@@ -14,7 +14,7 @@ use crate::clock;
 use crate::env::{CloseMode, ConnId, Env, Event, Wait};
 use crate::epoll::{Epoll, EpollParts};
 use crate::fsdisk::FsDisk;
-use crate::listener::{self, Listen, ListenError, Listener};
+use crate::listener::{self, Listen, ListenError, Listener, Relisten};
 use crate::pool::Chunk;
 use crate::probe::{self, Backend, Features, Report};
 use crate::uring::{Uring, UringParts};
@@ -305,6 +305,10 @@ impl Env for Reactor {
 
     fn close(&mut self, conn: ConnId, mode: CloseMode) {
         on!(self, backend => backend.close(conn, mode));
+    }
+
+    fn relisten(&mut self, change: Relisten) {
+        on!(self, backend => backend.relisten(change));
     }
 
     fn stop_listening(&mut self) {

@@ -3,6 +3,7 @@
 //! `run` is what a shard thread does; the simulator calls the phases one by one, so that those of different shards interleave.
 
 use std::io;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use tessera_io::{CloseMode, ConnId, Env, Event, Hangup, Wait};
@@ -153,6 +154,10 @@ impl<E: Env> Driver<E> {
 
     /// Fourth phase: this turn's batches get their position.
     pub fn flush(&mut self) {
+        // Before anybody hears that it is so.
+        if self.front.relistens {
+            self.relisten();
+        }
         self.front.flush();
         self.front.background();
     }
@@ -179,6 +184,20 @@ impl<E: Env> Driver<E> {
         }
         let worked_ns = self.env.now().saturating_sub(self.work_began_ns);
         self.front.account(worked_ns);
+    }
+
+    /// Accepts where the configuration says by now.
+    #[cold]
+    fn relisten(&mut self) {
+        self.front.relistens = false;
+        let addresses = &self.front.shared.addresses;
+        let changes = addresses
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take(self.front.id);
+        for change in changes {
+            self.env.relisten(change);
+        }
     }
 
     /// Tells other shards of clients that ended while replies were sent: this shard may sleep after this.

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
 
-use tessera_io::Listen;
+use tessera_io::{Listen, Relisten, relisten};
 
 use crate::config::Config;
 
@@ -17,6 +17,19 @@ pub fn listen_of(config: &Config) -> Result<Listen, String> {
         keepalive_s: config.keepalive_s,
         ..Listen::default()
     };
+    listen.tcp = tcp_of(config)?;
+    if !config.unixsocket.as_os_str().is_empty() {
+        listen.unix = Some((config.unixsocket.clone(), config.unixsocket_mode));
+    }
+    if listen.tcp.is_empty() && listen.unix.is_none() {
+        return Err("no address to listen on: set port and bind, or unixsocket".to_owned());
+    }
+    Ok(listen)
+}
+
+/// The TCP addresses of a configuration.
+fn tcp_of(config: &Config) -> Result<Vec<SocketAddr>, String> {
+    let mut tcp = Vec::new();
     if config.port != 0 {
         for word in &config.bind {
             let word = String::from_utf8_lossy(word);
@@ -26,20 +39,81 @@ pub fn listen_of(config: &Config) -> Result<Listen, String> {
                 .map_or((&*word, false), |name| (name, true));
             let addresses =
                 resolve(name, config.port).map_err(|error| format!("bind {name}: {error}"))?;
-            listen.tcp.extend(
+            tcp.extend(
                 addresses
                     .into_iter()
                     .filter(|address| !is_optional || exists(address)),
             );
         }
     }
-    if !config.unixsocket.as_os_str().is_empty() {
-        listen.unix = Some((config.unixsocket.clone(), config.unixsocket_mode));
+    Ok(tcp)
+}
+
+/// The TCP addresses of a node whose `port` and `bind` change while it runs.
+#[derive(Default)]
+pub(crate) struct Addresses {
+    /// On which all shards listen, or will when they have taken what is below.
+    now: Vec<SocketAddr>,
+    /// What each shard has still to do, in order.
+    changes: Vec<Vec<Relisten>>,
+}
+
+impl Addresses {
+    /// What the shards have begun with.
+    pub(crate) fn new(now: Vec<SocketAddr>, shards: usize) -> Self {
+        let changes = (0..shards).map(|_| Vec::new()).collect();
+        Self { now, changes }
     }
-    if listen.tcp.is_empty() && listen.unix.is_none() {
-        return Err("no address to listen on: set port and bind, or unixsocket".to_owned());
+
+    /// Listens where a configuration says, and leaves it to the shards to accept there. Nothing has changed if it cannot.
+    ///
+    /// # Errors
+    /// The directive that asks for what cannot be had, and its error in Redis's words.
+    pub(crate) fn change(
+        &mut self,
+        old: &Config,
+        new: &Config,
+    ) -> Result<(), (&'static str, &'static str)> {
+        const PORT: (&str, &str) = ("port", "Unable to listen on this port. Check server logs.");
+        const BIND: (&str, &str) = ("bind", "Failed to bind to specified addresses.");
+        let tcp = tcp_of(new).map_err(|why| {
+            tracing::warn!("{why}");
+            BIND
+        })?;
+        let listen = Listen {
+            tcp,
+            backlog: i32::try_from(new.tcp_backlog).unwrap_or(i32::MAX),
+            keepalive_s: new.keepalive_s,
+            ..Listen::default()
+        };
+        let changes = relisten(&self.now, &listen, self.changes.len()).map_err(|error| {
+            tracing::warn!("{error}");
+            match error.cause.kind() {
+                io::ErrorKind::AddrNotAvailable => BIND,
+                _ if old.port == new.port => BIND,
+                _ => PORT,
+            }
+        })?;
+        for address in listen.tcp.iter().filter(|it| !self.now.contains(it)) {
+            tracing::info!("Listening on {address}");
+        }
+        self.now = listen.tcp;
+        for (queue, change) in self.changes.iter_mut().zip(changes) {
+            queue.push(change);
+        }
+        Ok(())
     }
-    Ok(listen)
+
+    /// Whether a shard has nothing to do.
+    pub(crate) fn is_done(&self, shard: usize) -> bool {
+        self.changes.get(shard).is_none_or(Vec::is_empty)
+    }
+
+    /// What a shard has to do.
+    pub(crate) fn take(&mut self, shard: usize) -> Vec<Relisten> {
+        let queue = self.changes.get_mut(shard);
+        queue.map(std::mem::take).unwrap_or_default()
+    }
 }
 
 fn resolve(name: &str, port: u16) -> io::Result<Vec<SocketAddr>> {

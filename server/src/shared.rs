@@ -23,6 +23,7 @@ use crate::front::{Front, Latencies, Tally};
 use crate::hot_keys::HotKeys;
 use crate::huge_pages::HugePages;
 use crate::info::{Memory, Rates, allocated};
+use crate::listen::Addresses;
 use crate::loading::Loading;
 use crate::logging::Verbosity;
 use crate::session::SessionFn;
@@ -133,6 +134,8 @@ pub struct Shared {
     pub config_file: Option<std::path::PathBuf>,
     /// The inboxes.
     pub mesh: Mesh<Front>,
+    /// Where the node listens.
+    pub(crate) addresses: Mutex<Addresses>,
     /// Whether a shard has listeners, by shard.
     pub(crate) listening: Vec<AtomicBool>,
     /// Set by SHUTDOWN and signals: every driver leaves its loop.
@@ -221,6 +224,7 @@ impl Shared {
             config: Mutex::new(Arc::new(config)),
             config_file: None,
             mesh: Mesh::new(shards),
+            addresses: Mutex::new(Addresses::new(Vec::new(), shards)),
             listening: (0..shards).map(|_| AtomicBool::new(false)).collect(),
             shutdown: AtomicBool::new(false),
             next_client_id: AtomicU64::new(1),

@@ -4,9 +4,9 @@ use std::fmt::Display;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Sender, SyncSender, channel};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use crate::driver::Driver;
 use crate::front::{Front, Replay};
 use crate::huge_pages::HugePages;
 use crate::info::Memory;
-use crate::listen::listen_of;
+use crate::listen::{Addresses, listen_of};
 use crate::loading::{Cargo, Loader};
 use crate::log::{LogStart, LogThread, Records, let_shards_record};
 use crate::session::{REDIS_VERSION, VERSION};
@@ -99,6 +99,7 @@ fn serve(arguments: &Arguments) -> Result<(), Obstacle> {
         },
         start_bytes: Memory::now().allocated,
         huge_pages,
+        addresses: Mutex::new(Addresses::new(group.addresses.clone(), shards)),
         ..Shared::with_renames(config, shards)?
     });
     announce(&shared, &group);
@@ -153,6 +154,12 @@ fn enter_dir(config: &mut Config) -> Result<(), Obstacle> {
                 format!("{error}; create it, or set dir"),
             )
         })?;
+    }
+    let is_named = !config.dir.as_os_str().is_empty();
+    config.dir = std::env::current_dir()
+        .map_err(|error| because("cannot locate", "the current directory", error))?;
+    // Who keeps everything in memory may start anywhere.
+    if is_named || config.log_on || !config.save_rules.is_empty() {
         rustix::fs::access(".", rustix::fs::Access::WRITE_OK).map_err(|error| {
             because(
                 "cannot write to dir",
@@ -161,8 +168,6 @@ fn enter_dir(config: &mut Config) -> Result<(), Obstacle> {
             )
         })?;
     }
-    config.dir = std::env::current_dir()
-        .map_err(|error| because("cannot locate", "the current directory", error))?;
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use super::poller::{EXCLUSIVE, READABLE, Source};
 use super::reactor::Epoll;
 use crate::clock;
 use crate::env::Event;
-use crate::listener::{ACCEPT_PAUSE_NS, Listener};
+use crate::listener::{ACCEPT_PAUSE_NS, Listener, Relisten};
 use crate::peer;
 use crate::pool::Chunk;
 
@@ -20,7 +20,8 @@ const LISTENER_INTEREST: u32 = READABLE | EXCLUSIVE;
 
 /// A listener, and whether the poller waits for it.
 pub(super) struct ListenerState {
-    listener: Listener,
+    /// None when nobody listens there any more: the numbers of the others stay.
+    listener: Option<Listener>,
     /// When to wait for it again, if it was given a rest; else the end of time.
     retry_at: u64,
 }
@@ -61,7 +62,7 @@ impl Epoll {
         self.poller
             .change(listener.fd(), source, 0, LISTENER_INTEREST)?;
         self.listeners.push(ListenerState {
-            listener,
+            listener: Some(listener),
             retry_at: u64::MAX,
         });
         Ok(())
@@ -69,10 +70,11 @@ impl Epoll {
 
     pub(super) fn on_connections(&mut self, number: usize, events: &mut Vec<Event<Chunk>>) {
         for _ in 0..ACCEPTS_MAX {
-            let Some(state) = self.listeners.get(number) else {
+            let state = self.listeners.get(number);
+            let Some(listener) = state.and_then(|state| state.listener.as_ref()) else {
                 return;
             };
-            match accept(state.listener.fd()) {
+            match accept(listener.fd()) {
                 Ok(socket) => self.admit(number, socket, events),
                 Err(error) => match error.raw_os_error() {
                     Some(libc::EAGAIN) => return,
@@ -85,7 +87,10 @@ impl Epoll {
     }
 
     fn admit(&mut self, number: usize, socket: OwnedFd, events: &mut Vec<Event<Chunk>>) {
-        let peer = peer::describe(&socket, &self.listeners[number].listener);
+        let Some(listener) = &self.listeners[number].listener else {
+            return;
+        };
+        let peer = peer::describe(&socket, listener);
         // With every name in use the socket is dropped, which closes it.
         let Ok(conn) = self.conns.insert(Connection::new(socket)) else {
             return;
@@ -97,8 +102,11 @@ impl Epoll {
     /// Leaves a listener alone for a while: waiting for it would return at once, again and again.
     fn rest(&mut self, number: usize) {
         let state = &mut self.listeners[number];
+        let Some(listener) = &state.listener else {
+            return;
+        };
         state.retry_at = clock::monotonic_ns() + ACCEPT_PAUSE_NS;
-        let fd = state.listener.fd();
+        let fd = listener.fd();
         let left = self
             .poller
             .change(fd, Source::Listener(number), LISTENER_INTEREST, 0);
@@ -121,9 +129,11 @@ impl Epoll {
         }
         for number in 0..self.listeners.len() {
             let state = &mut self.listeners[number];
-            if state.retry_at <= deadline {
+            if state.retry_at <= deadline
+                && let Some(listener) = &state.listener
+            {
                 state.retry_at = u64::MAX;
-                let fd = state.listener.fd();
+                let fd = listener.fd();
                 let back = self
                     .poller
                     .change(fd, Source::Listener(number), 0, LISTENER_INTEREST);
@@ -132,17 +142,35 @@ impl Epoll {
         }
     }
 
+    /// See `Env::relisten`.
+    pub(crate) fn relisten(&mut self, change: Relisten) {
+        let is_dropped = |listener: &Listener| change.dropped.iter().any(|it| listener.is_at(*it));
+        self.end_listeners(is_dropped);
+        for listener in change.added {
+            let added = self.add_listener(listener);
+            added.unwrap_or_else(|error| self.fail(error));
+        }
+    }
+
     /// See `Env::stop_listening`.
     pub(crate) fn stop_listening(&mut self) {
-        for (number, state) in std::mem::take(&mut self.listeners).into_iter().enumerate() {
+        self.end_listeners(|_| true);
+        self.listeners.clear();
+    }
+
+    fn end_listeners(&mut self, are_meant: impl Fn(&Listener) -> bool) {
+        for (number, state) in self.listeners.iter_mut().enumerate() {
+            let Some(listener) = state.listener.take_if(|listener| are_meant(listener)) else {
+                continue;
+            };
             if state.retry_at == u64::MAX {
-                let fd = state.listener.fd();
                 // The shared Unix socket stays open in other shards, so it must be taken off here.
-                let _ = self
-                    .poller
-                    .change(fd, Source::Listener(number), LISTENER_INTEREST, 0);
+                let source = Source::Listener(number);
+                let fd = listener.fd();
+                let _ = self.poller.change(fd, source, LISTENER_INTEREST, 0);
             }
-            state.listener.shut_down();
+            state.retry_at = u64::MAX;
+            listener.shut_down();
         }
     }
 }

@@ -17,6 +17,7 @@ use super::shard::ChunkPool;
 use super::trace::TraceKind;
 use super::world::World;
 use crate::env::{CloseMode, ConnId, Env, Event, Wait};
+use crate::listener::Relisten;
 
 /// The wall clock of every world starts here (2023-11-14), in microseconds since the Unix epoch.
 const UNIX_START_US: u64 = 1_700_000_000_000_000;
@@ -179,6 +180,10 @@ impl Env for SimEnv {
         if self.is_alive() {
             self.world.state_mut().close(self.shard, conn, mode);
         }
+    }
+
+    fn relisten(&mut self, _: Relisten) {
+        // There are no addresses here: whoever connects names a shard.
     }
 
     fn stop_listening(&mut self) {

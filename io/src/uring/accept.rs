@@ -14,13 +14,14 @@ use super::ring::{Completion, goes_on};
 use super::token::{Kind, Token};
 use crate::clock;
 use crate::env::Event;
-use crate::listener::{ACCEPT_PAUSE_NS, Listener};
+use crate::listener::{ACCEPT_PAUSE_NS, Listener, Relisten};
 use crate::peer;
 use crate::pool::Chunk;
 
 /// A listener and its accept.
 pub(super) struct ListenerState {
-    listener: Listener,
+    /// None when nobody listens there any more: the numbers of the others stay.
+    listener: Option<Listener>,
     /// When to start the accept again, if it was given a pause; else the end of time.
     retry_at: u64,
 }
@@ -28,7 +29,7 @@ pub(super) struct ListenerState {
 impl ListenerState {
     pub(super) fn new(listener: Listener) -> Self {
         Self {
-            listener,
+            listener: Some(listener),
             retry_at: u64::MAX,
         }
     }
@@ -40,7 +41,10 @@ impl Uring {
             return;
         };
         state.retry_at = u64::MAX;
-        let entry = opcode::AcceptMulti::new(types::Fd(state.listener.fd()))
+        let Some(listener) = &state.listener else {
+            return;
+        };
+        let entry = opcode::AcceptMulti::new(types::Fd(listener.fd()))
             .flags(libc::SOCK_CLOEXEC)
             .build()
             .user_data(Token::numbered(Kind::Accept, number).0);
@@ -84,7 +88,8 @@ impl Uring {
         if goes_on(completion) {
             return;
         }
-        let Some(state) = self.listeners.get_mut(number) else {
+        let state = self.listeners.get_mut(number);
+        let Some(state) = state.filter(|state| state.listener.is_some()) else {
             return;
         };
         match -completion.result {
@@ -99,10 +104,11 @@ impl Uring {
     /// Takes a socket in. Dropping it instead, when listening has stopped or every name is in use,
     /// closes it.
     fn admit(&mut self, number: usize, socket: OwnedFd, events: &mut Vec<Event<Chunk>>) {
-        let Some(state) = self.listeners.get(number) else {
+        let state = self.listeners.get(number);
+        let Some(listener) = state.and_then(|state| state.listener.as_ref()) else {
             return;
         };
-        let peer = peer::describe(&socket, &state.listener);
+        let peer = peer::describe(&socket, listener);
         let Ok(conn) = self.conns.insert(Connection::new(socket)) else {
             return;
         };
@@ -110,17 +116,37 @@ impl Uring {
         self.receive(conn);
     }
 
+    /// See `Env::relisten`.
+    pub(crate) fn relisten(&mut self, change: Relisten) {
+        let is_dropped = |listener: &Listener| change.dropped.iter().any(|it| listener.is_at(*it));
+        self.end_listeners(is_dropped);
+        for listener in change.added {
+            self.listeners.push(ListenerState::new(listener));
+            self.arm_accept(self.listeners.len() - 1);
+        }
+    }
+
     /// See `Env::stop_listening`.
     pub(crate) fn stop_listening(&mut self) {
+        self.end_listeners(|_| true);
+        self.listeners.clear();
+    }
+
+    fn end_listeners(&mut self, are_meant: impl Fn(&Listener) -> bool) {
+        let mut ended = Vec::new();
         for number in 0..self.listeners.len() {
-            self.listeners[number].listener.shut_down();
-            self.cancel(Token::numbered(Kind::Accept, number));
+            let state = &mut self.listeners[number];
+            if let Some(listener) = state.listener.take_if(|listener| are_meant(listener)) {
+                state.retry_at = u64::MAX;
+                listener.shut_down();
+                ended.push(listener);
+                self.cancel(Token::numbered(Kind::Accept, number));
+            }
         }
         // An accept may still be queued; it must not meet a stranger under its descriptor. If the
         // ring fails here, the next poll says so, and nothing queued will ever be submitted.
-        if !self.failed && self.ring.flush().is_err() {
+        if !ended.is_empty() && !self.failed && self.ring.flush().is_err() {
             self.failed = true;
         }
-        self.listeners.clear();
     }
 }

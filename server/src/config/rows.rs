@@ -57,9 +57,9 @@ pub const ROWS: &[Directive] = &[
     row("stall-warning-ms", Int(0, I64), "100").to(field!(stall_warning_ms)),
     row("hotkeys-sample-ratio", Int(0, U32), "128").to(field!(hot_ratio)),
 
-    // Network. Redis changes port and bind at run time; here the sockets of all shards are made at start.
-    row("port", Int(0, 65_535), "6379").to(field!(port)).at_start(),
-    row("bind", Words(words::bind), "* -::*").to(field!(bind)).at_start(),
+    // Network.
+    row("port", Int(0, 65_535), "6379").to(field!(port)),
+    row("bind", Words(words::bind), "* -::*").to(field!(bind)),
     row("bind-source-addr", Text, ""),
     row("protected-mode", Bool, "yes").to(field!(protected_mode)),
     row("tcp-backlog", Int(0, I32), "511").to(field!(tcp_backlog)).at_start(),

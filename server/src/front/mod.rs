@@ -115,6 +115,8 @@ pub struct Front {
     pub doomed: Vec<ConnId>,
     /// Time for which the thread must stand still (DEBUG SLEEP), microseconds.
     pub sleep_us: u64,
+    /// The node listens elsewhere: see `Shared::addresses`.
+    pub(crate) relistens: bool,
     /// From which INFO takes rates per second.
     pub sampler: Sampler,
     /// Number of this turn, from 1.
@@ -221,6 +223,7 @@ impl Front {
             unix_us: 0,
             doomed: Vec::new(),
             sleep_us: 0,
+            relistens: false,
             sampler: Sampler::default(),
             turn: 0,
             next_tick_ns: 0,

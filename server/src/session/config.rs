@@ -2,7 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tessera_core::glob::glob_match_nocase;
 use tessera_persist::snapshot::Purpose;
@@ -232,9 +232,20 @@ fn change(shared: &Shared, pairs: &[[&[u8]; 2]], is_local: bool) -> Result<(), R
         limits::allow_clients(config.clients_max)
             .map_err(|cause| Refusal::Failed("maxclients", cause.for_client()))?;
     }
+    // Last, as it has taken effect when it succeeds.
+    if config.port != latest.port || config.bind != latest.bind {
+        let mut addresses = lock(&shared.addresses);
+        addresses
+            .change(&latest, &config)
+            .map_err(|(name, cause)| Refusal::Failed(name, cause.to_owned()))?;
+    }
     shared.verbosity.set(config.log_level);
     *latest = Arc::new(config);
     Ok(())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Goes to a directory, which becomes absolute.
@@ -266,6 +277,7 @@ fn adopt(front: &mut Front, config: Arc<Config>) {
             client.authenticated = true;
         }
     }
+    front.relistens = !lock(&front.shared.addresses).is_done(front.id);
     front.config = config;
     front.set_memory_limit();
     front.adopt_slowness();

@@ -1,7 +1,10 @@
 //! CONFIG: what is set is in force, what is rewritten is there after a restart.
 
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+
 use tessera_tests::client::Client;
 use tessera_tests::launch::Launch;
+use tessera_tests::port::free_port;
 
 use crate::both::Both;
 
@@ -192,4 +195,68 @@ fn resetstat_starts_over() {
     assert!(field(&mut client, "total_commands_processed") < 10);
     assert_eq!(field(&mut client, "keyspace_hits"), 0);
     assert_eq!(field(&mut client, "keyspace_misses"), 0);
+}
+
+/// Whether somebody answers there, each of some times: connections come to either shard.
+fn answers(port: u16) -> bool {
+    (0..8).all(|_| {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        Client::connect(address).is_ok_and(|mut client| !client.say("PING").is_error())
+    })
+}
+
+fn refuses(port: u16) -> bool {
+    Client::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).is_err()
+}
+
+#[test]
+fn port_and_bind_while_the_server_runs() {
+    let ours = |shards, backend| Launch::tessera().shards(shards).backend(backend);
+    for launch in [
+        ours(1, "uring"),
+        ours(2, "uring"),
+        ours(2, "epoll"),
+        Launch::oracle(),
+    ] {
+        let server = launch.start();
+        let mut client = server.client();
+        let (old, taken) = (server.port(), TcpListener::bind("127.0.0.1:0"));
+        let taken = taken.expect("a free port");
+        let taken_port = taken.local_addr().expect("an address").port();
+        assert_eq!(
+            client
+                .say(&format!("CONFIG SET maxclients 77 port {taken_port}"))
+                .error(),
+            "ERR CONFIG SET failed (possibly related to argument 'port') - Unable to listen on this port. Check server logs."
+        );
+        assert_eq!(
+            client.say("CONFIG SET bind 203.0.113.7").error(),
+            "ERR CONFIG SET failed (possibly related to argument 'bind') - Failed to bind to specified addresses."
+        );
+        assert_eq!(get(&mut client, "port"), old.to_string());
+        assert_ne!(get(&mut client, "maxclients"), "77");
+        assert!(answers(old), "nothing has changed");
+        client.say(&format!("CONFIG SET port {old}")).expect_ok();
+        assert!(answers(old), "nothing has changed");
+
+        let new = free_port();
+        client.say(&format!("CONFIG SET port {new}")).expect_ok();
+        assert!(answers(new) && refuses(old));
+        assert_eq!(get(&mut client, "port"), new.to_string());
+        client.say("PING");
+        // One address instead of all of them, and back.
+        for bind in ["127.0.0.1", "* -::*", "127.0.0.1 -::1"] {
+            client.call(&["CONFIG", "SET", "bind", bind]).expect_ok();
+            assert!(answers(new), "{bind}");
+            assert_eq!(get(&mut client, "bind"), bind);
+        }
+        client.say(&format!("CONFIG SET port {old}")).expect_ok();
+        assert!(answers(old) && refuses(new));
+        client.say("CONFIG SET port 0").expect_ok();
+        assert!(refuses(old));
+        client.say("PING");
+        client.say(&format!("CONFIG SET port {old}")).expect_ok();
+        assert!(answers(old));
+        drop(taken);
+    }
 }
