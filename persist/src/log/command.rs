@@ -10,20 +10,20 @@ const LINE_BYTES_MAX: u64 = 32;
 /// Memory taken for an argument before its bytes have come.
 const ROOM_BYTES_MAX: u64 = 1 << 20;
 
-/// What stands around most arguments: sign, two digits and the ends of two lines.
-const FRAME_BYTES: usize = 7;
+/// More than the lines around an argument, however long it is.
+const AROUND_BYTES: usize = 32;
 
-/// Appends a length behind its sign.
+/// Ends a line and appends the length of an argument: most in one write of constant size.
 #[inline]
-fn put_length(sign: u8, length: usize, out: &mut Vec<u8>) {
+fn put_length(length: usize, out: &mut Vec<u8>) {
     match length {
-        0..=9 => out.extend_from_slice(&[sign, b'0' + length as u8, b'\r', b'\n']),
+        0..=9 => out.extend_from_slice(&[b'\r', b'\n', b'$', b'0' + length as u8, b'\r', b'\n']),
         10..=99 => {
-            let (tens, ones) = (length as u8 / 10, length as u8 % 10);
-            out.extend_from_slice(&[sign, b'0' + tens, b'0' + ones, b'\r', b'\n']);
+            let (tens, ones) = (b'0' + length as u8 / 10, b'0' + length as u8 % 10);
+            out.extend_from_slice(&[b'\r', b'\n', b'$', tens, ones, b'\r', b'\n']);
         }
         _ => {
-            out.push(sign);
+            out.extend_from_slice(b"\r\n$");
             out.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
             out.extend_from_slice(b"\r\n");
         }
@@ -31,15 +31,22 @@ fn put_length(sign: u8, length: usize, out: &mut Vec<u8>) {
 }
 
 /// Appends a command.
+#[inline]
 pub fn put_command(args: &[&[u8]], out: &mut Vec<u8>) {
-    let bytes = |sum: usize, arg: &&[u8]| sum + FRAME_BYTES + arg.len();
-    out.reserve(args.iter().fold(FRAME_BYTES, bytes));
-    put_length(b'*', args.len(), out);
-    for arg in args {
-        put_length(b'$', arg.len(), out);
-        out.extend_from_slice(arg);
-        out.extend_from_slice(b"\r\n");
+    match args.len() {
+        count @ 0..=9 => out.extend_from_slice(&[b'*', b'0' + count as u8]),
+        count => {
+            out.push(b'*');
+            out.extend_from_slice(itoa::Buffer::new().format(count).as_bytes());
+        }
     }
+    for arg in args {
+        // With what stands around it: behind a large one the buffer must not grow for two bytes.
+        out.reserve(arg.len() + AROUND_BYTES);
+        put_length(arg.len(), out);
+        out.extend_from_slice(arg);
+    }
+    out.extend_from_slice(b"\r\n");
 }
 
 /// Why no command could be read.
@@ -113,4 +120,28 @@ pub(super) fn read_command(source: &mut impl BufRead) -> Result<Vec<Box<[u8]>>, 
         args.push(arg.into_boxed_slice());
     }
     Ok(args)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_length_is_read_again() {
+        for length in [0, 1, 9, 10, 11, 99, 100, 101, 999, 1000, 12_345, 1 << 20] {
+            let arg = vec![b'x'; length];
+            for count in [1, 2, 9, 10, 11, 100] {
+                let count = if length > 1000 { count.min(3) } else { count };
+                let args = vec![&*arg; count];
+                let mut out = b"before".to_vec();
+                put_command(&args, &mut out);
+                let begin = format!("before*{count}\r\n${length}\r\n");
+                assert!(out.starts_with(begin.as_bytes()), "{count} of {length}");
+                let mut rest = &out[6..];
+                let read = read_command(&mut rest).unwrap();
+                assert!(rest.is_empty() && read.iter().all(|it| **it == *arg));
+                assert_eq!(read.len(), count);
+            }
+        }
+    }
 }
