@@ -6,18 +6,25 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
+use rustix::fs::{Access, access};
+use rustix::io::Errno;
 use rustix::time::{ClockId, clock_gettime};
 use tessera_io::{FsDisk, Waker};
 use tessera_persist::log::{Command, Folder, Keeper, LogError, Reader, Recovered, recover};
 use tessera_persist::rdb::{file_footer, file_header};
 
 use crate::config::Config;
+use crate::loading::Loading;
 use crate::shared::Shared;
+use crate::start::wall_clock_us;
 
 /// Commands that travel together to the shard that replays them.
 const COMMANDS_PER_BATCH: usize = 256;
 /// Batches under way.
 const BATCHES_QUEUED: usize = 16;
+
+/// Between two lines about how far it is.
+const PROGRESS_PERIOD_US: u64 = 1_000_000;
 
 /// What the shard that replays receives.
 pub(crate) type Records = Receiver<Vec<Command>>;
@@ -45,8 +52,93 @@ pub(crate) struct LogStart {
     is_wanted: bool,
 }
 
+/// With what can be done.
 fn told(error: &LogError) -> String {
-    error.to_string()
+    format!("{error}{}", error.remedy())
+}
+
+/// A rewrite makes files in a folder that there is already.
+fn must_be_writable(folder: &Folder) -> Result<(), LogError> {
+    let found = match folder.path.is_file() {
+        true => Err(Errno::NOTDIR),
+        false => access(&folder.path, Access::WRITE_OK | Access::EXEC_OK),
+    };
+    match found {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(error) => Err(LogError::Io {
+            doing: "write to the folder",
+            path: folder.path.clone(),
+            cause: error.into(),
+        }),
+    }
+}
+
+/// What there is of a log that is wanted.
+fn look(folder: &Folder, config: &Config) -> Result<Option<Recovered>, LogError> {
+    let disk = &mut FsDisk::default();
+    must_be_writable(folder)?;
+    let found = recover(disk, folder, config.log_may_be_cut)?;
+    if found.is_none() {
+        let snapshot = std::fs::metadata(config.dir.join(&config.snapshot_name));
+        folder.refuse_unlisted(disk, snapshot.ok().map(|about| about.len()))?;
+    }
+    Ok(found)
+}
+
+/// How far the records have been read, for INFO and a line now and then.
+struct Progress<'a> {
+    loading: &'a Loading,
+    begun_us: u64,
+    told_us: u64,
+    /// Bytes of all files, and of those that have been read.
+    all: u64,
+    passed: u64,
+    commands: u64,
+}
+
+impl<'a> Progress<'a> {
+    fn new(shared: &'a Shared, files: &[&PathBuf]) -> Self {
+        let length = |path: &&PathBuf| std::fs::metadata(path).map_or(0, |about| about.len());
+        let all = files.iter().map(length).sum();
+        let now_us = wall_clock_us();
+        shared.loading.go_on_with(all, now_us / 1_000_000);
+        Self {
+            loading: &shared.loading,
+            begun_us: now_us,
+            told_us: now_us,
+            all,
+            passed: 0,
+            commands: 0,
+        }
+    }
+
+    /// So many more commands have been read, up to here in the current file.
+    fn tell(&mut self, offset: u64, commands: u64) {
+        self.commands += commands;
+        let read = self.passed + offset;
+        self.loading.bytes_read.store(read, Ordering::Relaxed);
+        let now_us = wall_clock_us();
+        if now_us.saturating_sub(self.told_us) < PROGRESS_PERIOD_US {
+            return;
+        }
+        self.told_us = now_us;
+        let seconds = now_us.saturating_sub(self.begun_us).max(1000) as f64 / 1e6;
+        let left = seconds * self.all.saturating_sub(read) as f64 / read.max(1) as f64;
+        tracing::info!(
+            "Reading the log: {} %, {} commands, {:.0} commands/s, {left:.0} s left",
+            read * 100 / self.all.max(1),
+            self.commands,
+            self.commands as f64 / seconds
+        );
+    }
+
+    /// A file has been read.
+    fn pass(&mut self, length: u64) {
+        self.passed += length;
+        self.loading
+            .bytes_read
+            .store(self.passed, Ordering::Relaxed);
+    }
 }
 
 impl LogStart {
@@ -60,8 +152,7 @@ impl LogStart {
         let log = Arc::clone(&shared.log);
         let keeper = Keeper::new(log, folder.clone(), FsDisk::default(), monotonic_ms);
         let recovered = match config.log_on {
-            true => recover(&mut FsDisk::default(), &folder, config.log_may_be_cut)
-                .map_err(|error| told(&error))?,
+            true => look(&folder, &config).map_err(|error| told(&error))?,
             false => None,
         };
         if let Some(cut) = recovered.as_ref().and_then(|found| found.cut.as_ref()) {
@@ -121,11 +212,10 @@ impl LogStart {
             let _ = to_shard.send(std::mem::take(batch));
             waker.wake();
         };
-        for path in self
-            .recovered
-            .iter()
-            .flat_map(|recovered| &recovered.records)
-        {
+        let paths = self.recovered.iter().flat_map(|found| &found.records);
+        let paths: Vec<&PathBuf> = paths.collect();
+        let mut progress = Progress::new(&self.shared, &paths);
+        for path in paths {
             let mut reader = Reader::open(path).map_err(|error| told(&error))?;
             tracing::info!(
                 "Reading the log {}, {} bytes",
@@ -136,11 +226,13 @@ impl LogStart {
                 batch.push(command);
                 if batch.len() >= COMMANDS_PER_BATCH {
                     send(&mut batch);
+                    progress.tell(reader.offset(), COMMANDS_PER_BATCH as u64);
                 }
                 if self.shared.is_shutting_down() {
                     return Ok(());
                 }
             }
+            progress.pass(reader.length());
             // Each file chooses its database itself.
             batch.push(vec![Box::from(&b"SELECT"[..]), Box::from(&b"0"[..])]);
         }

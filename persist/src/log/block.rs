@@ -12,6 +12,8 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 /// How the line of a block begins.
 pub(super) const MARK: &[u8] = b"#tessera-block 1 ";
+/// The same without the version.
+const NAME: &[u8] = b"#tessera-block ";
 const DIGITS: usize = 16;
 /// Up to the checksum.
 const SUMMED_BYTES: usize = MARK.len() + 3 * (DIGITS + 1);
@@ -64,6 +66,16 @@ pub(super) fn line_of(payload: &[u8], number: u64, synced: u64) -> [u8; LINE_BYT
     line
 }
 
+/// The version of a block, if that is all that is known of it: whatever a later one looks like, it begins in this way.
+pub(super) fn other_version(begin: &[u8]) -> Option<u64> {
+    let rest = begin.strip_prefix(NAME)?;
+    let digits = rest.split(|byte| *byte == b' ').next()?;
+    let version = std::str::from_utf8(digits).ok()?.parse().ok()?;
+    (!begin.starts_with(MARK) && digits.len() < rest.len())
+        .then_some(version)
+        .filter(|version| *version > 0)
+}
+
 impl BlockLine {
     /// Reads a line. `None` if it is not one.
     pub(super) fn parse(line: &[u8; LINE_BYTES]) -> Option<Self> {
@@ -91,6 +103,16 @@ impl BlockLine {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn versions_are_told_apart() {
+        let line = line_of(b"", 0, 0);
+        assert_eq!(other_version(&line), None);
+        assert_eq!(other_version(b"#tessera-block 12 anything"), Some(12));
+        for other in ["#tessera-block 2", "#tessera-block x y", "#TS:12 ", ""] {
+            assert_eq!(other_version(other.as_bytes()), None, "{other}");
+        }
+    }
 
     #[test]
     fn every_bit_counts() {

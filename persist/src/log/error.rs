@@ -48,6 +48,20 @@ pub enum LogError {
         /// Where the last whole record ends.
         offset: u64,
     },
+    /// Blocks of a version that is not known.
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// The version.
+        version: u64,
+    },
+    /// A base or records that no manifest names, as there is none.
+    Unlisted {
+        /// The manifest that there should be.
+        manifest: PathBuf,
+        /// The file.
+        file: PathBuf,
+    },
     /// A log of an older Redis.
     Old {
         /// The file.
@@ -61,6 +75,24 @@ impl LogError {
             doing,
             path: path.to_owned(),
             cause,
+        }
+    }
+
+    /// What can be done about it, where the words above do not say so: a start ends with both.
+    #[must_use]
+    pub fn remedy(&self) -> &'static str {
+        let LogError::Io { cause, .. } = self else {
+            return "";
+        };
+        match cause.kind() {
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                "; change its rights, or set dir or appenddirname"
+            }
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "; free space, or set dir",
+            io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory => {
+                "; move away what is there instead, or set appenddirname"
+            }
+            _ => "; look at the disk, or restore the folder from a copy",
         }
     }
 
@@ -100,6 +132,17 @@ impl fmt::Display for LogError {
                 f,
                 "the log {} ends within a record that begins at byte {offset}; set aof-load-truncated yes to cut it there",
                 path.display()
+            ),
+            LogError::Newer { path, version } => write!(
+                f,
+                "the log {} has blocks of version {version}, which is not known; it was written by a newer server: start that one, or let it save a snapshot",
+                path.display()
+            ),
+            LogError::Unlisted { manifest, file } => write!(
+                f,
+                "there is {}, but no manifest {} that says what belongs to the log; restore it from a copy, or move the folder away to begin without it",
+                file.display(),
+                manifest.display()
             ),
             LogError::Old { path } => write!(
                 f,

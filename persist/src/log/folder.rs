@@ -5,12 +5,15 @@ use std::path::{Path, PathBuf};
 
 use tessera_io::Disk;
 
+use super::block::LINE_BYTES;
 use super::error::LogError;
 use super::file::LogFile;
 use super::manifest::{LogPart, Manifest, Role};
 
 /// Bytes copied at once.
 const COPY_BYTES: u64 = 1 << 20;
+/// A base without keys is no longer.
+const EMPTY_BASE_BYTES_MAX: u64 = 64;
 
 /// A folder of the configuration: `dir`/`appenddirname`, and `appendfilename`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,6 +86,44 @@ impl Folder {
         match Manifest::parse(&text) {
             Ok(manifest) => Ok(Some(manifest)),
             Err((line, why)) => Err(LogError::Manifest { path, line, why }),
+        }
+    }
+
+    /// Looks for what a log without a manifest may have held: nobody writes over that. A base that is a copy of the snapshot, or has nothing in it, and files of
+    /// records without commands are what a start leaves that ended too soon; records without any base, what CONFIG SET leaves.
+    ///
+    /// # Errors
+    /// [`LogError::Unlisted`] or [`LogError::Io`].
+    pub fn refuse_unlisted(
+        &self,
+        disk: &mut dyn Disk,
+        snapshot_bytes: Option<u64>,
+    ) -> Result<(), LogError> {
+        let found = match disk.list(&self.path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            found => found.map_err(LogError::io("read the folder", &self.path))?,
+        };
+        let (mut base, mut is_precious) = (None, false);
+        for path in found {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let Some(rest) = name.strip_prefix(&self.name) else {
+                continue;
+            };
+            let length = disk.length(&path);
+            let length = length.map_err(LogError::io("read", &path))?;
+            if rest.ends_with(".base.rdb") || rest.ends_with(".base.aof") {
+                is_precious |= length > EMPTY_BASE_BYTES_MAX && snapshot_bytes != Some(length);
+                base = Some(path);
+            } else if rest.ends_with(".incr.aof") {
+                is_precious |= length > LINE_BYTES as u64;
+            }
+        }
+        match base {
+            Some(file) if is_precious => Err(LogError::Unlisted {
+                manifest: self.manifest_path(),
+                file,
+            }),
+            _ => Ok(()),
         }
     }
 

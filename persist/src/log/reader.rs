@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use tessera_io::{Disk, FsDisk, Source};
 
-use super::block::{BlockLine, LINE_BYTES, MARK};
+use super::block::{BlockLine, LINE_BYTES, MARK, other_version};
 use super::command::{CommandFault, read_command};
 use super::error::LogError;
 
@@ -28,6 +28,8 @@ pub(super) enum Fault {
     Cut,
     /// What stands there cannot be the rest of anything.
     Malformed(&'static str),
+    /// The file begins with a block of another version.
+    Newer(u64),
     /// The system's words.
     Io(io::Error),
 }
@@ -126,6 +128,7 @@ impl Reader {
             let path = self.path.clone();
             match fault {
                 Fault::Io(cause) => LogError::io("read the log", &path)(cause),
+                Fault::Newer(version) => LogError::Newer { path, version },
                 Fault::Cut => LogError::Torn {
                     path,
                     offset: self.good,
@@ -183,6 +186,12 @@ impl Reader {
     fn annotation(&mut self) -> Result<(), Fault> {
         if self.has_timestamp()? {
             return self.timestamp();
+        }
+        // A file is of one version; further on, another number is damage.
+        if self.at == 0
+            && let Some(version) = other_version(self.source.fill_buf()?)
+        {
+            return Err(Fault::Newer(version));
         }
         if self.length - self.at < LINE_BYTES as u64 {
             return Err(Fault::Block("a block's line is not whole"));
@@ -253,6 +262,11 @@ impl Reader {
             self.good = self.at;
         }
         Ok(())
+    }
+
+    /// Whether there is a block of our version anywhere.
+    pub(super) fn has_blocks(&mut self) -> io::Result<bool> {
+        Ok(self.find_mark(0)?.is_some())
     }
 
     /// Whether a whole block behind `from` says that more than `blocks` blocks were on the disk.

@@ -181,6 +181,14 @@ pub(super) fn check(disk: &mut dyn Disk, path: &Path) -> Result<Checked, LogErro
     let torn_at = match fault {
         None => None,
         Some(Fault::Io(cause)) => return Err(failed(cause)),
+        Some(Fault::Newer(version)) => {
+            let path = path.to_owned();
+            // Whose later blocks are of our version has only lost a bit.
+            if reader.has_blocks().map_err(failed)? {
+                return Err(damaged("a block's line makes no sense"));
+            }
+            return Err(LogError::Newer { path, version });
+        }
         Some(Fault::Malformed(why)) => return Err(damaged(why)),
         Some(Fault::Cut) => Some(offset),
         Some(Fault::Block(why)) => {

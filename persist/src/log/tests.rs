@@ -254,6 +254,58 @@ fn what_redis_appends() {
     ));
 }
 
+#[test]
+fn what_no_manifest_names_is_not_written_over() {
+    let place = Place::new("unlisted");
+    let base = place.0.file("appendonly.aof.1.base.rdb");
+    let fits = |snapshot: Option<u64>| {
+        let refused = place.0.refuse_unlisted(&mut FsDisk::default(), snapshot);
+        refused.map_err(|error| error.to_string())
+    };
+    let begun = |commands: &[u8]| {
+        let disk = &mut FsDisk::default();
+        let mut file = LogFile::create(disk, &place.records(1)).unwrap();
+        file.mark(disk).unwrap();
+        if !commands.is_empty() {
+            file.append(disk, &mut block_of(commands)).unwrap();
+        }
+    };
+    // What a first start leaves, and what CONFIG SET appendonly leaves before there is a base.
+    assert_eq!(fits(None), Ok(()));
+    begun(&payload(&["a"]));
+    assert_eq!(fits(None), Ok(()));
+    begun(b"");
+    fs::write(&base, b"REDIS0010").unwrap();
+    assert_eq!(fits(None), Ok(()));
+    fs::write(&base, [b'k'; 100]).unwrap();
+    assert_eq!(fits(Some(100)), Ok(()), "a copy of the snapshot");
+    // Anything else may be all that there is.
+    for snapshot in [None, Some(99)] {
+        let said = fits(snapshot).unwrap_err();
+        assert!(said.contains("appendonly.aof.1.base.rdb, but no"), "{said}");
+    }
+    fs::write(&base, b"REDIS0010").unwrap();
+    begun(&payload(&["a"]));
+    assert!(fits(Some(9)).unwrap_err().contains("no manifest"));
+    fs::remove_file(&base).unwrap();
+    assert_eq!(fits(None), Ok(()));
+}
+
+#[test]
+fn a_file_of_a_newer_version() {
+    let place = Place::new("newer");
+    place.list(&[1]);
+    let path = place.records(1);
+    write(&path, &numbered(3));
+    let whole = fs::read(&path).unwrap();
+    let text = String::from_utf8(whole).unwrap();
+    let newer = text.replace("#tessera-block 1 ", "#tessera-block 2 ");
+    fs::write(&path, &newer).unwrap();
+    let error = recover(&place.0, true).unwrap_err();
+    assert!(matches!(error, LogError::Newer { version: 2, .. }));
+    assert_eq!(fs::read(&path).unwrap(), newer.as_bytes());
+}
+
 struct Node {
     log: Arc<Log>,
     thread: Option<JoinHandle<()>>,

@@ -16,7 +16,7 @@ use tessera_shards::command::{Run, Words};
 use tessera_shards::coordinator::{Asker, Program, Step, Submitted};
 
 use crate::front::Front;
-use crate::log::Records;
+use crate::log::{Records, folder_of};
 use crate::session::{Session, Then};
 
 /// The connection that the log's commands seem to come on.
@@ -134,11 +134,16 @@ impl Front {
         };
         match (known.spec.name, args.as_slice()) {
             ("select", [_, number]) => {
+                let databases = self.engine.shard.databases();
                 let db = parse_u64(number).and_then(|db| usize::try_from(db).ok());
-                let db = db.filter(|db| *db < self.engine.shard.databases());
-                replay.db = db.ok_or_else(|| {
-                    "the log has keys in a database that there is not; set databases higher"
-                        .to_owned()
+                replay.db = db.filter(|db| *db < databases).ok_or_else(|| {
+                    let folder = folder_of(&self.shared.latest_config());
+                    format!(
+                        "the log {} has keys in database {}, and there are {databases}; set databases {} or more",
+                        folder.path.display(),
+                        number.escape_ascii(),
+                        db.unwrap_or_default().saturating_add(1)
+                    )
                 })?;
             }
             ("multi", _) => replay.queue = Some(Vec::new()),

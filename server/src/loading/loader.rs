@@ -63,7 +63,12 @@ impl Obstacle {
     }
 
     pub(super) fn unreadable(error: &io::Error) -> Self {
-        Self(format!(": {error}; change its rights, or set dbfilename"))
+        let remedy = match error.kind() {
+            io::ErrorKind::NotFound => "it is a link: bring back what it leads to, or remove it",
+            io::ErrorKind::PermissionDenied => "change its rights",
+            _ => "look at the disk, or restore it from a copy",
+        };
+        Self(format!(": {error}; {remedy}, or set dbfilename"))
     }
 
     pub(super) fn memory() -> Self {
@@ -167,7 +172,9 @@ impl Loader {
         let named = |Obstacle(text)| format!("cannot load the snapshot {}{text}", path.display());
         let mut file = match File::open(&path) {
             Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !path.is_symlink() => {
+                return Ok(None);
+            }
             Err(error) => return Err(named(Obstacle::unreadable(&error))),
         };
         let bytes = file.metadata().map_or(0, |metadata| metadata.len());

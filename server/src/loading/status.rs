@@ -87,6 +87,13 @@ impl Loading {
         self.is_on.store(true, Ordering::Release);
     }
 
+    /// What is read from here on has so many bytes: the log, behind its base.
+    pub(crate) fn go_on_with(&self, bytes: u64, now_s: u64) {
+        self.bytes.store(bytes, Ordering::Relaxed);
+        self.bytes_read.store(0, Ordering::Relaxed);
+        self.began_s.store(now_s, Ordering::Relaxed);
+    }
+
     /// A shard has all of its keys.
     fn shard_done(&self) {
         self.shards_left.fetch_sub(1, Ordering::AcqRel);

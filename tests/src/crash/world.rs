@@ -81,6 +81,8 @@ pub struct World {
     generations: Vec<u64>,
     state: State,
     past: Past,
+    /// The first start has come to its end.
+    has_begun: bool,
     base: Option<Base>,
     had_failed: bool,
     account: Account,
@@ -123,6 +125,7 @@ impl World {
             generations: vec![0; shards],
             state: State::new(),
             past: Past::default(),
+            has_begun: false,
             base: None,
             had_failed: false,
             account: Account::default(),
@@ -130,7 +133,17 @@ impl World {
     }
 
     fn run(mut self) -> Result<Account, String> {
-        self.begin()?;
+        if self.prng.chance(250_000) {
+            self.disk.light_fuse(self.prng.below(25));
+        }
+        let begun = self.begin();
+        if self.disk.is_dead() {
+            self.disk.crash();
+            self.start_again()
+                .map_err(|why| format!("first start: {why}"))?;
+        } else {
+            begun?;
+        }
         for epoch in 0..1 + self.prng.index(EPOCHS_MAX) {
             self.live();
             if self.prng.chance(300_000) {
@@ -154,7 +167,9 @@ impl World {
             .and_then(|()| self.folder.begin_with(disk, text.as_bytes(), &mut manifest));
         begun
             .and_then(|()| self.keeper.begin(manifest, text.len() as u64))
-            .map_err(|error| error.to_string())
+            .map_err(|error| error.to_string())?;
+        self.has_begun = true;
+        Ok(())
     }
 
     /// Everybody does something, for a while.
@@ -427,7 +442,16 @@ impl World {
     fn find(&mut self) -> Result<State, String> {
         let told = |error: tessera_persist::log::LogError| error.to_string();
         let recovered = recover(self.keeper.disk(), &self.folder, true).map_err(told)?;
-        let recovered = recovered.ok_or("there is no log")?;
+        let Some(recovered) = recovered else {
+            if self.has_begun {
+                return Err("there is no log".to_owned());
+            }
+            // What the first start has left is in nobody's way.
+            let left = self.folder.refuse_unlisted(self.keeper.disk(), None);
+            left.map_err(told)?;
+            return self.begin().map(|()| State::new());
+        };
+        self.has_begun = true;
         self.account.torn += u64::from(recovered.cut.is_some());
         let mut state = State::new();
         if let Some(path) = &recovered.base {

@@ -5,8 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use tessera_tests::client::Client;
-use tessera_tests::deadline::wait_until;
+use tessera_tests::deadline::{PATIENCE, wait_until};
 use tessera_tests::folder::Folder;
+use tessera_tests::launch::Launch;
+use tessera_tests::port::free_port;
+use tessera_tests::process::Process;
 use tessera_tests::reply::Reply;
 use tessera_tests::server::Server;
 
@@ -34,6 +37,13 @@ impl Mount {
 
     fn path(&self) -> &Path {
         self.0.path()
+    }
+
+    /// Nobody writes to it any more.
+    fn make_read_only(&self) {
+        let mut mount = Command::new("mount");
+        mount.args(["-o", "remount,ro"]).arg(self.path());
+        assert!(mount.status().expect("it runs").success());
     }
 
     fn ballast(&self) -> PathBuf {
@@ -118,4 +128,37 @@ fn a_file_system_that_is_full() {
     assert_eq!(client.say("DBSIZE").int(), keys);
     assert_eq!(client.say("GET a").text(), "1");
     client.say("SAVE").expect_ok();
+}
+
+#[test]
+fn a_file_system_that_cannot_be_written() {
+    let Some(mount) = Mount::new() else {
+        println!("skipped: nobody may mount a file system here");
+        return;
+    };
+    fs::create_dir(mount.path().join("appendonlydir")).expect("there is room");
+    mount.make_read_only();
+    let said = |launch: Launch| {
+        let folder = Folder::new();
+        let mut command = launch.command(folder.path(), free_port());
+        let mut process = Process::spawn(&mut command, folder.path()).expect("it runs");
+        let status = process.wait_end(PATIENCE).expect("it ends");
+        assert_eq!(status.code(), Some(1));
+        process.stderr()
+    };
+    let dir = mount.path().to_str().expect("a path in UTF-8");
+    for launch in [Launch::tessera(), node(2, "always")] {
+        let said = said(launch.with("dir", dir));
+        assert!(said.contains("cannot write to dir"), "{said}");
+        assert!(said.contains("change its rights, or set dir"), "{said}");
+    }
+    let log = mount.path().join("appendonlydir");
+    let log = log.to_str().expect("a path in UTF-8");
+    let folder = Folder::new();
+    let link = folder.join("appendonlydir");
+    std::os::unix::fs::symlink(log, &link).expect("a new link");
+    let dir = folder.path().to_str().expect("a path in UTF-8");
+    let said = said(node(1, "everysec").with("dir", dir));
+    assert!(said.contains("cannot write to the folder"), "{said}");
+    assert!(said.contains("or set dir or appenddirname"), "{said}");
 }
