@@ -1,6 +1,6 @@
 //! Which executor should own the disk? A log that is appended and synced, alone and beside a snapshot that is written as fast as the disk takes it, by
 //!
-//! - a thread per file with `write` and `fdatasync`, as the server has it,
+//! - a thread per file with `write` and `fdatasync`, as the server has it, and the same with O_DIRECT for the snapshot,
 //! - one thread with an io_uring ring for both, through the page cache and with O_DIRECT,
 //! - one glommio executor with a latency queue for the log and a bulk queue for the snapshot, with DMA files.
 //!
@@ -22,8 +22,10 @@ use meter::{Figures, Meter, median};
 const RECORD_BYTES: usize = 4096;
 /// A chunk of the snapshot.
 const CHUNK_BYTES: usize = 256 * 1024;
-/// The snapshot is synced after so many bytes.
-const SYNC_BYTES: u64 = 32 << 20;
+/// The snapshot is synced after so many bytes, as the server does it.
+const SYNC_BYTES: u64 = 8 << 20;
+/// What O_DIRECT counts in.
+const BLOCK_BYTES: usize = 4096;
 /// Either file begins anew when it is so long.
 const FILE_BYTES: u64 = 512 << 20;
 /// Chunks under way, where several may be.
@@ -52,8 +54,9 @@ impl Plan {
 
 type Way = fn(&Plan, &Meter) -> Result<(), String>;
 
-const WAYS: [(&str, Way); 4] = [
+const WAYS: [(&str, Way); 5] = [
     ("threads, write and fdatasync", threads::run),
+    ("threads, snapshot with O_DIRECT", threads::run_direct),
     ("io_uring, one ring", ring::run_cached),
     ("io_uring, one ring, O_DIRECT", ring::run_direct),
     ("glommio, DMA files", queues::run),
