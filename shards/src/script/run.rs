@@ -4,13 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use tessera_core::number::parse_i64;
-use tessera_core::resp::{Chain, OUT_OF_MEMORY, Proto, Reply};
+use tessera_core::resp::{OUT_OF_MEMORY, Proto, Reply};
 
 use super::by_text::ByText;
 use super::commands::{Commands, Known};
 use super::counts::Counts;
-use super::host::{CallFailed, Host, ShardHost, Wanted};
-use super::journal::Journal;
+use super::host::{CallFailed, Host, Wanted};
 use super::library::Library;
 use super::machine::{Call, Input, Invocation, Machine, Output, Stop, What};
 use super::node::{Busy, Node, Script};
@@ -18,7 +17,7 @@ use super::question::{Answer, Question};
 use super::request::{Kind, Request};
 use super::shebang::flags;
 use crate::command::spec::flag;
-use crate::command::{Cx, Further, Spec, Task, Words};
+use crate::command::{Spec, Words};
 use crate::shard::Shard;
 use crate::shard::event::Happened;
 
@@ -33,7 +32,7 @@ const BY_TEXT_MAX: usize = 1024;
 /// Slices that a library's code may take.
 const LOAD_SLICES_MAX: usize = 2000;
 
-const NO_SCRIPT: &str = "NOSCRIPT No matching script. Please use EVAL.";
+pub(super) const NO_SCRIPT: &str = "NOSCRIPT No matching script. Please use EVAL.";
 
 /// A message that a script has published.
 pub struct Published {
@@ -244,9 +243,9 @@ pub(crate) struct Run {
     /// Whether commands that may need memory are refused, as memory was out when it began.
     is_out_of_memory: bool,
     /// Whether it has called a command that writes.
-    has_written: bool,
+    pub(super) has_written: bool,
     /// The keys that it declares, each once, in order.
-    keys: Vec<Box<[u8]>>,
+    pub(super) keys: Vec<Box<[u8]>>,
     published: Vec<Published>,
     lines: Vec<(i64, Vec<u8>)>,
     /// What it has called, for the statistics.
@@ -256,7 +255,7 @@ pub(crate) struct Run {
     /// Keys that it has read, if its client wants to have that noted.
     reads: Vec<Box<[u8]>>,
     /// What has happened to keys, told when the script has ended.
-    happened: Vec<Happened>,
+    pub(super) happened: Vec<Happened>,
     /// When it began, on the clock of the node.
     started_ms: u64,
     busy: Option<Arc<Busy>>,
@@ -675,158 +674,4 @@ fn blocking_option(name: &str, args: &[&[u8]]) -> Option<Vec<u8>> {
         .any(|word| word.eq_ignore_ascii_case(b"block"));
     let text = format!("ERR {name} command is not allowed with BLOCK option from scripts");
     blocks.then(|| text.into_bytes())
-}
-
-/// What is said of a request whose number of keys is wrong: that comes after what is wrong with its name.
-pub(crate) fn first_mistake(scripts: &Scripts, args: &[&[u8]], text: &'static str) -> &'static str {
-    const SHA_BYTES: usize = 40;
-    match Kind::of(args[0]).0 {
-        Kind::Function if scripts.node.function(args[1]).is_none() => "ERR Function not found",
-        Kind::Sha if args[1].len() != SHA_BYTES => NO_SCRIPT,
-        _ => text,
-    }
-}
-
-/// EVAL and its kin on a shard that has the declared keys.
-pub(crate) fn eval(cx: &mut Cx<'_>, args: &[&[u8]]) {
-    let request = match Request::parse(args, cx.db, cx.reply.proto()) {
-        Ok(request) => request,
-        Err(text) => return cx.error(first_mistake(&cx.shard.scripts, args, text)),
-    };
-    let now_ms = cx.shard.now_ms;
-    let (databases, seed) = (cx.shard.databases(), cx.shard.rng.next_u64());
-    let mut run = match Run::new(&mut cx.shard.scripts, &request, now_ms, databases, seed) {
-        Ok(run) => run,
-        Err(text) => return cx.error(text),
-    };
-    let is_borrower = !cx.held.is_empty();
-    let mut asked = Vec::new();
-    let mut journal = Journal::default();
-    let held = if is_borrower {
-        cx.held.to_vec()
-    } else {
-        std::mem::take(&mut run.keys)
-    };
-    let mut host = ShardHost {
-        shard: cx.shard,
-        held: &held,
-        reach: cx.reach,
-        has_all: cx.is_alone,
-        keeps_all: false,
-        used_all: false,
-        is_borrower,
-        db: cx.db,
-        asked: &mut asked,
-        journal: (!cx.is_alone).then_some(&mut journal),
-    };
-    let earlier = host.shard.take_happened();
-    let progress = run.advance(&mut host);
-    run.happened = host.shard.take_happened();
-    host.shard.happened_elsewhere(earlier);
-    // A script that goes on keeps its keys; others that it has used it must get first.
-    let used_all = host.used_all;
-    let holds_gate = cx.is_alone && (run.has_written || used_all);
-    let is_short = !holds_gate && !asked.is_empty();
-    match progress {
-        Progress::Done(reply) => {
-            run.finish(cx.shard);
-            cx.reply.raw(&reply);
-        }
-        Progress::Paused if !is_short => {
-            let command = args.iter().map(|arg| Box::from(*arg)).collect();
-            run.linger(command, (!holds_gate).then(|| held.clone()));
-            cx.task = Some(Box::new(Paused {
-                run: Some(run),
-                held,
-                is_borrower,
-                db: cx.db,
-                holds_gate,
-                journal,
-                further: Further::default(),
-            }));
-        }
-        Progress::Missing | Progress::Paused => {
-            journal.undo(cx.shard);
-            run.abandon(&mut cx.shard.scripts);
-            cx.further = Further::missing(asked);
-        }
-        Progress::NeedsAll => {
-            journal.undo(cx.shard);
-            run.abandon(&mut cx.shard.scripts);
-            cx.further = Further::all();
-        }
-    }
-}
-
-/// A script between two slices.
-struct Paused {
-    run: Option<Run>,
-    held: Vec<Box<[u8]>>,
-    is_borrower: bool,
-    db: usize,
-    /// Nothing else runs on this shard: what the script has written could not be taken back.
-    holds_gate: bool,
-    journal: Journal,
-    /// What it needs before it can run again.
-    further: Further,
-}
-
-impl Task for Paused {
-    fn step(&mut self, shard: &mut Shard, reply: &mut Chain) -> bool {
-        let Some(mut run) = self.run.take() else {
-            return true;
-        };
-        run.look_at_clock(shard.now_ms, shard.settings.busy_reply_ms);
-        // For a script the time stands still.
-        let now_ms = std::mem::replace(&mut shard.now_ms, run.started_ms());
-        let mut asked = Vec::new();
-        let mut host = ShardHost {
-            shard,
-            held: &self.held,
-            reach: &|_| false,
-            has_all: self.holds_gate,
-            keeps_all: self.holds_gate,
-            used_all: false,
-            is_borrower: self.is_borrower,
-            db: self.db,
-            asked: &mut asked,
-            journal: (!self.holds_gate).then_some(&mut self.journal),
-        };
-        let earlier = host.shard.take_happened();
-        let progress = run.advance(&mut host);
-        run.happened.extend(shard.take_happened());
-        shard.happened_elsewhere(earlier);
-        shard.now_ms = now_ms;
-        match progress {
-            Progress::Done(said) => {
-                run.finish(shard);
-                reply.push(said);
-                return true;
-            }
-            Progress::Paused => {
-                self.run = Some(run);
-                return false;
-            }
-            Progress::Missing => {
-                asked.extend(std::mem::take(&mut self.held));
-                self.further = Further::missing(asked);
-            }
-            Progress::NeedsAll => self.further = Further::all(),
-        }
-        self.journal.undo(shard);
-        run.abandon(&mut shard.scripts);
-        true
-    }
-
-    fn holds_keys(&self) -> bool {
-        true
-    }
-
-    fn holds_gate(&self) -> bool {
-        self.holds_gate
-    }
-
-    fn needs(&mut self) -> Further {
-        std::mem::take(&mut self.further)
-    }
 }
