@@ -84,6 +84,12 @@ impl Budget {
         self.overhead.store(overhead.max(fading), Ordering::Relaxed);
     }
 
+    /// Asks the allocator, and forgets what it said before: what a start takes for loading is no burst that comes again.
+    pub fn measure_anew(&self, now_ns: u64) {
+        self.overhead.store(0, Ordering::Relaxed);
+        self.measure(now_ns);
+    }
+
     /// Asks the allocator, if nobody has for a while.
     pub fn measure_now_and_then(&self, now_ns: u64) {
         let measured_ns = self.measured_ns.load(Ordering::Relaxed);
@@ -142,5 +148,15 @@ mod tests {
         budget.publish(0, &Holdings::default(), 0);
         budget.measure_now_and_then(INTERVAL_NS + 1);
         assert_eq!(budget.standing().used, 9_000, "not measured again so soon");
+        // A peak is forgotten slowly, unless it was that of a start.
+        let whole = Holdings {
+            bytes: 5_000,
+            ..Holdings::default()
+        };
+        budget.publish(0, &whole, 0);
+        budget.measure(0);
+        assert_eq!(budget.standing().overhead, 3_750);
+        budget.measure_anew(0);
+        assert_eq!(budget.standing().overhead, 0);
     }
 }

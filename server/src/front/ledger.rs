@@ -258,13 +258,16 @@ impl Front {
             self.shared.budget.measure(self.now_ns);
         }
         let limit = self.config.memory_bytes_max;
+        // What is loaded is loaded whole, and evicted afterwards.
+        if self.shared.loading.is_on() {
+            return self.shared.budget.measure_anew(self.now_ns);
+        }
         let standing = self.shared.budget.standing();
         let taken = (standing.used + standing.wanted).saturating_sub(standing.leaving);
         // It begins at the limit, and goes on below it.
         let was_pressed = std::mem::take(&mut self.ledger.is_pressed);
         let from = if was_pressed { self.goal() } else { limit };
-        // What is loaded is loaded whole, and evicted afterwards.
-        if taken <= from || standing.evictable == 0 || self.shared.loading.is_on() {
+        if taken <= from || standing.evictable == 0 {
             return;
         }
         let over = taken - self.goal();
