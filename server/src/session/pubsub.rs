@@ -27,7 +27,7 @@ const LISTENS: Spec = Spec {
 
 const PUBLISHES: Spec = Spec {
     arity: 3,
-    flags: FLAGS | flag::FAST,
+    flags: FLAGS | flag::FAST | flag::MAY_REPLICATE,
     complexity: "O(N+M) with N listeners and M patterns",
     ..LISTENS
 };

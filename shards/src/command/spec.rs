@@ -39,7 +39,7 @@ pub mod flag {
     pub const FAST: Bits = 1 << 12;
     /// Allowed before authentication.
     pub const NO_AUTH: Bits = 1 << 13;
-    /// May be replicated as another command.
+    /// May change something although it is no command that writes (PUBLISH, PFCOUNT, EVAL): it waits during CLIENT PAUSE WRITE. Shown to nobody.
     pub const MAY_REPLICATE: Bits = 1 << 14;
     /// The place of the keys depends on other arguments.
     pub const MOVABLEKEYS: Bits = 1 << 15;
@@ -74,7 +74,6 @@ pub mod flag {
         (ASKING, "asking"),
         (FAST, "fast"),
         (NO_AUTH, "no_auth"),
-        (MAY_REPLICATE, "may_replicate"),
         (NO_MANDATORY_KEYS, "no_mandatory_keys"),
         (NO_ASYNC_LOADING, "no_async_loading"),
         (NO_MULTI, "no_multi"),

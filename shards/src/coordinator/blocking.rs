@@ -16,7 +16,7 @@ use crate::coordinator::engine::{Asker, Engine, Submitted, refused};
 use crate::coordinator::heat::note_heat;
 use crate::coordinator::reads::note_reads;
 use crate::coordinator::route::{Places, owner};
-use crate::coordinator::work::{Job, Parked};
+use crate::coordinator::work::{Job, Parked, distinct};
 use crate::mesh::{KeyPlace, Parcel};
 use crate::shard::Shard;
 
@@ -212,8 +212,19 @@ impl<X> Engine<X> {
             let queue = self.waiters.by_key.entry(place.clone()).or_default();
             queue.push_back(claim.id());
         }
-        let mut tied = self.keys_of_job(&Job::Command(parked.clone()));
-        tied.retain(|key| owner(key, self.shards) == self.id);
+        let spec = &self.rows[usize::from(parked.head.command)].row.spec;
+        let mut tied = Vec::new();
+        if keys.len() > 1 || spec.keys.len() > 1 {
+            let args = parked.args();
+            let own = |key: &&[u8]| owner(key, self.shards) == self.id;
+            let all = spec.keys_of(&args);
+            tied = distinct(
+                all.iter()
+                    .map(|(at, _)| args[*at])
+                    .filter(own)
+                    .map(Box::from),
+            );
+        }
         #[cfg(feature = "sabotage")]
         if self.sabotage == Some(crate::coordinator::Sabotage::LockUntied) {
             tied.clear();

@@ -361,7 +361,7 @@ fn set_resp(state: &State<'_>, args: &[Value]) -> mlua::Result<()> {
     let [version] = args else {
         return Err(thrown("ERR redis.setresp() requires one argument."));
     };
-    let proto = match version.as_f64().or(version.as_i64().map(|it| it as f64)) {
+    let proto = match number(version) {
         Some(2.0) => Proto::Resp2,
         Some(3.0) => Proto::Resp3,
         _ => return Err(thrown("ERR RESP version must be 2 or 3.")),

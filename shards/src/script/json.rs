@@ -176,9 +176,11 @@ impl Writer<'_> {
                     self.write(&key, depth)?;
                     self.out.push(b'"');
                 }
-                _ => {
-                    return self
-                        .fail("Cannot serialise table: table key must be a number or string");
+                other => {
+                    let kind = kind(other);
+                    return self.fail(format!(
+                        "Cannot serialise {kind}: table key must be a number or string"
+                    ));
                 }
             }
             self.out.push(b':');
@@ -265,7 +267,8 @@ impl Reader<'_> {
             self.at += 1;
         }
         self.token_at = self.at;
-        let Some(&byte) = self.bytes.get(self.at) else {
+        // As strings of C end.
+        let Some(&byte) = self.bytes.get(self.at).filter(|byte| **byte != 0) else {
             return Ok(Token::End);
         };
         let single = match byte {
@@ -298,14 +301,15 @@ impl Reader<'_> {
     fn number(&mut self) -> Result<Token, String> {
         let rest = &self.bytes[self.at..];
         let first = rest.first().copied().unwrap_or(0);
-        if !(first == b'-' || first.is_ascii_digit() || b"iInN".contains(&first)) {
+        let is_number = first == b'-' || first.is_ascii_digit();
+        if !is_number && !(self.set.decode_invalid && b"+iInN".contains(&first)) {
             return Err(String::from("invalid token"));
         }
         if !self.set.decode_invalid && !is_plain(rest) {
             return Err(String::from("invalid number"));
         }
         let Some((number, len)) = strtod(rest) else {
-            let word = if first == b'-' || first.is_ascii_digit() {
+            let word = if is_number || first == b'+' {
                 "invalid number"
             } else {
                 "invalid token"
@@ -481,9 +485,11 @@ fn is_plain(rest: &[u8]) -> bool {
 
 /// The number at the start of the bytes, as C reads it, and its length.
 fn strtod(bytes: &[u8]) -> Option<(f64, usize)> {
-    let sign = usize::from(bytes.first() == Some(&b'-'));
+    let first = bytes.first();
+    let sign = usize::from(matches!(first, Some(b'-' | b'+')));
     let rest = &bytes[sign..];
-    let negate = |number: f64| if sign == 1 { -number } else { number };
+    let is_negative = first == Some(&b'-');
+    let negate = |number: f64| if is_negative { -number } else { number };
     for (word, number) in [
         (&b"infinity"[..], f64::INFINITY),
         (b"inf", f64::INFINITY),

@@ -198,7 +198,8 @@ impl<'b> Input<'b> {
             0xCB => Ok(Value::Number(f64::from_bits(self.unsigned(lua, 8)?))),
             0xCC..=0xCF => {
                 let number = self.unsigned(lua, 1 << (kind - 0xCC))?;
-                Ok(Value::Number(number as f64))
+                // As Redis does: the largest ones become negative.
+                Ok(Value::Number(number as i64 as f64))
             }
             0xD0..=0xD3 => self.signed(lua, 1 << (kind - 0xD0)),
             // str and bin of one, two and four bytes of length.
@@ -238,7 +239,7 @@ fn pack(lua: &Lua, args: &[Value]) -> mlua::Result<mlua::String> {
     lua.create_string(packer.out)
 }
 
-/// `limit` values from `offset` on; 0: all there are. Says at which offset to go on, -1 at the end.
+/// `limit` values from `offset` on, and at which offset to go on, -1 at the end; with 0 for both all there are, and no offset.
 fn unpack(
     lua: &Lua,
     args: &[Value],
@@ -271,10 +272,11 @@ fn unpack(
         pace: Pace::new(lua),
     };
     let mut values = Vec::new();
-    while !input.rest.is_empty() && (limit == 0 || values.len() < limit as usize) {
+    let is_all = limit == 0 && offset == 0;
+    while !input.rest.is_empty() && (is_all || values.len() < limit as usize) {
         values.push(input.value(lua, 0)?);
     }
-    if tells {
+    if tells && !is_all {
         let at = bytes.len() - input.rest.len();
         let at = if input.rest.is_empty() {
             -1.0

@@ -60,7 +60,9 @@ function globals.rawset(t, k, v)
 end
 function globals.collectgarbage(what, ...)
     if what == nil or what == "collect" or what == "count" or what == "step" then return collectgarbage(what or "collect", ...) end
-    return 0
+    if what == "stop" or what == "restart" or what == "setpause" or what == "setstepmul" then return 0 end
+    local got = type(what) == "string" and "invalid option '" .. what .. "'" or "string expected, got " .. type(what)
+    error("bad argument #1 to 'collectgarbage' (" .. got .. ")", 2)
 end
 
 local environment = protect(globals, function(_, name)

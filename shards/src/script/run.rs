@@ -446,7 +446,7 @@ impl Run {
     /// Why a command is refused now, if it is.
     fn refusal_of(&self, host: &dyn Host, known: &Known) -> Option<Vec<u8>> {
         let writes = known.spec.has(flag::WRITE);
-        let spreads = known.spec.has(flag::MAY_REPLICATE) || known.spec.name.ends_with("publish");
+        let spreads = known.spec.has(flag::MAY_REPLICATE);
         if self.is_read_only && (writes || spreads) {
             let text = b"ERR Write commands are not allowed from read-only scripts.";
             return Some(text.to_vec());

@@ -107,7 +107,7 @@ impl<'f> Format<'f> {
             b'!' => {
                 let align = self.number(8)?;
                 if align == 0 || !align.is_power_of_two() {
-                    return Err("alignment is not a power of 2".into());
+                    return Err(format!("alignment {align} is not a power of 2"));
                 }
                 self.align = align;
                 (Item::Setting, 0)
@@ -190,7 +190,13 @@ fn number_arg(lua: &Lua, args: &[Value], at: usize, name: &str) -> mlua::Result<
 }
 
 fn bad(lua: &Lua, at: usize, name: &str, wanted: &str, args: &[Value]) -> mlua::Error {
-    let found = args.get(at).map_or("nil", kind);
+    // Its `pack` puts a mark behind its arguments, which it then finds.
+    let none = if name == "pack" && at > 0 {
+        "nil"
+    } else {
+        "no value"
+    };
+    let found = args.get(at).map_or(none, kind);
     let text = format!(
         "bad argument #{} to '{name}' ({wanted} expected, got {found})",
         at + 1

@@ -203,7 +203,7 @@ impl Shard {
         spot
     }
 
-    /// As `peek`, for a command that looks at the key itself (OBJECT): a miss is no event.
+    /// As `peek`, for a command that looks at the key itself (OBJECT, MEMORY USAGE): a miss is no event.
     pub fn glance(&mut self, db: usize, key: &[u8]) -> Option<&Entry> {
         let hash = self.hash(key);
         let Some(spot) = self.locate(db, hash, key) else {

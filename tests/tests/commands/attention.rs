@@ -106,7 +106,24 @@ fn pauses() {
         assert_eq!(third.say("GET a"), Reply::Simple(b"QUEUED".to_vec()));
         assert_eq!(third.say("EXEC").elements(), [Reply::Null]);
         assert_eq!(client.say("GET a"), Reply::Null);
+        // What may change something waits as well.
+        assert_eq!(third.say("SUBSCRIBE c").elements().len(), 3);
+        let mut fourth = server.client();
+        fourth.send(&[
+            "EVAL",
+            "return redis.call('set', KEYS[1], ARGV[1])",
+            "1",
+            "e",
+            "2",
+        ]);
+        let mut fifth = server.client();
+        fifth.send(&["PUBLISH", "c", "m"]);
+        assert_eq!(client.call(&["EVAL_RO", "return 1", "0"]), Reply::Int(1));
+        assert_eq!(client.say("GET e"), Reply::Null);
         client.say("CLIENT UNPAUSE").expect_ok();
+        fourth.read().expect_ok();
+        assert_eq!(client.say("GET e"), Reply::bulk("2"));
+        assert_eq!(fifth.read(), Reply::Int(1));
         other.read().expect_ok();
         assert_eq!(other.read(), Reply::bulk("1"));
         // Everything waits, until it is over.

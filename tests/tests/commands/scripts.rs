@@ -483,3 +483,24 @@ fn commands_about_the_node() {
         "DBSIZE",
     ]);
 }
+
+#[test]
+fn details_of_the_api_and_the_libraries() {
+    both(&[
+        "EVAL 'redis.setresp(\"3\") return {true}' 0",
+        "EVAL 'redis.setresp(\"x\")' 0",
+        "EVAL 'local kept = collectgarbage(\"nosuch\") return kept' 0",
+        "EVAL 'return cjson.encode({[true]=1})' 0",
+        "EVAL 'return cjson.decode(\"+1\")' 0",
+        "EVAL 'return cjson.decode(\"+x\")' 0",
+        "EVAL 'return cjson.decode(\"\\0\")' 0",
+        "EVAL 'return cjson.decode(\"infinite\") == 1/0' 0",
+        "EVAL 'return cmsgpack.unpack(\"\\207\\255\\255\\255\\255\\255\\255\\255\\255\")' 0",
+        "EVAL 'return {cmsgpack.unpack_limit(cmsgpack.pack(1, 2, 3), 0)}' 0",
+        "EVAL 'return {cmsgpack.unpack_limit(cmsgpack.pack(1, 2, 3), 0, 1)}' 0",
+        "EVAL 'return struct.pack(\"!3b\", 1)' 0",
+        "EVAL 'return struct.size()' 0",
+        "EVAL 'return struct.pack(\"I4\")' 0",
+        "EVAL 'return struct.unpack(\"I4\")' 0",
+    ]);
+}

@@ -142,7 +142,7 @@ fn usage(cx: &mut Cx<'_>, args: &[&[u8]]) {
     }
     match cx
         .shard
-        .peek(cx.db, args[2])
+        .glance(cx.db, args[2])
         .map(|entry| entry.heap_bytes())
     {
         Some(bytes) => cx.reply.integer((bytes + SLOT_BYTES) as i64),

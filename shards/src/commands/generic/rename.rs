@@ -55,9 +55,9 @@ fn rename(cx: &mut Cx<'_>, from: &[u8], to: &[u8], overwrite: bool) -> Option<bo
         return Some(false);
     }
     if let Some(entry) = cx.shard.take(cx.db, from) {
-        cx.shard.changed_by(cx.db, from, event::RENAME_FROM);
         cx.shard.insert(cx.db, entry.with_key(to));
         cx.shard.note(cx.db, to, event::NEW);
+        cx.shard.changed_by(cx.db, from, event::RENAME_FROM);
         cx.shard.changed_by(cx.db, to, event::RENAME_TO);
     }
     Some(true)

@@ -150,6 +150,7 @@ impl Target {
             idle_s, frequency, ..
         } = self.options;
         shard.restore(self.db, entry, idle_s, frequency);
+        shard.note(self.db, key, event::NEW);
         shard.changed_by(self.db, key, event::RESTORE);
         reply.ok();
     }

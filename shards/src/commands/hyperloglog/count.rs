@@ -11,7 +11,7 @@ pub(super) const PFCOUNT: KeyspaceRow = KeyspaceRow {
     spec: Spec {
         name: "pfcount",
         arity: -2,
-        flags: flag::READONLY,
+        flags: flag::READONLY | flag::MAY_REPLICATE,
         keys: &[KeySpec {
             notes: "RW because it may change the internal representation of the key, and propagate to replicas",
             ..KeySpec::range(access::RW | access::ACCESS, 1, -1, 1)

@@ -27,7 +27,8 @@ const RO: u32 = access::RO | access::ACCESS;
 
 const WRITES: Spec = Spec {
     arity: -3,
-    flags: flag::NOSCRIPT
+    flags: flag::MAY_REPLICATE
+        | flag::NOSCRIPT
         | flag::STALE
         | flag::SKIP_MONITOR
         | flag::NO_MANDATORY_KEYS
@@ -42,7 +43,7 @@ const WRITES: Spec = Spec {
 };
 
 const READS: Spec = Spec {
-    flags: flag::READONLY | WRITES.flags,
+    flags: flag::READONLY | WRITES.flags & !flag::MAY_REPLICATE,
     keys: &[keys(RO, NOTES_RO)],
     since: "7.0.0",
     ..WRITES

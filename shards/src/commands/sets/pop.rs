@@ -60,6 +60,10 @@ fn one(cx: &mut Cx<'_>, key: &[u8]) {
 }
 
 fn many(cx: &mut Cx<'_>, key: &[u8], count: usize) {
+    // A miss is no event.
+    if cx.shard.check_object::<Set>(cx.db, key) == Ok(false) {
+        return cx.reply.set(0);
+    }
     let size = match cx.shard.read_object::<Set>(cx.db, key) {
         Ok(Some(set)) if count > 0 => set.len(),
         Ok(_) => return cx.reply.set(0),

@@ -79,7 +79,11 @@ fn op_xinfo(cx: &mut Cx<'_>, args: &[&[u8]]) {
     let (key, now_ms) = (args[2], cx.shard.now_ms);
     match cx.shard.check_object::<Stream>(cx.db, key) {
         Ok(true) => {}
-        Ok(false) => return cx.error("ERR no such key"),
+        Ok(false) => {
+            // That counts as a read.
+            _ = cx.shard.peek(cx.db, key);
+            return cx.error("ERR no such key");
+        }
         Err(WrongType) => return cx.wrong_type(),
     }
     let mut full = None;
