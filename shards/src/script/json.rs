@@ -302,7 +302,8 @@ impl Reader<'_> {
         let rest = &self.bytes[self.at..];
         let first = rest.first().copied().unwrap_or(0);
         let is_number = first == b'-' || first.is_ascii_digit();
-        if !is_number && !(self.set.decode_invalid && b"+iInN".contains(&first)) {
+        let may_be = self.set.decode_invalid && b"+iInN".contains(&first);
+        if !is_number && !may_be {
             return Err(String::from("invalid token"));
         }
         if !self.set.decode_invalid && !is_plain(rest) {
