@@ -32,6 +32,9 @@ pub struct Driver<E: Env> {
     events: Vec<Event<E::Chunk>>,
     /// An empty list, for reuse.
     dirty_before: Vec<ConnId>,
+    /// Clients whose commands wait until the kernel has taken more: asked about in each turn that something else begins, as it takes a little at a time and
+    /// says at the end only that it has taken all.
+    behind: Vec<ConnId>,
     work_began_ns: u64,
 }
 
@@ -44,6 +47,7 @@ impl<E: Env> Driver<E> {
             env,
             events: Vec::new(),
             dirty_before: Vec::new(),
+            behind: Vec::new(),
             work_began_ns: 0,
         }
     }
@@ -154,17 +158,15 @@ impl<E: Env> Driver<E> {
 
     /// Fourth phase: this turn's batches get their position.
     pub fn flush(&mut self) {
-        // Before anybody hears that it is so.
-        if self.front.relistens {
-            self.relisten();
-        }
         self.front.flush();
         self.front.background();
+        self.relisten();
     }
 
     /// Last phase: replies leave.
     pub fn settle(&mut self) {
         self.front.settle();
+        self.relisten();
         for shard in self.front.wakes.drain(..) {
             self.env.wake(shard);
         }
@@ -186,9 +188,16 @@ impl<E: Env> Driver<E> {
         self.front.account(worked_ns);
     }
 
-    /// Accepts where the configuration says by now.
-    #[cold]
+    /// Accepts where the configuration says by now, after each phase that may have changed it: before anybody hears that it is so.
+    #[inline]
     fn relisten(&mut self) {
+        if self.front.relistens {
+            self.take_addresses();
+        }
+    }
+
+    #[cold]
+    fn take_addresses(&mut self) {
         self.front.relistens = false;
         let addresses = &self.front.shared.addresses;
         let changes = addresses
@@ -204,6 +213,7 @@ impl<E: Env> Driver<E> {
     #[cold]
     fn settle_again(&mut self) {
         self.front.settle();
+        self.relisten();
         for shard in self.front.wakes.drain(..) {
             self.env.wake(shard);
         }
@@ -388,12 +398,23 @@ impl<E: Env> Driver<E> {
 
     /// Clients whose replies piled up: stops reading those whose backlog stays, goes on with the others.
     fn look_at_held(&mut self) {
-        for conn in std::mem::take(&mut self.front.held) {
+        let mut held = std::mem::take(&mut self.front.held);
+        for conn in std::mem::take(&mut self.behind) {
+            if let Some(client) = self.front.clients.get_mut(conn) {
+                client.is_behind = false;
+                held.push(conn);
+            }
+        }
+        for conn in held {
             let backlog = self.env.backlog(conn);
             let Some(client) = self.front.clients.get_mut(conn) else {
                 continue;
             };
             if backlog > BACKLOG_BYTES_MAX {
+                if client.stalled && !client.is_behind {
+                    client.is_behind = true;
+                    self.behind.push(conn);
+                }
                 if !client.paused {
                     client.paused = true;
                     self.env.pause(conn);

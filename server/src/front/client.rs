@@ -102,6 +102,8 @@ pub struct Client {
     pub(crate) paused: bool,
     /// Whole frames wait in `query` until replies have left.
     pub(crate) stalled: bool,
+    /// It is in `Driver::behind`.
+    pub(crate) is_behind: bool,
     /// What it listens to.
     pub(crate) listens: Option<Box<Listens>>,
     /// It sees all commands.
@@ -184,6 +186,7 @@ impl Client {
             half_closed: false,
             paused: false,
             stalled: false,
+            is_behind: false,
             listens: None,
             is_monitor: false,
             is_postponed: false,
