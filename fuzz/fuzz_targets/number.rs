@@ -1,8 +1,9 @@
 //! Numbers as text: `cargo fuzz run number`. The judgement is in `core/tests/fuzz_bodies/number.rs`.
 #![no_main]
 
-#[path = "../../core/tests/fuzz_bodies/mod.rs"]
-#[allow(dead_code, unused_imports)] // each target uses one of the bodies
-mod fuzz_bodies;
+#[path = "../../core/tests/fuzz_bodies/number.rs"]
+mod number;
+#[path = "../../core/tests/fuzz_bodies/split.rs"]
+mod split;
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz_bodies::number(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| number::number(data));

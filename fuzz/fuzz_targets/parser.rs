@@ -1,8 +1,7 @@
 //! Requests: `cargo fuzz run parser`. The judgement is in `core/tests/fuzz_bodies/parser.rs`.
 #![no_main]
 
-#[path = "../../core/tests/fuzz_bodies/mod.rs"]
-#[allow(dead_code, unused_imports)] // each target uses one of the bodies
-mod fuzz_bodies;
+#[path = "../../core/tests/fuzz_bodies/parser.rs"]
+mod parser;
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz_bodies::parser(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| parser::parser(data));

@@ -1,8 +1,9 @@
 //! Ids and blocks of streams: `cargo fuzz run stream`. The judgement is in `core/tests/fuzz_bodies/stream.rs`.
 #![no_main]
 
-#[path = "../../core/tests/fuzz_bodies/mod.rs"]
-#[allow(dead_code, unused_imports)] // each target uses one of the bodies
-mod fuzz_bodies;
+#[path = "../../core/tests/fuzz_bodies/split.rs"]
+mod split;
+#[path = "../../core/tests/fuzz_bodies/stream.rs"]
+mod stream;
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz_bodies::stream(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| stream::stream(data));

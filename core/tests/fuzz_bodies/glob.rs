@@ -19,7 +19,7 @@ enum Item {
 
 /// A pattern and a string, split by the first byte.
 pub(crate) fn glob(data: &[u8]) {
-    let (pattern, string) = super::split(data);
+    let (pattern, string) = super::split::split(data);
     let tokens = tokens(pattern);
     let matched = glob_match(pattern, string);
     assert_eq!(matched, model(&tokens, string, false));

@@ -4,7 +4,7 @@ use tessera_core::listpack::{Item, Listpack};
 
 /// The bytes as a listpack, and the same bytes as changes of one.
 pub(crate) fn listpack(data: &[u8]) {
-    let (bytes, changes) = super::split(data);
+    let (bytes, changes) = super::split::split(data);
     if let Ok(pack) = Listpack::from_bytes(&framed(bytes)) {
         check(&pack, &pack.iter().map(Item::to_vec).collect::<Vec<_>>());
     }

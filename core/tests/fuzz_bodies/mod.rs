@@ -8,6 +8,7 @@ mod listpack;
 mod number;
 mod parser;
 mod reply;
+mod split;
 mod stream;
 
 pub(crate) use glob::glob;
@@ -16,11 +17,3 @@ pub(crate) use number::number;
 pub(crate) use parser::parser;
 pub(crate) use reply::reply;
 pub(crate) use stream::stream;
-
-/// Splits the input at its first byte's word: so a fuzzer can move the border.
-fn split(data: &[u8]) -> (&[u8], &[u8]) {
-    match data.split_first() {
-        Some((&at, rest)) => rest.split_at(usize::from(at).min(rest.len())),
-        None => (data, data),
-    }
-}

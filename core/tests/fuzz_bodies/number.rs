@@ -6,7 +6,7 @@ use tessera_core::number::{
 
 /// Two numbers, split by the first byte.
 pub(crate) fn number(data: &[u8]) {
-    let (a, b) = super::split(data);
+    let (a, b) = super::split::split(data);
     for text in [a, b] {
         integer(text);
         double(text);

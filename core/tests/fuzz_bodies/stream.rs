@@ -5,7 +5,7 @@ use tessera_core::stream::{Entries, EntriesParts, NewId, StreamId};
 
 /// An id as text, and a block of the numbers behind it.
 pub(crate) fn stream(data: &[u8]) {
-    let (text, numbers) = super::split(data);
+    let (text, numbers) = super::split::split(data);
     id(text);
     block(numbers);
 }
