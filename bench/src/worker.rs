@@ -487,8 +487,10 @@ mod tests {
         let mut load = load(8);
         load.rate = Some(500);
         let end = run(&mut worker, &load, Limit::Time(200_000_000));
-        let replies = end.tally.totals().replies() + end.tally.unsent;
-        assert!((195..=205).contains(&replies), "{replies}");
+        let tally = &end.tally;
+        // On a busy machine the last ones are still on their way.
+        let intended = tally.totals().replies() + tally.unanswered + tally.unsent;
+        assert!((195..=205).contains(&intended), "{intended}");
     }
 
     #[test]
