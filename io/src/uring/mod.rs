@@ -4,6 +4,7 @@ mod accept;
 pub(crate) mod buffers;
 mod close;
 mod connection;
+mod courtesy;
 mod reactor;
 mod receive;
 pub(crate) mod ring;

@@ -17,6 +17,7 @@ use io_uring::{opcode, squeue, types};
 use super::accept::ListenerState;
 use super::buffers::Buffers;
 use super::connection::Connection;
+use super::courtesy::Courtesy;
 use super::ring::{Completion, Patience, Ring};
 use super::token::{Kind, Token};
 use crate::clock;
@@ -62,6 +63,7 @@ pub(crate) struct Uring {
     /// may move or go from now on.
     pub(super) failed: bool,
     woken: bool,
+    courtesy: Courtesy,
     shard: usize,
     peers: Arc<Peers>,
     waker: Waker,
@@ -101,6 +103,7 @@ impl Uring {
             failure: None,
             failed: false,
             woken: false,
+            courtesy: Courtesy::default(),
             shard,
             peers,
             waker,
@@ -133,6 +136,12 @@ impl Uring {
                 self.failed = true;
                 return Err(error);
             }
+            if patience != Patience::None
+                && let Err(error) = self.give_way(&mut completions)
+            {
+                self.failed = true;
+                return Err(error);
+            }
             for completion in completions.drain(..) {
                 self.translate(completion, events);
             }
@@ -143,6 +152,20 @@ impl Uring {
                 return Ok(());
             }
         }
+    }
+
+    /// Lets others run first if there is next to nothing to do, and adds what has come meanwhile.
+    #[inline]
+    fn give_way(&mut self, completions: &mut Vec<Completion>) -> io::Result<()> {
+        if !self.courtesy.is_due(completions.len(), clock::monotonic_ns) {
+            return Ok(());
+        }
+        let (few, from_ns) = (completions.len(), clock::monotonic_ns());
+        std::thread::yield_now();
+        let to_ns = clock::monotonic_ns();
+        let more = self.ring.submit(Patience::None, completions);
+        self.courtesy.note(from_ns, to_ns, completions.len() - few);
+        more
     }
 
     fn is_over(wait: Wait) -> bool {
