@@ -398,6 +398,7 @@ impl<E: Env> Driver<E> {
 
     /// Clients whose replies piled up: stops reading those whose backlog stays, goes on with the others.
     fn look_at_held(&mut self) {
+        self.front.share_anew();
         let mut held = std::mem::take(&mut self.front.held);
         for conn in std::mem::take(&mut self.behind) {
             if let Some(client) = self.front.clients.get_mut(conn) {

@@ -12,6 +12,7 @@ use tessera_shards::coordinator::Said;
 use crate::front::blocked::Blocked;
 use crate::front::exec::Exec;
 use crate::front::long::Long;
+use crate::front::share::Share;
 use crate::front::transaction::Transaction;
 use crate::front::{Listens, Mode};
 
@@ -102,6 +103,8 @@ pub struct Client {
     pub(crate) paused: bool,
     /// Whole frames wait in `query` until replies have left.
     pub(crate) stalled: bool,
+    /// What it has had of this turn.
+    pub(super) share: Share,
     /// It is in `Driver::behind`.
     pub(crate) is_behind: bool,
     /// What it listens to.
@@ -186,6 +189,7 @@ impl Client {
             half_closed: false,
             paused: false,
             stalled: false,
+            share: Share::default(),
             is_behind: false,
             listens: None,
             is_monitor: false,

@@ -30,6 +30,7 @@ mod rounds;
 mod save;
 mod scripts;
 mod serve;
+mod share;
 mod slow;
 mod tally;
 mod tracking;
@@ -161,6 +162,10 @@ pub struct Front {
     pub(crate) cork: Cork,
     /// Clients to look at again in the next turn: stalled ones, and those that were sent much.
     pub(crate) held: Vec<ConnId>,
+    /// Clients who have had their share of this turn: they go on in the next one.
+    next_turn: Vec<ConnId>,
+    /// How many these were before this turn.
+    sharers: usize,
     /// Clients above the soft limit of their output.
     pub(crate) above_soft: Vec<ConnId>,
     /// Shards to wake.
@@ -246,6 +251,8 @@ impl Front {
             dirty: Vec::new(),
             cork: Cork::default(),
             held: Vec::new(),
+            next_turn: Vec::new(),
+            sharers: 0,
             above_soft: Vec::new(),
             wakes: Vec::new(),
             buffers: Vec::new(),

@@ -9,6 +9,7 @@ use tessera_io::ConnId;
 use crate::front::Front;
 use crate::front::ahead::Glanced;
 use crate::front::dispatch::Taken;
+use crate::front::share::LOOK_BYTES;
 
 /// The end of a line of the protocol.
 const LINE_END_BYTES: u64 = 2;
@@ -96,6 +97,9 @@ impl Front {
         let Some(client) = self.clients.get_mut(conn) else {
             return;
         };
+        if client.share.is_up() {
+            return;
+        }
         client.stalled = false;
         let query = std::mem::take(&mut client.query);
         let mut parser = std::mem::take(&mut client.parser);
@@ -131,12 +135,23 @@ impl Front {
         let mut used = 0;
         // The driver has glanced at the first one.
         let mut ahead = 1;
+        let (mut look_at, mut since_ns) = (LOOK_BYTES, None);
         while used < bytes.len() {
             let Some(client) = self.clients.get_mut(conn) else {
                 return bytes.len();
             };
             if client.closing {
                 return bytes.len();
+            }
+            if used >= look_at {
+                look_at = used + LOOK_BYTES;
+                let now_ns = self.engine.meter.now_ns();
+                if let Some(since_ns) = since_ns.replace(now_ns)
+                    && self.spends(conn, since_ns, now_ns)
+                {
+                    break;
+                }
+                continue;
             }
             if !client.may_run() || self.shared.ending.is_on() {
                 client.stalled = true;

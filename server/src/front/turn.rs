@@ -204,6 +204,7 @@ impl Front {
         let shard = &self.engine.shard;
         // What came up while replies were sent goes out in another turn.
         if !self.held.is_empty()
+            || !self.next_turn.is_empty()
             || !self.dirty.is_empty()
             || self.engine.has_batches()
             || self.engine.has_work()

@@ -73,7 +73,7 @@ impl Meter {
     /// The clock.
     #[inline]
     #[must_use]
-    pub(super) fn now_ns(&self) -> u64 {
+    pub fn now_ns(&self) -> u64 {
         (self.clock)()
     }
 
