@@ -26,6 +26,8 @@ const SLACK_BYTES: u64 = 1 << 20;
 const SLACK_MOST: u64 = 64;
 /// What an argument takes besides its bytes.
 const ARG_BYTES: u64 = 48;
+/// Room for requests that had better wait.
+const QUEUE_BYTES: u64 = 4 << 20;
 /// Arguments of this many bytes make the allocator's figures worth a new look.
 const LARGE_BYTES: u64 = 64 * 1024;
 /// Keys looked at by the eviction that one command waits for, and by that at the end of a turn.
@@ -66,6 +68,11 @@ impl Ledger {
     #[inline]
     pub(crate) fn note_buffered(&mut self, bytes: usize) {
         self.grown += bytes as u64;
+    }
+
+    /// Whether there is room for requests that wait although they could be carried out.
+    pub(super) fn can_queue(&self) -> bool {
+        !self.is_limited || self.room >= QUEUE_BYTES
     }
 }
 

@@ -1,6 +1,7 @@
 //! A client's share of a turn: whoever sends many commands at once gets some time per turn, and the others' come in between.
 //!
-//! Called while frames are carried out, every few KiB of them. What is left stays in the client's `query` until the next turn, which begins with it.
+//! Called while frames are carried out, every few KiB of them. What is left stays in the client's `query` until the next turn, which begins with it. That takes memory, so close
+//! to a limit nobody waits.
 
 use tessera_io::ConnId;
 
@@ -42,6 +43,9 @@ impl Share {
 impl Front {
     /// A client's commands took from one time to another. Returns whether the rest of them waits for the next turn.
     pub(super) fn spends(&mut self, conn: ConnId, from_ns: u64, to_ns: u64) -> bool {
+        if !self.ledger.can_queue() {
+            return false;
+        }
         let ns = to_ns.saturating_sub(from_ns);
         let is_late = to_ns.saturating_sub(self.now_ns) > ALL_NS;
         let share_ns = if is_late {
@@ -79,6 +83,7 @@ mod tests {
     use tessera_io::Wait;
     use tessera_shards::coordinator::Meter;
 
+    use crate::config::Config;
     use crate::session::rig::{Rig, conn};
 
     const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
@@ -129,5 +134,21 @@ mod tests {
         assert!(front.next_turn.is_empty());
         let out = &front.clients.get(conn(0)).unwrap().out;
         assert_eq!(out.len(), 100 * b"+PONG\r\n".len());
+    }
+    #[test]
+    fn close_to_a_limit_of_memory_nobody_waits() {
+        for (memory_bytes_max, waiting) in [(1 << 40, 1), (1, 0)] {
+            let mut rig = Rig::with(Config {
+                memory_bytes_max,
+                ..Config::default()
+            });
+            let front = &mut rig.fronts[0];
+            let now_ns = Cell::new(0);
+            let clock = move || now_ns.replace(now_ns.get() + 100_000);
+            front.engine.meter = Meter::new(Box::new(clock));
+            front.begin(0, 1);
+            front.received(conn(0), &PING.repeat(4_000));
+            assert_eq!(front.next_turn.len(), waiting);
+        }
     }
 }
