@@ -3,8 +3,8 @@
 //! A shard that wakes for one request takes the core from whoever runs there, often the very client that is about to send the next ones: many turns with little in each, and
 //! every turn has its price. So a turn that wakes to few completions gives its core away once and then takes what has come meanwhile.
 //!
-//! That has a price too: half a microsecond, and the scheduler's favour, since who gives way is put behind the others by a whole time slice (seen as milliseconds
-//! of p99.9 where requests come in ones and twos). So it is left out for a while where it keeps bringing little. And where it gives way to one who does not
+//! That has a price too: a system call, and the scheduler's favour, since who gives way is put behind the others by a whole time slice, which lengthens the tail where
+//! requests come in ones and twos. So it is left out for a while where it keeps bringing little. And where it gives way to one who does not
 //! stop by himself, the whole time slice is gone, which no client may notice more than once in thousands of requests: after such a one the next pause is twice as long.
 
 /// A turn with fewer completions gives way.

@@ -101,7 +101,7 @@ pub struct Client {
     pub(crate) half_closed: bool,
     /// Not read, because it does not read its replies.
     pub(crate) paused: bool,
-    /// Whole frames wait in `query` until replies have left.
+    /// Whole frames wait in `query` until replies have left, or for the next turn.
     pub(crate) stalled: bool,
     /// What it has had of this turn.
     pub(super) share: Share,

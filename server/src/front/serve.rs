@@ -1,7 +1,7 @@
 //! Received bytes: frames are parsed where they lie and carried out one by one.
 //!
 //! A chunk that holds whole frames is never copied. What is left of an unfinished frame, and frames of a client whose replies
-//! pile up, wait in the client's `query`.
+//! pile up or who has had its share of the turn, wait in the client's `query`.
 
 use tessera_core::resp::{Limits, Parsed, Parser, try_append};
 use tessera_io::ConnId;

@@ -88,15 +88,18 @@ mod tests {
 
     const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
 
+    /// Its clock goes on by 100 us from one look to the next.
+    fn slow_meter() -> Meter {
+        let now_ns = Cell::new(0);
+        Meter::new(Box::new(move || now_ns.replace(now_ns.get() + 100_000)))
+    }
+
     #[test]
     fn the_rest_of_a_long_pipeline_waits_for_the_next_turn() {
         let mut rig = Rig::new();
         rig.connect(0, conn(1), "127.0.0.1:50001");
         let front = &mut rig.fronts[0];
-        // Between two looks, 100 us.
-        let now_ns = Cell::new(0);
-        let clock = move || now_ns.replace(now_ns.get() + 100_000);
-        front.engine.meter = Meter::new(Box::new(clock));
+        front.engine.meter = slow_meter();
         let pongs = |front: &crate::front::Front, index| {
             front.clients.get(conn(index)).unwrap().out.len() / b"+PONG\r\n".len()
         };
@@ -135,6 +138,7 @@ mod tests {
         let out = &front.clients.get(conn(0)).unwrap().out;
         assert_eq!(out.len(), 100 * b"+PONG\r\n".len());
     }
+
     #[test]
     fn close_to_a_limit_of_memory_nobody_waits() {
         for (memory_bytes_max, waiting) in [(1 << 40, 1), (1, 0)] {
@@ -143,9 +147,7 @@ mod tests {
                 ..Config::default()
             });
             let front = &mut rig.fronts[0];
-            let now_ns = Cell::new(0);
-            let clock = move || now_ns.replace(now_ns.get() + 100_000);
-            front.engine.meter = Meter::new(Box::new(clock));
+            front.engine.meter = slow_meter();
             front.begin(0, 1);
             front.received(conn(0), &PING.repeat(4_000));
             assert_eq!(front.next_turn.len(), waiting);
