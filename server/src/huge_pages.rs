@@ -2,11 +2,14 @@
 //!
 //! A look-up in a large table reads a bucket and an entry anywhere in memory, and with small pages each of the two also walks the page table.
 //! Huge pages spare that. But the first page of each size class of each shard would be a huge one, 15 MB for a server that holds nothing; so
-//! the kernel gives them only once [`WORTH_BYTES`] are in use. Owned by [`crate::shared::Shared`], asked by every shard once a tick.
+//! they begin once [`WORTH_BYTES`] are in use, and come from a thread that touches them in advance (`io/src/allocator/ready.rs`). Owned by
+//! [`crate::shared::Shared`], asked by every shard once a tick.
 
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::thread::disable_transparent_huge_pages;
+use tessera_io::allocator;
 use tikv_jemalloc_ctl::{epoch, stats};
 
 /// Memory in use from which on huge pages are asked for, bytes.
@@ -51,7 +54,10 @@ impl HugePages {
         if stats::allocated::read().is_ok_and(|bytes| bytes >= WORTH_BYTES)
             && !self.is_decided.swap(true, Ordering::Relaxed)
         {
-            match disable_transparent_huge_pages(false) {
+            let begun = disable_transparent_huge_pages(false)
+                .map_err(io::Error::from)
+                .and_then(|()| allocator::begin_huge_pages());
+            match begun {
                 Ok(()) => tracing::debug!("Huge pages from now on"),
                 Err(error) => tracing::warn!("No huge pages: {error}"),
             }

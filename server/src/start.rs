@@ -72,6 +72,7 @@ pub fn run(args: &[Vec<u8>]) -> ExitCode {
 fn serve(arguments: &Arguments) -> Result<(), Obstacle> {
     let mut config = configure(arguments)?;
     let huge_pages = HugePages::later(config.disable_thp);
+    allocator::share_first_arena();
     // Before the change of directory: afterwards a relative path means another file.
     let config_file = arguments.file.as_deref().map(absolute).transpose()?;
     enter_dir(&mut config)?;

@@ -97,13 +97,22 @@ impl Process {
     /// Resident memory in bytes, from /proc.
     #[must_use]
     pub fn resident_bytes(&self) -> u64 {
-        let status = text(Path::new(&format!("/proc/{}/status", self.pid())));
-        let kib = status
+        self.memory_bytes("status", "VmRSS:")
+    }
+
+    /// Memory on huge pages in bytes, from /proc.
+    #[must_use]
+    pub fn huge_bytes(&self) -> u64 {
+        self.memory_bytes("smaps_rollup", "AnonHugePages:")
+    }
+
+    fn memory_bytes(&self, file: &str, name: &str) -> u64 {
+        let kib = text(Path::new(&format!("/proc/{}/{file}", self.pid())))
             .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .find_map(|line| line.strip_prefix(name))
             .and_then(|rest| rest.trim().strip_suffix(" kB"))
             .and_then(|number| number.trim().parse::<u64>().ok())
-            .expect("a live process has VmRSS");
+            .unwrap_or_else(|| panic!("a live process has {name} in {file}"));
         kib * 1024
     }
 

@@ -15,6 +15,7 @@ mod dump;
 mod edges;
 mod expiry;
 mod hot_keys;
+mod huge_pages;
 mod introspection;
 mod large;
 mod long_replies;
