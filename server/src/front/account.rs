@@ -19,10 +19,11 @@ impl Front {
                 self.latencies.record_each(&meter.cheap, share_ns);
             }
         }
-        for (command, ns) in &meter.measured {
-            self.tally.spend_each(&[*command], *ns);
+        for (command, ns, count) in &meter.measured {
+            let count = u64::from(*count);
+            self.tally.spend_each(&[*command], *ns * count);
             if self.config.latency_tracking {
-                self.latencies.record(*command, *ns);
+                self.latencies.record_times(*command, *ns, count);
             }
         }
         if !self.engine.shard.scripts.counts.is_empty() {
@@ -41,8 +42,8 @@ impl Front {
         };
         let measured = self.engine.meter.measured.iter();
         let ns: u64 = measured
-            .filter(|(command, _)| is_script(*command))
-            .map(|(_, ns)| ns)
+            .filter(|(command, ..)| is_script(*command))
+            .map(|(_, ns, count)| ns * u64::from(*count))
             .sum();
         let each_ns = ns / calls.max(1);
         self.counters.commands += calls;

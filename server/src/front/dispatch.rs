@@ -160,6 +160,7 @@ impl Front {
         {
             let (number, bytes_max) = (command.number, self.config.query_buffer_bytes_max);
             let outcome = transaction.queue(command, db, args, bytes_max);
+            transaction.plan_ahead(&self.engine, self.long_programs);
             self.has_queued(conn, number, outcome);
             return Taken::Yes;
         }

@@ -11,7 +11,9 @@ use tessera_core::resp::{Chain, Proto, Reply};
 use tessera_io::ConnId;
 use tessera_shards::command::spec::flag;
 use tessera_shards::command::{Command, Run};
-use tessera_shards::coordinator::{Asker, Program, Said, Step, Submitted, TOUCHED, replies};
+use tessera_shards::coordinator::{
+    Asker, Plan, Program, READY, Said, Step, Steps, Submitted, TOUCHED, ready_replies, replies,
+};
 
 use crate::front::Front;
 use crate::front::client::Slot;
@@ -33,8 +35,8 @@ pub(crate) struct Exec {
     /// Its commands in order, unless all of them are the program's.
     parts: VecDeque<Part>,
     count: usize,
-    /// The program.
-    steps: Arc<Vec<Step>>,
+    /// The program, unless its replies come as they are sent.
+    steps: Steps,
     /// Replies of the program that are not placed yet.
     replies: VecDeque<Chain>,
     /// Replies in order, so far.
@@ -56,9 +58,18 @@ impl Exec {
 
 impl Front {
     /// Runs a client's transaction. Its reply goes to a slot of its own.
-    pub(super) fn exec(&mut self, conn: ConnId, number: u16, transaction: Transaction) {
+    pub(super) fn exec(&mut self, conn: ConnId, number: u16, mut transaction: Transaction) {
         let (count, has_parts_here) = (transaction.queued.len(), transaction.has_parts_here);
-        let (steps, parts) = self.plan(conn, transaction);
+        let Some(client) = self.clients.get_mut(conn) else {
+            return;
+        };
+        let watched: Vec<_> = client.forget_watched().into_iter().collect();
+        let can_follow = |plan: &mut Box<Plan>| self.engine.can_follow(plan, &watched);
+        let plan = transaction.plan.take();
+        let plan = plan.filter(|_| !has_parts_here && !self.attention.is_paid());
+        let plan = plan.and_then(|mut plan| can_follow(&mut plan).then(|| Arc::new(*plan)));
+        transaction.plan = None;
+        let (steps, parts) = self.divide(conn, transaction, plan.as_deref());
         if self.attention.is_paid()
             && let Some(exec) = self.shared.registry.get(number).map(|exec| exec.spec)
         {
@@ -80,7 +91,6 @@ impl Front {
             tracker: client.tracker(home),
             batched: (client.batched_turn == turn).then_some(client.batched_target),
         };
-        let watched: Vec<_> = client.forget_watched().into_iter().collect();
         let watcher = (!watched.is_empty()).then_some(client.id);
         client.slots.push_back(if is_muted {
             Slot::Muted
@@ -93,7 +103,10 @@ impl Front {
             seq,
             count,
             parts,
-            steps: Arc::clone(&steps),
+            steps: match &plan {
+                Some(_) => Steps::default(),
+                None => steps.clone(),
+            },
             replies: VecDeque::new(),
             out: Chain::default(),
             has_run: false,
@@ -108,6 +121,8 @@ impl Front {
             tracker: asker.tracker,
             watcher,
             watched,
+            plan,
+            share: None,
         };
         let mut payload = Vec::new();
         match self.engine.submit_program(&asker, program, &mut payload) {
@@ -124,18 +139,29 @@ impl Front {
     }
 
     /// Divides the commands into those for keys and the others. SELECT is both: it says where the following ones run.
-    fn plan(&mut self, conn: ConnId, transaction: Transaction) -> (Arc<Vec<Step>>, VecDeque<Part>) {
+    fn divide(
+        &mut self,
+        conn: ConnId,
+        transaction: Transaction,
+        plan: Option<&Plan>,
+    ) -> (Steps, VecDeque<Part>) {
         if !transaction.has_parts_here && !self.attention.is_paid() {
             self.counters.commands += transaction.queued.len() as u64;
-            for step in &transaction.queued {
-                self.tally.call(step.command);
+            if let Some(plan) = plan {
+                for (command, count) in plan.counts() {
+                    self.tally.call_times(command, count);
+                }
+            } else {
+                for step in transaction.queued.iter() {
+                    self.tally.call(step.command);
+                }
             }
-            return (Arc::new(transaction.queued), VecDeque::new());
+            return (transaction.queued, VecDeque::new());
         }
         let mut db = self.clients.get(conn).map_or(0, |client| client.db);
         let databases = self.engine.shard.databases();
-        let (mut steps, mut parts) = (Vec::new(), VecDeque::new());
-        for mut step in transaction.queued {
+        let (mut steps, mut parts) = (Steps::default(), VecDeque::new());
+        for mut step in transaction.queued.into_steps() {
             let Some(command) = self.shared.registry.get(step.command).copied() else {
                 continue;
             };
@@ -161,7 +187,7 @@ impl Front {
             }
             parts.push_back(Part::Session(step));
         }
-        (Arc::new(steps), parts)
+        (steps, parts)
     }
 
     /// What came to a slot that belongs to a transaction: the program's payload, or the reply to one of the commands that run here. Gives it back if the
@@ -195,6 +221,9 @@ impl Front {
             Reply::new(&mut nothing, proto).null_array();
             self.end_exec(conn, &exec, Said::Short(&nothing));
             return None;
+        } else if first == Some(READY) {
+            self.pass_all(conn, proto, &exec, said);
+            return None;
         } else if exec.parts.is_empty() {
             self.place_all(conn, proto, &exec, said);
             return None;
@@ -208,6 +237,19 @@ impl Front {
         }
         self.go_on(conn, exec);
         None
+    }
+
+    /// The whole transaction was a long program.
+    fn pass_all(&mut self, conn: ConnId, proto: Proto, exec: &Exec, payload: Said<'_>) {
+        let said = ready_replies(payload, |command, code| {
+            self.counters.errors += 1;
+            self.tally.fail(command, code);
+        });
+        let mut out = Chain::default();
+        Reply::new(out.tail(), proto).array(exec.count);
+        said.put(&mut out);
+        out.mend();
+        self.end_exec(conn, exec, Said::Long(out));
     }
 
     /// The whole transaction was the program.

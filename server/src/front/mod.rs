@@ -60,7 +60,7 @@ pub use clients::Clients;
 pub use latency::{Histogram, Latencies};
 pub use pubsub::{Kind, Listens, Subscriptions};
 pub use tally::{CommandTally, Tally};
-pub use transaction::Transaction;
+pub use transaction::{LongPrograms, Transaction};
 
 use crate::config::Config;
 use crate::front::cork::Cork;
@@ -188,6 +188,8 @@ pub struct Front {
     questions: Questions,
     /// Replies that cannot go straight to the client.
     scratch: Vec<u8>,
+    /// Which transactions are planned ahead. The simulator has it otherwise, so that short ones are.
+    pub long_programs: LongPrograms,
 }
 
 impl Front {
@@ -264,6 +266,7 @@ impl Front {
             ledger: Ledger::default(),
             questions: Questions::default(),
             scratch: Vec::new(),
+            long_programs: LongPrograms::default(),
         };
         front.set_memory_limit();
         front.adopt_slowness();

@@ -4,7 +4,6 @@
 //! shards begin to record, and then the node serves clients.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::TryRecvError;
 
@@ -206,13 +205,15 @@ impl Front {
         }
         let asker = self.replay_asker(replay);
         let program = Program {
-            steps: Arc::new(steps),
+            steps: steps.into_iter().collect(),
             proto: asker.proto,
             no_touch: false,
             is_bare: false,
             tracker: None,
             watcher: None,
             watched: Vec::new(),
+            plan: None,
+            share: None,
         };
         let mut payload = Vec::new();
         let submitted = self.engine.submit_program(&asker, program, &mut payload);

@@ -50,6 +50,11 @@ impl Tally {
         self.commands[usize::from(command)].calls += 1;
     }
 
+    /// So many of a command are carried out.
+    pub(super) fn call_times(&mut self, command: u16, times: u32) {
+        self.commands[usize::from(command)].calls += u64::from(times);
+    }
+
     /// Commands took so long, each of them.
     #[inline]
     pub(super) fn spend_each(&mut self, commands: &[u16], ns: u64) {

@@ -4,7 +4,7 @@ use tessera_core::resp::OUT_OF_MEMORY;
 use tessera_io::ConnId;
 use tessera_shards::command::spec::flag;
 use tessera_shards::command::{Command, Words};
-use tessera_shards::coordinator::Step;
+use tessera_shards::coordinator::{Engine, LONG, Plan, STEPS_PER_SLICE, Step, Steps};
 
 use crate::front::Front;
 use crate::front::dispatch::{may_write, subcommand_error};
@@ -18,7 +18,9 @@ const WORD_BYTES: usize = 8;
 #[derive(Debug, Default)]
 pub struct Transaction {
     /// The commands.
-    pub(crate) queued: Vec<Step>,
+    pub(crate) queued: Steps,
+    /// What is known of them, once they are many and all for keys.
+    pub(crate) plan: Option<Box<Plan>>,
     /// One was refused: EXEC will refuse the rest.
     pub(crate) is_broken: bool,
     /// One of the commands may need memory.
@@ -81,6 +83,47 @@ impl Transaction {
             args: words,
         });
         Ok(())
+    }
+}
+
+/// Which transactions are planned ahead, command by command.
+#[derive(Clone, Copy, Debug)]
+pub struct LongPrograms {
+    /// From how many commands on.
+    pub from: usize,
+    /// How many of them run in a slice, at least 1.
+    pub per_slice: usize,
+}
+
+impl Default for LongPrograms {
+    fn default() -> Self {
+        LongPrograms {
+            from: LONG,
+            per_slice: STEPS_PER_SLICE,
+        }
+    }
+}
+
+impl Transaction {
+    /// Looks at what has been queued since the last time, if that is worth it.
+    #[inline]
+    pub(super) fn plan_ahead<X>(&mut self, engine: &Engine<X>, long: LongPrograms) {
+        if self.queued.len() >= long.from {
+            self.plan_more(engine, long.per_slice);
+        }
+    }
+
+    fn plan_more<X>(&mut self, engine: &Engine<X>, per_slice: usize) {
+        if self.has_parts_here {
+            self.plan = None;
+            return;
+        }
+        let plan = self
+            .plan
+            .get_or_insert_with(|| Box::new(Plan::new(per_slice)));
+        while let Some(step) = self.queued.get(plan.len()) {
+            engine.plan_step(plan, step);
+        }
     }
 }
 

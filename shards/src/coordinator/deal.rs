@@ -8,14 +8,17 @@ use std::sync::Arc;
 
 use tessera_core::resp::{Chain, OUT_OF_MEMORY};
 
-use crate::command::Spread;
+use crate::command::{Spread, Task};
 use crate::coordinator::engine::{Asker, Engine, Submitted};
 use crate::coordinator::gather::Merging;
-use crate::coordinator::payload::{RAN, Said, put_reply, replies};
-use crate::coordinator::program::{Program, Step};
+use crate::coordinator::payload::{RAN, ReadyReplies, Replies, Said, put_reply, replies};
+use crate::coordinator::plan::Plan;
+use crate::coordinator::program::Program;
 use crate::coordinator::route::Places;
+use crate::coordinator::steps::{Step, Steps};
 use crate::coordinator::work::Job;
 use crate::mesh::{Origin, Parcel, Route};
+use crate::shard::Shard;
 
 impl<X> Engine<X> {
     /// The owner of each command, if the program can be dealt out.
@@ -40,9 +43,8 @@ impl<X> Engine<X> {
 
     /// Gives each owner its commands.
     pub(super) fn deal(&mut self, asker: &Asker, program: Program, owners: Vec<u16>) -> Submitted {
-        let mut shares: Vec<Vec<Step>> = vec![Vec::new(); self.shards];
-        let steps = Arc::unwrap_or_clone(program.steps);
-        for (step, owner) in steps.into_iter().zip(&owners) {
+        let mut shares: Vec<Steps> = vec![Steps::default(); self.shards];
+        for (step, owner) in program.steps.into_steps().zip(&owners) {
             shares[usize::from(*owner)].push(step);
         }
         let waiting = shares.iter().filter(|share| !share.is_empty()).count();
@@ -55,8 +57,9 @@ impl<X> Engine<X> {
                 route: Route::Gather(gather, target as u32),
             };
             let part = Program {
-                steps: Arc::new(share),
+                steps: share,
                 watched: Vec::new(),
+                plan: None,
                 ..program
             };
             self.hops += u64::from(target != self.id);
@@ -64,6 +67,89 @@ impl<X> Engine<X> {
             self.out[target].parcel(Parcel::Job(job));
         }
         Submitted::Batched(self.id)
+    }
+}
+
+/// Replies that a merge of a long program puts together between two looks at their size, per command of a slice of it.
+const MERGED_PER_STEP: usize = 8;
+/// Bytes of replies after which a slice of the merge ends.
+const BYTES_PER_SLICE: usize = 1 << 18;
+
+impl<X> Engine<X> {
+    /// The same for a long program: each owner gets all commands, which nobody copies, and runs its own.
+    pub(super) fn deal_long(
+        &mut self,
+        asker: &Asker,
+        program: &Program,
+        plan: &Arc<Plan>,
+    ) -> Submitted {
+        let waiting = plan.all_owners.len();
+        let gather = self.open_gather(asker, waiting, Merging::Long(Arc::clone(plan)));
+        self.spans = true;
+        for target in &plan.all_owners {
+            let origin = Origin {
+                shard: self.id,
+                route: Route::Gather(gather, *target as u32),
+            };
+            let part = Program {
+                share: Some(*target as u16),
+                ..program.clone()
+            };
+            self.hops += u64::from(*target != self.id);
+            let job = Job::Program(Box::new((origin, part)));
+            self.out[*target].parcel(Parcel::Job(job));
+        }
+        Submitted::Batched(self.id)
+    }
+
+    /// All owners have answered: puts their replies together, in slices.
+    pub(super) fn merge_long(&mut self, origin: Origin, plan: Arc<Plan>, mut parts: Vec<Chain>) {
+        let is_error = |part: &Chain| !part.is_empty() && part.first() != Some(RAN);
+        if let Some(error) = parts.iter().position(is_error) {
+            return self.answer_whole(origin, parts.swap_remove(error));
+        }
+        let parts = parts.into_iter();
+        let task = LongMerge {
+            plan,
+            parts: parts.map(|part| replies(Said::Long(part))).collect(),
+            merged: 0,
+            ready: ReadyReplies::default(),
+        };
+        self.start_aside(origin, Box::new(task));
+    }
+}
+
+/// The replies of a long program, as they come together.
+struct LongMerge {
+    plan: Arc<Plan>,
+    /// What each shard said, as far as it has not been merged.
+    parts: Vec<Replies<'static>>,
+    /// Commands whose replies have been merged.
+    merged: usize,
+    ready: ReadyReplies,
+}
+
+impl Task for LongMerge {
+    fn step(&mut self, _: &mut Shard, reply: &mut Chain) -> bool {
+        let full = self.ready.replies.len() + BYTES_PER_SLICE;
+        for _ in 0..self.plan.per_slice * MERGED_PER_STEP {
+            let (Some(owner), Some(command)) = (
+                self.plan.owners.get(self.merged),
+                self.plan.commands.get(self.merged),
+            ) else {
+                reply.splice(std::mem::take(&mut self.ready).into_payload());
+                return true;
+            };
+            let said = self.parts[usize::from(*owner)].next();
+            let said = said.unwrap_or(Said::Short(OUT_OF_MEMORY));
+            self.ready.note(*command, said.head());
+            said.put(&mut self.ready.replies);
+            self.merged += 1;
+            if self.ready.replies.len() > full {
+                break;
+            }
+        }
+        false
     }
 }
 

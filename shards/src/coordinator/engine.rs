@@ -5,8 +5,10 @@
 //! of this shard that could not be written at once are in `local`.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use slab::Slab;
+use smallvec::smallvec;
 use tessera_core::resp::{Chain, OUT_OF_MEMORY, Proto, Reply};
 use tessera_io::ConnId;
 
@@ -66,7 +68,7 @@ pub(super) struct Row {
     pub(super) row: KeyspaceRow,
     pub(super) plan: KeyPlan,
     /// With how many arguments it is measured.
-    measured_from: usize,
+    pub(super) measured_from: usize,
     /// With how many arguments its record is what was sent.
     plain_up_to: usize,
 }
@@ -447,6 +449,9 @@ impl<X> Engine<X> {
     /// Puts a command that goes on in slices among the running ones, with its keys locked if it comes back to them.
     pub(super) fn start(&mut self, job: &Job, task: Box<dyn Task>) {
         let lock = task.holds_keys().then(|| {
+            if let Some(plan) = job.plan() {
+                return self.locks.hold_wide(Arc::clone(plan));
+            }
             let keys = self.keys_of_job(job);
             self.locks.hold(keys)
         });
@@ -494,6 +499,22 @@ impl<X> Engine<X> {
             spent,
             unit,
             record,
+        });
+    }
+
+    /// Puts a task among the running ones that touches no key.
+    pub(super) fn start_aside(&mut self, origin: Origin, task: Box<dyn Task>) {
+        self.running.push(Running {
+            origin,
+            again: None,
+            task,
+            reply: Chain::default(),
+            lock: None,
+            borrowed: Vec::new(),
+            spent: Spent::default(),
+            tracker: None,
+            unit: None,
+            record: None,
         });
     }
 
@@ -767,7 +788,7 @@ fn execute<X>(
     let slow = shard.slow.is_on();
     let slow = slow.then(|| Box::new(Slow::new(head.command, head.origin, args)));
     let heated = Heated::begin(shard, &row.row.spec, head.db, args);
-    meter.suspend([head.command].into_iter(), slow, heated, begun);
+    meter.suspend(smallvec![(head.command, 1)], slow, heated, begun);
     Outcome::Task(task)
 }
 

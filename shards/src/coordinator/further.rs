@@ -7,7 +7,7 @@ use crate::command::{Further, Task};
 use crate::coordinator::borrow::databases;
 use crate::coordinator::engine::Engine;
 use crate::coordinator::locks::Locks;
-use crate::coordinator::program::Program;
+use crate::coordinator::program::{Program, is_open_step};
 use crate::coordinator::route::owner;
 use crate::coordinator::work::Job;
 
@@ -95,8 +95,8 @@ impl<X> Engine<X> {
     /// gets whole shards.
     pub(super) fn is_open_program(&self, program: &Program) -> bool {
         program.steps.iter().any(|step| {
-            let spec = &self.rows[usize::from(step.command)].row.spec;
-            spec.open_keys.is_some_and(|open| open(&step.args.args()))
+            let row = &self.rows[usize::from(step.command)].row;
+            is_open_step(row, &step.args.args())
         })
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! A gather waits on the coordinator until each part has come, then merges them and answers the client. Parts are numbered by shard.
 
+use std::sync::Arc;
+
 use tessera_core::resp::{Chain, OK, Proto, Reply, skip_reply};
 use tessera_io::ConnId;
 
@@ -9,6 +11,7 @@ use crate::command::Merge;
 use crate::coordinator::deal::merge_program;
 use crate::coordinator::engine::{Asker, Engine, Submitted, refused};
 use crate::coordinator::payload::Said;
+use crate::coordinator::plan::Plan;
 use crate::coordinator::route::{Places, owner};
 use crate::coordinator::scan::ScanState;
 use crate::mesh::{CallFn, Origin, Parcel, RequestHead, Route};
@@ -23,6 +26,8 @@ pub(super) enum Merging {
     Rows(Merge, Vec<u16>),
     /// As one program; with the shard of each command.
     Program(Vec<u16>),
+    /// As one long program, in slices.
+    Long(Arc<Plan>),
     /// By a function.
     Calls(MergeFn),
     /// Not at all: SCAN goes from part to part.
@@ -223,6 +228,13 @@ impl<X> Engine<X> {
                 merge_parts(merge, &order, done.parts, proto, &mut self.shard.rng)
             }
             Merging::Program(owners) => merge_program(&owners, done.parts),
+            Merging::Long(plan) => {
+                let origin = Origin {
+                    shard: self.id,
+                    route: Route::Client(done.asker.conn, done.asker.seq),
+                };
+                return self.merge_long(origin, plan, done.parts);
+            }
             Merging::Calls(merge) => {
                 let mut bytes = Vec::new();
                 let mut reply = Reply::new(&mut bytes, proto);

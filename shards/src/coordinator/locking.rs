@@ -2,6 +2,8 @@
 //!
 //! docs/design/transactions.md tells the rules. Called by `engine.rs` for each command that a lock might stop, and by whoever releases one.
 
+use std::sync::Arc;
+
 use crate::command::Spread;
 use crate::coordinator::Engine;
 #[cfg(feature = "sabotage")]
@@ -54,6 +56,14 @@ impl<X> Engine<X> {
         if self.is_whole_job(job) {
             return !self.locks.is_free();
         }
+        self.is_job_locked(job)
+    }
+
+    /// Whether any key of a job is locked.
+    fn is_job_locked(&self, job: &Job) -> bool {
+        if let Some(plan) = job.plan() {
+            return self.locks.is_set_locked(plan);
+        }
         let keys = self.keys_of_job(job);
         self.locks.is_locked(keys.iter().map(|key| &**key))
     }
@@ -75,6 +85,15 @@ impl<X> Engine<X> {
     }
 
     fn enter(&mut self, work: Work<X>) {
+        if let Work::Job(job) = &work
+            && let Some(plan) = job.plan()
+        {
+            let (number, granted) = self.locks.enter_wide(Arc::clone(plan), work);
+            if let Some(work) = granted {
+                self.grant(vec![(number, work)]);
+            }
+            return;
+        }
         let mut keys = match &work {
             Work::Job(job) => self.keys_of_job(job),
             Work::Take(Parcel::Take { keys, .. }) => keys.clone(),
@@ -184,8 +203,7 @@ impl<X> Engine<X> {
     fn pass_gate(&mut self, work: Work<X>) {
         match work {
             Work::Job(job) => {
-                let keys = self.keys_of_job(&job);
-                if self.locks.is_locked(keys.iter().map(|key| &**key)) {
+                if self.is_job_locked(&job) {
                     self.enter(Work::Job(job));
                 } else {
                     let outcome = self.run_job(&job);

@@ -1,5 +1,6 @@
 //! Looks at whole shards in slices, for a call that asks all shards (`Engine::ask_all`) and is answered when they are done: MEMORY KEYS.
 
+use smallvec::smallvec;
 use tessera_core::resp::Chain;
 
 use crate::coordinator::Engine;
@@ -23,7 +24,7 @@ impl<X> Engine<X> {
         let begun = self.meter.begin(true);
         let task = begin(&mut self.shard);
         self.meter
-            .suspend(std::iter::once(command), None, None, begun);
+            .suspend(smallvec![(command, 1)], None, None, begun);
         let spent = self.meter.resume();
         self.running.push(Running {
             origin,

@@ -21,8 +21,8 @@ pub struct Meter {
     clock: Rc<dyn Fn() -> u64>,
     /// Commands of this turn that were not measured, in order.
     pub cheap: Vec<u16>,
-    /// Commands that ended in this turn and were measured: the number, and the nanoseconds of all their slices.
-    pub measured: Vec<(u16, u64)>,
+    /// Commands that ended in this turn and were measured: the number, the nanoseconds of all slices of each, and how many there were.
+    pub measured: Vec<(u16, u64, u32)>,
     /// Nanoseconds of this turn that were measured.
     pub busy_ns: u64,
     /// What took longest of what was measured in this turn.
@@ -34,7 +34,8 @@ pub struct Meter {
 /// What goes on in slices, the commands of a program or a single one, and how long its slices took so far.
 #[derive(Default)]
 pub(super) struct Spent {
-    commands: SmallVec<[u16; 1]>,
+    /// The numbers, and how many there are of each.
+    commands: SmallVec<[(u16, u32); 1]>,
     ns: u64,
     /// What is noted of a single command if it took long.
     slow: Option<Box<Slow>>,
@@ -94,7 +95,7 @@ impl Meter {
             }
             Some(_) => {
                 let ns = self.part(command, begun);
-                self.measured.push((command, ns));
+                self.measured.push((command, ns, 1));
                 ns
             }
         }
@@ -115,9 +116,9 @@ impl Meter {
     }
 
     /// Commands that run as one have ended.
-    pub(super) fn end_all(&mut self, commands: impl Iterator<Item = u16>, begun: Option<u64>) {
+    pub(super) fn end_all(&mut self, commands: SmallVec<[(u16, u32); 1]>, begun: Option<u64>) {
         let mut spent = Spent {
-            commands: commands.collect(),
+            commands,
             ..Spent::default()
         };
         self.slice(&mut spent, begun);
@@ -127,13 +128,13 @@ impl Meter {
     /// The first slice of what goes on in slices has ended.
     pub(super) fn suspend(
         &mut self,
-        commands: impl Iterator<Item = u16>,
+        commands: SmallVec<[(u16, u32); 1]>,
         slow: Option<Box<Slow>>,
         heated: Option<Box<Heated>>,
         begun: Option<u64>,
     ) {
         let mut spent = Spent {
-            commands: commands.collect(),
+            commands,
             slow,
             heated,
             ns: 0,
@@ -150,16 +151,18 @@ impl Meter {
     /// A slice has ended.
     pub(super) fn slice(&mut self, spent: &mut Spent, begun: Option<u64>) {
         spent.ns += match spent.commands.first() {
-            Some(first) => self.part(*first, begun),
+            Some((first, _)) => self.part(*first, begun),
             None => self.other(begun),
         };
     }
 
     /// The last slice has ended: the commands share what all of them took.
     pub(super) fn finish(&mut self, spent: &Spent) {
-        let ns = spent.ns / spent.commands.len().max(1) as u64;
+        let count: u64 = spent.commands.iter().map(|(_, count)| u64::from(*count)).sum();
+        let ns = spent.ns / count.max(1);
+        let commands = spent.commands.iter();
         self.measured
-            .extend(spent.commands.iter().map(|command| (*command, ns)));
+            .extend(commands.map(|(command, count)| (*command, ns, *count)));
     }
 
     /// Whose keys it has heated.
@@ -226,13 +229,13 @@ mod tests {
         assert_eq!(meter.end(5, begun), 70);
         let begun = meter.begin(true);
         time.set(100);
-        meter.suspend([6, 7].into_iter(), None, None, begun);
+        meter.suspend([(6, 1), (7, 2)].into_iter().collect(), None, None, begun);
         let mut spent = meter.resume();
         assert_eq!(meter.begin(false), None);
         assert_eq!(meter.busy_ns, 100);
         assert_eq!(
             (&*meter.cheap, &*meter.measured),
-            (&[3][..], &[(5, 70)][..])
+            (&[3][..], &[(5, 70, 1)][..])
         );
         assert_eq!(meter.longest, Some((5, 70)));
         meter.clear();
@@ -241,7 +244,7 @@ mod tests {
         time.set(200);
         meter.slice(&mut spent, begun);
         meter.finish(&spent);
-        assert_eq!(meter.measured, [(6, 65), (7, 65)]);
+        assert_eq!(meter.measured, [(6, 43, 1), (7, 43, 2)]);
         assert_eq!(meter.longest, Some((6, 100)));
     }
 

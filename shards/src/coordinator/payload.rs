@@ -12,6 +12,13 @@ pub const TOUCHED: u8 = 0;
 /// First byte of a payload: the commands ran.
 pub const RAN: u8 = 1;
 
+/// First byte of a payload: the commands of a long program ran, and their replies are ready to be sent. Behind it stands the length of what comes before
+/// them (u32, little endian): for each error the command's number (u16), the length of its code (u8), and that.
+pub const READY: u8 = 2;
+
+/// Bytes of an error's code that are told.
+const CODE_BYTES_MAX: usize = 64;
+
 /// Length of a reply's length.
 pub(super) const LENGTH_BYTES: usize = 4;
 
@@ -107,6 +114,61 @@ pub(super) fn put_reply(payload: &mut Chain, reply: Said<'_>) {
         Said::Long(chain) => {
             payload.tail().extend_from_slice(&length);
             payload.splice(chain);
+        }
+    }
+}
+
+/// A payload that says [`READY`], in the making.
+#[derive(Default)]
+pub(super) struct ReadyReplies {
+    /// The errors, as they are told.
+    errors: Vec<u8>,
+    pub(super) replies: Chain,
+}
+
+impl ReadyReplies {
+    /// A command has replied. `reply`: at least its first bytes.
+    #[inline]
+    pub(super) fn note(&mut self, command: u16, reply: &[u8]) {
+        if let Some(text) = reply.strip_prefix(b"-") {
+            let code = text.split(|byte| matches!(byte, b' ' | b'\r')).next();
+            let code = code.unwrap_or_default();
+            let code = &code[..code.len().min(CODE_BYTES_MAX)];
+            self.errors.extend_from_slice(&command.to_le_bytes());
+            self.errors.push(code.len() as u8);
+            self.errors.extend_from_slice(code);
+        }
+    }
+
+    /// The payload.
+    pub(super) fn into_payload(self) -> Chain {
+        let mut head = vec![READY];
+        head.extend_from_slice(&(self.errors.len() as u32).to_le_bytes());
+        head.extend_from_slice(&self.errors);
+        let mut payload = Chain::from(head);
+        payload.splice(self.replies);
+        payload
+    }
+}
+
+/// Takes a payload that says [`READY`] apart: calls `failed` with the number and the code of each error, and returns the replies.
+pub fn ready_replies(payload: Said<'_>, mut failed: impl FnMut(u16, &[u8])) -> Said<'_> {
+    let length_at = 1..1 + LENGTH_BYTES;
+    let head = payload.head();
+    let length = head.get(length_at.clone()).and_then(<[u8]>::first_chunk);
+    let length = length.map_or(0, |length| u32::from_le_bytes(*length) as usize);
+    let end = length_at.end + length;
+    let mut errors = head.get(length_at.end..end).unwrap_or_default();
+    while let [low, high, length, rest @ ..] = errors {
+        let (code, rest) = rest.split_at(usize::from(*length).min(rest.len()));
+        failed(u16::from_le_bytes([*low, *high]), code);
+        errors = rest;
+    }
+    match payload {
+        Said::Short(bytes) => Said::Short(bytes.get(end..).unwrap_or_default()),
+        Said::Long(mut chain) => {
+            let _ = chain.take_front(end);
+            Said::Long(chain)
         }
     }
 }
@@ -222,6 +284,29 @@ mod tests {
                 assert!(reply.into_bytes() == said(number), "{number}");
             }
             assert!(replies.next().is_none());
+        }
+    }
+
+    #[test]
+    fn what_is_ready_tells_its_errors() {
+        let mut ready = ReadyReplies::default();
+        let replies: [&[u8]; 4] = [b"+OK\r\n", b"-WRONGTYPE no\r\n", b":1\r\n", b"-X\r\n"];
+        for (command, reply) in replies.iter().enumerate() {
+            ready.note(command as u16, reply);
+            ready.replies.append(reply);
+        }
+        ready.replies.append(&[b'x'; 300_000]);
+        let whole = ready.into_payload();
+        let flat = whole.clone().into_bytes();
+        for payload in [Said::Short(&flat), Said::Long(whole)] {
+            let mut errors = Vec::new();
+            let said = ready_replies(payload, |command, code| {
+                errors.push((command, String::from_utf8_lossy(code).into_owned()));
+            });
+            assert_eq!(errors, [(1, "WRONGTYPE".into()), (3, "X".into())]);
+            let said = said.into_chain().into_bytes();
+            assert!(said.starts_with(b"+OK\r\n-WRONGTYPE no\r\n:1\r\n-X\r\nxx"));
+            assert_eq!(said.len(), 300_000 + replies.concat().len());
         }
     }
 

@@ -3,7 +3,6 @@
 //! A program is locked for like one command with all its keys, those that are watched included. With one owner it runs there; otherwise its keys are
 //! borrowed. It runs in slices while its keys stay locked. Its answer is a payload, which the front end takes apart.
 
-use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -11,40 +10,34 @@ use smallvec::SmallVec;
 use tessera_core::resp::{Chain, OUT_OF_MEMORY, Proto, Reply, try_append_chain};
 
 use crate::command::spec::flag;
-use crate::command::{Cx, Further, KeyspaceRow, Merge, Spread, Task, Words};
+use crate::command::{Cx, Further, KeyspaceRow, Merge, Spread, Task};
 use crate::coordinator::engine::{Asker, Engine, Row, Submitted};
 use crate::coordinator::gather::only_value;
 use crate::coordinator::heat::{Heated, note_heat};
 use crate::coordinator::payload::{
-    LENGTH_BYTES, RAN, Said, TOUCHED, begin_reply, end_reply, put_reply,
+    RAN, ReadyReplies, Said, TOUCHED, begin_reply, end_reply, put_reply,
 };
+use crate::coordinator::plan::Plan;
 use crate::coordinator::route::owner;
+use crate::coordinator::steps::{Step, Steps};
 use crate::coordinator::work::Job;
 use crate::mesh::{Origin, Parcel, Route, Watch};
 use crate::shard::effects::Mark;
 use crate::shard::tracking::{Track, Tracker};
 use crate::shard::{Shard, Slow};
 
-/// Commands per slice, and bytes of replies after which it ends.
-const STEPS_PER_SLICE: usize = 256;
+/// Commands per slice of a program.
+pub const STEPS_PER_SLICE: usize = 256;
+/// Bytes of replies after which a slice ends.
 const BYTES_PER_SLICE: usize = 1 << 18;
-
-/// One command of a program.
-#[derive(Clone, Debug)]
-pub struct Step {
-    /// Its number among the keyspace commands.
-    pub command: u16,
-    /// The database in which it runs.
-    pub db: usize,
-    /// Its arguments, the name included.
-    pub args: Words,
-}
+/// Pieces of commands that have run that a slice frees.
+const PIECES_PER_SLICE: usize = 8;
 
 /// Several commands that run as one.
 #[derive(Clone, Debug)]
 pub struct Program {
     /// The commands.
-    pub steps: Arc<Vec<Step>>,
+    pub steps: Steps,
     /// Protocol of the replies.
     pub proto: Proto,
     /// CLIENT NO-TOUCH.
@@ -57,21 +50,32 @@ pub struct Program {
     pub watcher: Option<u64>,
     /// The watched keys.
     pub watched: Vec<(usize, Box<[u8]>)>,
+    /// What is known of a long program, if it can run by that ([`Engine::can_follow`]).
+    pub plan: Option<Arc<Plan>>,
+    /// The owner of those commands of a long program that are meant, if not all are.
+    pub share: Option<u16>,
 }
 
 /// A program that runs.
 struct Running {
     rows: Rc<[Row]>,
-    steps: Arc<Vec<Step>>,
+    steps: Steps,
+    /// Of a long program: the owners of its commands, and whose are meant, if not all are.
+    plan: Option<Arc<Plan>>,
+    share: Option<u16>,
     /// How many of them have begun.
     begun: usize,
     proto: Proto,
     no_touch: bool,
     tracker: Option<Tracker>,
-    /// What the client wants to have noted as read: the keys of each command that are this shard's, if it only reads. Empty if nothing.
-    reads: VecDeque<Vec<usize>>,
-    /// The payload so far.
+    /// Whether one of them looks at all keys: then nobody else's command may come between two slices.
+    is_whole: bool,
+    /// Number of shards.
+    shards: usize,
+    /// The payload so far. Of a long program it is what `ready` makes of it.
     payload: Chain,
+    /// The errors of a program whose replies are ready to be sent as they are.
+    ready: Option<ReadyReplies>,
     /// The command that goes on in slices itself.
     inner: Option<Inner>,
     /// For commands that are looked at.
@@ -145,7 +149,7 @@ impl Running {
         inner.ns += begun.map_or(0, |begun| (self.clock)().saturating_sub(begun));
         if is_done {
             let mut inner = self.inner.take().expect("it was just there");
-            let step = &self.steps[inner.at];
+            let step = self.steps.get(inner.at).expect("a step that runs is kept");
             record(
                 shard,
                 inner.mark,
@@ -156,7 +160,13 @@ impl Running {
             if let Some(heated) = inner.heated {
                 heated.end(shard, inner.ns, inner.reply.len());
             }
-            put_reply(&mut self.payload, Said::Long(inner.reply));
+            match &mut self.ready {
+                Some(ready) => {
+                    ready.note(step.command, inner.reply.head());
+                    self.payload.splice(inner.reply);
+                }
+                None => put_reply(&mut self.payload, Said::Long(inner.reply)),
+            }
         }
         if let (Some(watch), Some(begun)) = (&mut self.watch, begun) {
             watch.sliced(shard, begun, is_done);
@@ -172,7 +182,9 @@ impl Running {
         self.begun += 1;
         let row = &self.rows[usize::from(step.command)].row;
         let is_looked_at = shard.heat.is_next();
-        let begun = (self.watch.is_some() || is_looked_at).then(|| (self.clock)());
+        let is_watched = self.watch.is_some()
+            && step.args.len() >= self.rows[usize::from(step.command)].measured_from;
+        let begun = (is_watched || is_looked_at).then(|| (self.clock)());
         shard.no_touch = self.no_touch;
         shard.run_for(self.tracker);
         let args = step.args.args();
@@ -181,7 +193,11 @@ impl Running {
         }
         let mark = shard.begin_command();
         let payload = self.payload.tail();
-        let place = begin_reply(payload);
+        let place = match &self.ready {
+            Some(_) => payload.len(),
+            None => begin_reply(payload),
+        };
+        let start = payload.len();
         let mut cx = Cx {
             shard,
             db: step.db,
@@ -198,11 +214,15 @@ impl Running {
         (row.op)(&mut cx, &args);
         cx.reply.finish();
         let task = cx.task;
-        if let (Some(watch), Some(begun)) = (&mut self.watch, begun) {
+        if let (Some(watch), Some(begun), true) = (&mut self.watch, begun, is_watched) {
             watch.ran(shard, step, begun, task.is_some());
         }
-        if let (Some(tracker), Some(reads)) = (self.tracker, self.reads.pop_front()) {
-            shard.note_reads(tracker, reads.iter().map(|at| args[*at]));
+        if let Some(tracker) = self.tracker.filter(|tracker| tracker.reads) {
+            let places = read_places(row, &args);
+            let is_own = |key: &&[u8]| owner(key, self.shards) == shard.id;
+            let own: SmallVec<[&[u8]; 4]> =
+                places.map(|at| args[at]).filter(is_own).collect();
+            shard.note_reads(tracker, own.into_iter());
         }
         match task {
             Some(task) => {
@@ -219,24 +239,51 @@ impl Running {
             None => {
                 if is_looked_at {
                     let ns = begun.map_or(0, |begun| (self.clock)().saturating_sub(begun));
-                    let bytes_out = payload.len() - place - LENGTH_BYTES;
+                    let bytes_out = payload.len() - start;
                     note_heat(shard, &row.spec, step.db, &args, ns, bytes_out);
                 }
                 record(shard, mark, row, step);
                 if is_weighted(row.spread) {
                     // With one shard nobody merges; the weight beside the value is for the merge only.
-                    let reply = payload.split_off(place + LENGTH_BYTES);
+                    let reply = payload.split_off(start);
                     let merged = only_value(reply, self.proto, &mut shard.rng);
-                    payload.truncate(place + LENGTH_BYTES);
                     payload.extend_from_slice(&merged);
                 }
-                end_reply(payload, place);
+                match &mut self.ready {
+                    Some(ready) => ready.note(step.command, &payload[start..]),
+                    None => end_reply(payload, place),
+                }
             }
         }
     }
 
-    fn is_done(&self) -> bool {
+    /// Goes to the next command that is meant. Says whether there is none, and none that goes on.
+    fn is_done(&mut self) -> bool {
+        if let (Some(plan), Some(share)) = (&self.plan, self.share) {
+            let rest = plan.owners.get(self.begun..).unwrap_or_default();
+            let skipped = rest.iter().position(|owner| *owner == share);
+            self.begun += skipped.unwrap_or(rest.len());
+        }
         self.begun == self.steps.len() && self.inner.is_none()
+    }
+
+    /// Frees some of the commands that have run. Says whether all are.
+    fn forget_steps(&mut self) -> bool {
+        // What goes on in slices still has to be told to the log.
+        let from = self.begun.saturating_sub(1);
+        !(0..PIECES_PER_SLICE).all(|_| self.steps.forget_before(from))
+    }
+
+    /// The whole payload.
+    fn take_payload(&mut self) -> Chain {
+        let replies = std::mem::take(&mut self.payload);
+        match self.ready.take() {
+            Some(mut ready) => {
+                ready.replies = replies;
+                ready.into_payload()
+            }
+            None => replies,
+        }
     }
 }
 
@@ -249,10 +296,15 @@ fn is_weighted(spread: Spread) -> bool {
 impl Task for Running {
     fn step(&mut self, shard: &mut Shard, reply: &mut Chain) -> bool {
         let full = self.payload.len() + BYTES_PER_SLICE;
-        for _ in 0..STEPS_PER_SLICE {
-            if self.is_done() {
+        let per_slice = self.plan.as_ref();
+        let per_slice = per_slice.map_or(STEPS_PER_SLICE, |plan| plan.per_slice);
+        for _ in 0..per_slice {
+            if self.inner.is_none() && self.is_done() {
+                if !self.forget_steps() {
+                    return false;
+                }
                 // If there is no memory for it, the whole answer is the error: no payload begins like this.
-                reply.splice(std::mem::take(&mut self.payload));
+                reply.splice(self.take_payload());
                 return true;
             }
             if self.run_inner(shard) {
@@ -263,11 +315,16 @@ impl Task for Running {
                 break;
             }
         }
+        self.forget_steps();
         false
     }
 
     fn holds_keys(&self) -> bool {
         true
+    }
+
+    fn holds_gate(&self) -> bool {
+        self.is_whole
     }
 }
 
@@ -283,6 +340,10 @@ impl<X> Engine<X> {
             shard: self.id,
             route: Route::Client(asker.conn, asker.seq),
         };
+        if let Some(plan) = &program.plan {
+            let plan = Arc::clone(plan);
+            return self.submit_long(asker, program, &plan, out);
+        }
         let owners = self.owners_of_program(&program);
         let is_whole = self.shards > 1 && self.is_whole_program(&program);
         if is_whole || self.is_open_program(&program) {
@@ -293,25 +354,55 @@ impl<X> Engine<X> {
         {
             return self.deal(asker, program, hands);
         }
-        let program = Box::new((origin, program));
-        let job = Job::Program(program);
+        let job = Job::Program(Box::new((origin, program)));
         match owners[..] {
             [] => self.run_program_here(job, out),
-            [target] if target == self.id && asker.batched.is_none() => {
-                self.run_program_here(job, out)
-            }
-            [target] => {
-                self.spans |= asker.batched.is_some_and(|before| before != target);
-                self.hops += u64::from(target != self.id);
-                self.out[target].parcel(Parcel::Job(job));
-                Submitted::Batched(target)
-            }
+            [target] => self.submit_program_to(target, asker, job, out),
             _ => {
                 self.spans = true;
                 let keys = self.keys_of_job(&job);
                 self.borrow_for(job, keys)
             }
         }
+    }
+
+    /// A long program, of which is known where it belongs.
+    fn submit_long(
+        &mut self,
+        asker: &Asker,
+        program: Program,
+        plan: &Arc<Plan>,
+        out: &mut Vec<u8>,
+    ) -> Submitted {
+        if plan.all_owners.len() > 1 {
+            return self.deal_long(asker, &program, plan);
+        }
+        let origin = Origin {
+            shard: self.id,
+            route: Route::Client(asker.conn, asker.seq),
+        };
+        let job = Job::Program(Box::new((origin, program)));
+        match plan.all_owners.first() {
+            None => self.run_program_here(job, out),
+            Some(target) => self.submit_program_to(*target, asker, job, out),
+        }
+    }
+
+    /// A program whose keys all belong to `target`.
+    fn submit_program_to(
+        &mut self,
+        target: usize,
+        asker: &Asker,
+        job: Job,
+        out: &mut Vec<u8>,
+    ) -> Submitted {
+        if target == self.id && asker.batched.is_none() {
+            return self.run_program_here(job, out);
+        }
+        self.spans |= asker.batched.is_some_and(|before| before != target);
+        self.hops += u64::from(target != self.id);
+        self.out[target].parcel(Parcel::Job(job));
+        Submitted::Batched(target)
     }
 
     /// Calls `visit` for every key of a program, as often as it names it.
@@ -359,30 +450,6 @@ impl<X> Engine<X> {
         keys
     }
 
-    /// Of each command the keys that its client wants to have noted as read: argument indices, this shard's only.
-    fn own_reads(&self, program: &Program) -> VecDeque<Vec<usize>> {
-        if !program.tracker.is_some_and(|tracker| tracker.reads) {
-            return VecDeque::new();
-        }
-        let is_own = |key: &[u8]| owner(key, self.shards) == self.id;
-        let of_step = |step: &Step| {
-            let mut places = self.read_places(step);
-            places.retain(|at| is_own(&step.args[*at]));
-            places
-        };
-        program.steps.iter().map(of_step).collect()
-    }
-
-    /// Where the keys of a command are, if it only reads.
-    fn read_places(&self, step: &Step) -> Vec<usize> {
-        let args = step.args.args();
-        let spec = &self.rows[usize::from(step.command)].row.spec;
-        if !spec.resolve(&args).has(flag::READONLY) {
-            return Vec::new();
-        }
-        spec.keys_of(&args).iter().map(|(at, _)| *at).collect()
-    }
-
     /// Which keys of one owner a job reads, for the owner to note; and who runs it, so that it need not hear of its own changes.
     pub(super) fn track_of(&self, job: &Job, home: usize) -> Option<Box<Track>> {
         match job {
@@ -413,9 +480,10 @@ impl<X> Engine<X> {
     }
 
     fn reads_at(&self, step: &Step, home: usize) -> Vec<Box<[u8]>> {
-        let places = self.read_places(step).into_iter();
+        let args = step.args.args();
+        let places = read_places(&self.rows[usize::from(step.command)].row, &args);
         places
-            .map(|at| &step.args[at])
+            .map(|at| args[at])
             .filter(|key| owner(key, self.shards) == home)
             .map(Box::from)
             .collect()
@@ -423,12 +491,13 @@ impl<X> Engine<X> {
 
     /// Whether a program looks at whole shards.
     pub(super) fn is_whole_program(&self, program: &Program) -> bool {
-        program.steps.iter().any(|step| {
-            matches!(
-                self.rows[usize::from(step.command)].row.spread,
-                Spread::Everywhere { .. } | Spread::Cursor
-            )
-        })
+        match &program.plan {
+            Some(plan) => plan.is_whole,
+            None => program
+                .steps
+                .iter()
+                .any(|step| is_whole_step(&self.rows[usize::from(step.command)].row)),
+        }
     }
 
     fn run_program_here(&mut self, job: Job, out: &mut Vec<u8>) -> Submitted {
@@ -464,20 +533,30 @@ impl<X> Engine<X> {
             out.push(TOUCHED);
             return None;
         }
+        // A part of several is taken apart once more, to be merged.
+        let is_ready = program.plan.is_some() && program.share.is_none();
         let mut running = Running {
             rows: Rc::clone(&self.rows),
-            steps: Arc::clone(&program.steps),
+            steps: program.steps.clone(),
+            plan: program.plan.clone(),
+            share: program.share,
             begun: 0,
             proto: program.proto,
             no_touch: program.no_touch,
             tracker: program.tracker,
-            reads: self.own_reads(program),
-            payload: vec![RAN].into(),
+            is_whole: false,
+            shards: self.shards,
+            payload: if is_ready {
+                Chain::default()
+            } else {
+                vec![RAN].into()
+            },
+            ready: is_ready.then(ReadyReplies::default),
             inner: None,
             clock: self.meter.clock(),
             watch: self.step_watch(*origin, program),
         };
-        let commands = program.steps.iter().map(|step| step.command);
+        let counts = counts_of(program);
         let begun = self.meter.begin(true);
         self.shard.begin_unit();
         let mut payload = Chain::default();
@@ -485,24 +564,63 @@ impl<X> Engine<X> {
             payload.mend();
             put(out, payload);
             self.shard.commit_unit();
-            self.meter.end_all(commands, begun);
+            self.meter.end_all(counts, begun);
             return None;
         }
+        running.is_whole = self.is_whole_program(program);
         self.shard.set_unit_aside(None);
-        self.meter.suspend(commands, None, None, begun);
+        self.meter.suspend(counts, None, None, begun);
         Some(Box::new(running))
     }
 
     /// A watch for the commands of a program, if one of them can be slow.
     fn step_watch(&self, origin: Origin, program: &Program) -> Option<StepWatch> {
         let can_be_slow = |step: &Step| self.is_measured(step.command, step.args.len());
-        let wanted = self.shard.slow.is_on() && program.steps.iter().any(can_be_slow);
+        let wanted = self.shard.slow.is_on()
+            && (program.plan.is_some() || program.steps.iter().any(can_be_slow));
         wanted.then(|| StepWatch {
             clock: self.meter.clock(),
             origin,
             inner: None,
         })
     }
+}
+
+/// How many of each command a program has.
+fn counts_of(program: &Program) -> SmallVec<[(u16, u32); 1]> {
+    match &program.plan {
+        Some(plan) => plan.counts_of(program.share).collect(),
+        None => count(program.steps.iter().map(|step| step.command)),
+    }
+}
+
+/// How many there are of each of these, neighbours together.
+pub(super) fn count(commands: impl Iterator<Item = u16>) -> SmallVec<[(u16, u32); 1]> {
+    let mut counts: SmallVec<[(u16, u32); 1]> = SmallVec::new();
+    for command in commands {
+        match counts.last_mut() {
+            Some((last, count)) if *last == command => *count += 1,
+            _ => counts.push((command, 1)),
+        }
+    }
+    counts
+}
+
+/// Where the keys of a command are, if it only reads.
+fn read_places(row: &KeyspaceRow, args: &[&[u8]]) -> impl Iterator<Item = usize> {
+    let only_reads = row.spec.resolve(args).has(flag::READONLY);
+    let keys = only_reads.then(|| row.spec.keys_of(args)).unwrap_or_default();
+    keys.into_iter().map(|(at, _)| at)
+}
+
+/// Whether a command looks at whole shards.
+pub(super) fn is_whole_step(row: &KeyspaceRow) -> bool {
+    matches!(row.spread, Spread::Everywhere { .. } | Spread::Cursor)
+}
+
+/// Whether a command may need keys that it does not name.
+pub(super) fn is_open_step(row: &KeyspaceRow, args: &[&[u8]]) -> bool {
+    row.spec.open_keys.is_some_and(|open| open(args))
 }
 
 /// Puts the payload of one slice where a short reply goes.

@@ -32,7 +32,8 @@ impl<X> Engine<X> {
         if !self.locks.is_quiet() && self.is_job_blocked(job) {
             return true;
         }
-        self.shard.is_saving() && {
+        // Looking through all keys of a long program would take longer than to write the large values among them.
+        self.shard.is_saving() && job.plan().is_none() && {
             let keys = self.keys_of_job(job);
             self.save_first(keys.iter().map(|key| &**key))
         }

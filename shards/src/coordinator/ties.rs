@@ -57,6 +57,14 @@ impl Ties {
         }
     }
 
+    /// All that are tied to keys of a set, each once, without these. As many steps as keys are tied.
+    pub(super) fn beside(&self, is_of_set: impl Fn(&[u8]) -> bool) -> Vec<Key> {
+        let its = self.next.keys().filter(|key| is_of_set(key));
+        let mut all = self.all_of(its.cloned().collect());
+        all.retain(|key| !is_of_set(key));
+        all
+    }
+
     /// The keys, and all that are tied to them, each once.
     pub(super) fn all_of(&self, keys: Vec<Key>) -> Vec<Key> {
         if self.next.is_empty() {

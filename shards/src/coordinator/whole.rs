@@ -4,7 +4,6 @@
 //! sends them home. One position on every shard, as for a borrow, so it is as strict; but the whole node waits for it.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use tessera_core::number::parse_u64;
 use tessera_core::resp::{Chain, OUT_OF_MEMORY, Reply};
@@ -14,7 +13,8 @@ use crate::command::{Cx, Further, KeyspaceRow, Spread, Words};
 use crate::coordinator::engine::{Engine, Submitted};
 use crate::coordinator::gather::merge_parts;
 use crate::coordinator::payload::{RAN, Said, TOUCHED, put_reply, replies};
-use crate::coordinator::program::{Program, Step};
+use crate::coordinator::program::{Program, count};
+use crate::coordinator::steps::{Step, Steps};
 use crate::coordinator::route::{Places, owner};
 use crate::coordinator::scan::{Scanned, count_of, scanned};
 use crate::coordinator::work::{Work, distinct};
@@ -78,13 +78,15 @@ impl<X> Host for WholeHost<'_, X> {
             return Ok(OUT_OF_MEMORY.to_vec());
         };
         let program = Program {
-            steps: Arc::default(),
+            steps: Steps::default(),
             proto: wanted.proto,
             no_touch: self.no_touch,
             is_bare: true,
             tracker: self.tracker,
             watcher: None,
             watched: Vec::new(),
+            plan: None,
+            share: None,
         };
         let step = Step {
             command: wanted.known.number,
@@ -320,8 +322,9 @@ impl<X> Engine<X> {
             self.whole_runs.push(run);
             return;
         }
-        let commands = run.program.steps.iter().map(|step| step.command);
-        self.meter.end_all(commands, begun);
+        let steps = run.program.steps.iter();
+        let counts = count(steps.map(|step| step.command));
+        self.meter.end_all(counts, begun);
         for (home, tables) in run.tables.into_iter().enumerate() {
             let is_its = |place: &&(usize, Box<[u8]>)| owner(&place.1, self.shards) == home;
             let (its, others) = run
@@ -359,7 +362,7 @@ impl<X> Engine<X> {
 
     /// Runs the commands of a program that are left. Says no if a script among them goes on with another slice.
     fn step_whole(&mut self, run: &mut WholeRun) -> bool {
-        let steps = Arc::clone(&run.program.steps);
+        let steps = run.program.steps.clone();
         while let Some(step) = steps.get(run.at) {
             let row = &self.rows[usize::from(step.command)].row;
             run.reshuffled |= is_reshuffling(row);

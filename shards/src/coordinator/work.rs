@@ -7,7 +7,9 @@ use smallvec::SmallVec;
 use crate::command::{Task, Words};
 use crate::coordinator::claim::Claim;
 use crate::coordinator::engine::Engine;
-use crate::coordinator::program::{Program, Step};
+use crate::coordinator::plan::Plan;
+use crate::coordinator::program::Program;
+use crate::coordinator::steps::{Step, Steps};
 use crate::coordinator::whole::WholeParcel;
 use crate::mesh::{Origin, Parcel, RequestHead};
 use crate::shard::Shard;
@@ -57,7 +59,7 @@ impl Parked {
     /// The same as a program that looks at whole shards.
     pub(super) fn into_program(self) -> (Origin, Program) {
         let program = Program {
-            steps: Arc::new(vec![Step {
+            steps: Steps::from_iter([Step {
                 command: self.head.command,
                 db: self.head.db,
                 args: self.args,
@@ -68,6 +70,8 @@ impl Parked {
             tracker: self.head.tracker,
             watcher: None,
             watched: Vec::new(),
+            plan: None,
+            share: None,
         };
         (self.head.origin, program)
     }
@@ -92,6 +96,14 @@ impl Job {
         match self {
             Job::Command(parked) => parked.head.origin,
             Job::Program(program) => program.0,
+        }
+    }
+
+    /// What is known of it, if it is a long program.
+    pub(super) fn plan(&self) -> Option<&Arc<Plan>> {
+        match self {
+            Job::Command(_) => None,
+            Job::Program(program) => program.1.plan.as_ref(),
         }
     }
 

@@ -77,6 +77,12 @@ impl Operation {
         }
     }
 
+    /// Whether it is a transaction that a watched key may have refused, for all that is known.
+    #[must_use]
+    pub fn may_be_refused(&self) -> bool {
+        matches!(&self.role, Role::Exec(exec) if exec.watches) && self.reply().is_none()
+    }
+
     /// Whether its reply, or its verb, says that it changed nothing, whatever the keyspace was.
     #[must_use]
     pub fn changed_nothing(&self) -> bool {

@@ -12,7 +12,7 @@ use tessera_io::Wait;
 use tessera_io::sim::{Bounds, Prng, SimEnv, World};
 use tessera_server::config::{Config, Events};
 use tessera_server::driver::Driver;
-use tessera_server::front::Front;
+use tessera_server::front::{Front, LongPrograms};
 use tessera_server::shared::Shared;
 use tessera_shards::shard::event::class;
 
@@ -97,8 +97,18 @@ impl Node {
         };
         let shared = Arc::new(Shared::new(config, shards));
         let hash_seed = prng.bits();
+        // In half of the runs short transactions are taken for long ones, which are planned ahead and go on in slices.
+        let long_programs = if prng.bits() & 1 == 0 {
+            LongPrograms::default()
+        } else {
+            LongPrograms {
+                from: 2,
+                per_slice: 1 + prng.bits() as usize % 3,
+            }
+        };
         let seat = |id: usize| {
             let mut front = Front::new(id, Arc::clone(&shared), hash_seed, prng.bits());
+            front.long_programs = long_programs;
             if let Some(tamper) = tampering.front {
                 tamper(&mut front);
             }

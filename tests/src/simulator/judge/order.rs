@@ -57,8 +57,17 @@ struct Frame {
     model: Model,
     /// Length of the order here.
     length: usize,
-    /// Connections whose next operation has not been tried.
-    untried: Vec<usize>,
+    /// What has not been tried.
+    untried: Vec<Turn>,
+}
+
+/// What may come next.
+#[derive(Clone, Copy)]
+enum Turn {
+    /// The next operation of this connection runs.
+    Runs(usize),
+    /// It is an EXEC that is refused for a watched key, although none may have changed, which is safe (`effect`). Nobody knows if it was, as its connection was cut.
+    IsRefused(usize),
 }
 
 /// Where an operation leads.
@@ -168,6 +177,20 @@ impl Search<'_> {
         Some(step)
     }
 
+    /// The next operation of a connection is a transaction that is refused.
+    fn refused(&self, place: (&[u16], &Model), connection: usize) -> Option<Step> {
+        let (done, model) = place;
+        let number = self.next(done, connection)?;
+        let mut step = Step {
+            done: done.to_vec(),
+            model: model.clone(),
+            order: vec![number],
+        };
+        step.model.unwatch(connection);
+        step.done[connection] += 1;
+        Some(step)
+    }
+
     /// Does everything that fits and changes nothing. Returns the connections whose next operation is eligible then.
     fn settle(&mut self, done: &mut Vec<u16>, model: &mut Model) -> Vec<usize> {
         loop {
@@ -221,11 +244,17 @@ impl Search<'_> {
             let order = self.order.clone();
             self.farthest = Some((count, order, done.clone(), model.clone()));
         }
+        let refusable = untried.iter().filter(|connection| {
+            let next = self.next(&done, **connection);
+            next.is_some_and(|next| self.history.operations[next].may_be_refused())
+        });
+        let refused: Vec<Turn> = refusable.copied().map(Turn::IsRefused).collect();
+        let runs = untried.into_iter().map(Turn::Runs);
         self.frames.push(Frame {
+            length: self.order.len(),
+            untried: runs.chain(refused).collect(),
             done,
             model,
-            length: self.order.len(),
-            untried,
         });
         false
     }
@@ -239,11 +268,15 @@ impl Search<'_> {
             self.frames.pop();
             return false;
         }
-        let connection = frame.untried.remove(0);
+        let turn = frame.untried.remove(0);
         let length = frame.length;
         let (done, model) = (frame.done.clone(), frame.model.clone());
         self.order.truncate(length);
-        let Some(step) = self.carried_out((&done, &model), connection) else {
+        let step = match turn {
+            Turn::Runs(connection) => self.carried_out((&done, &model), connection),
+            Turn::IsRefused(connection) => self.refused((&done, &model), connection),
+        };
+        let Some(step) = step else {
             return false;
         };
         self.order.extend(step.order);
@@ -479,6 +512,12 @@ mod tests {
             Ruling::Impossible(_) | Ruling::GaveUp => false,
         };
         assert!(!ran(change));
+        // Refused for no reason is safe, and so it is when the answer is not known.
+        let cut = "0 > WATCH a\n0 > MULTI\n0 > SET a 5\n0 > EXEC\n0 > SET b 1";
+        assert_eq!(ruling(cut, "MSET a 5 b 1"), Some(true));
+        assert_eq!(ruling(cut, "SET b 1"), Some(true));
+        let unwatched = cut.replace("0 > WATCH a\n", "");
+        assert_eq!(ruling(&unwatched, "SET b 1"), Some(false));
         assert!(ran("1 > SET a 2\n1 < +OK\n0 > UNWATCH\n0 < +OK\n"));
     }
 
