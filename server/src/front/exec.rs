@@ -35,8 +35,9 @@ pub(crate) struct Exec {
     /// Its commands in order, unless all of them are the program's.
     parts: VecDeque<Part>,
     count: usize,
-    /// The program, unless its replies come as they are sent.
+    /// The program, unless it is a long one, whose replies come as they are sent; and of that what is known of it.
     steps: Steps,
+    plan: Option<Arc<Plan>>,
     /// Replies of the program that are not placed yet.
     replies: VecDeque<Chain>,
     /// Replies in order, so far.
@@ -69,7 +70,7 @@ impl Front {
         let plan = plan.filter(|_| !has_parts_here && !self.attention.is_paid());
         let plan = plan.and_then(|mut plan| can_follow(&mut plan).then(|| Arc::new(*plan)));
         transaction.plan = None;
-        let (steps, parts) = self.divide(conn, transaction, plan.as_deref());
+        let (steps, parts) = self.divide(conn, transaction);
         if self.attention.is_paid()
             && let Some(exec) = self.shared.registry.get(number).map(|exec| exec.spec)
         {
@@ -107,6 +108,7 @@ impl Front {
                 Some(_) => Steps::default(),
                 None => steps.clone(),
             },
+            plan: plan.clone(),
             replies: VecDeque::new(),
             out: Chain::default(),
             has_run: false,
@@ -139,23 +141,8 @@ impl Front {
     }
 
     /// Divides the commands into those for keys and the others. SELECT is both: it says where the following ones run.
-    fn divide(
-        &mut self,
-        conn: ConnId,
-        transaction: Transaction,
-        plan: Option<&Plan>,
-    ) -> (Steps, VecDeque<Part>) {
+    fn divide(&mut self, conn: ConnId, transaction: Transaction) -> (Steps, VecDeque<Part>) {
         if !transaction.has_parts_here && !self.attention.is_paid() {
-            self.counters.commands += transaction.queued.len() as u64;
-            if let Some(plan) = plan {
-                for (command, count) in plan.counts() {
-                    self.tally.call_times(command, count);
-                }
-            } else {
-                for step in transaction.queued.iter() {
-                    self.tally.call(step.command);
-                }
-            }
             return (transaction.queued, VecDeque::new());
         }
         let mut db = self.clients.get(conn).map_or(0, |client| client.db);
@@ -166,8 +153,6 @@ impl Front {
                 continue;
             };
             let spec = command.spec;
-            self.counters.commands += 1;
-            self.tally.call(step.command);
             let args = step.args.args();
             if self.attention.is_paid() {
                 self.show(conn, &spec, db, &args);
@@ -241,6 +226,10 @@ impl Front {
 
     /// The whole transaction was a long program.
     fn pass_all(&mut self, conn: ConnId, proto: Proto, exec: &Exec, payload: Said<'_>) {
+        for (command, count) in exec.plan.iter().flat_map(|plan| plan.counts()) {
+            self.counters.commands += u64::from(count);
+            self.tally.call_times(command, count);
+        }
         let said = ready_replies(payload, |command, code| {
             self.counters.errors += 1;
             self.tally.fail(command, code);
@@ -300,6 +289,8 @@ impl Front {
 
     /// Puts a reply of the program into its place.
     fn place(&mut self, command: u16, reply: Said<'_>, out: &mut Chain) {
+        self.counters.commands += 1;
+        self.tally.call(command);
         if let [b'-', text @ ..] = reply.head() {
             self.counters.errors += 1;
             self.tally.fail(command, text);
@@ -316,6 +307,8 @@ impl Front {
         else {
             return PartRun::Done;
         };
+        self.counters.commands += 1;
+        self.tally.call(step.command);
         let proto = client.proto;
         let start = out.len();
         if command.spec.name == "ssubscribe" {

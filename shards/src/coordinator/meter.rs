@@ -158,7 +158,11 @@ impl Meter {
 
     /// The last slice has ended: the commands share what all of them took.
     pub(super) fn finish(&mut self, spent: &Spent) {
-        let count: u64 = spent.commands.iter().map(|(_, count)| u64::from(*count)).sum();
+        let count: u64 = spent
+            .commands
+            .iter()
+            .map(|(_, count)| u64::from(*count))
+            .sum();
         let ns = spent.ns / count.max(1);
         let commands = spent.commands.iter();
         self.measured

@@ -67,7 +67,9 @@ impl Plan {
 
     /// How many commands of each kind there are.
     pub fn counts(&self) -> impl Iterator<Item = (u16, u32)> {
-        self.counts.iter().map(|(_, command, count)| (*command, *count))
+        self.counts
+            .iter()
+            .map(|(_, command, count)| (*command, *count))
     }
 
     /// The same of one owner.
@@ -131,8 +133,7 @@ impl<X> Engine<X> {
         let is_in_one_place = plan.all_owners.len() < 2;
         let is_recorded_apart = self.shard.settings.logs && plan.writes;
         let can_be_dealt = plan.is_plain && watched.is_empty() && !is_recorded_apart;
-        !plan.is_open
-            && !(plan.is_whole && self.shards > 1)
-            && (is_in_one_place || can_be_dealt)
+        let needs_all = plan.is_open || plan.is_whole && self.shards > 1;
+        !needs_all && (is_in_one_place || can_be_dealt)
     }
 }

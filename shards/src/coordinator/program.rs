@@ -220,8 +220,7 @@ impl Running {
         if let Some(tracker) = self.tracker.filter(|tracker| tracker.reads) {
             let places = read_places(row, &args);
             let is_own = |key: &&[u8]| owner(key, self.shards) == shard.id;
-            let own: SmallVec<[&[u8]; 4]> =
-                places.map(|at| args[at]).filter(is_own).collect();
+            let own: SmallVec<[&[u8]; 4]> = places.map(|at| args[at]).filter(is_own).collect();
             shard.note_reads(tracker, own.into_iter());
         }
         match task {
@@ -609,7 +608,11 @@ pub(super) fn count(commands: impl Iterator<Item = u16>) -> SmallVec<[(u16, u32)
 /// Where the keys of a command are, if it only reads.
 fn read_places(row: &KeyspaceRow, args: &[&[u8]]) -> impl Iterator<Item = usize> {
     let only_reads = row.spec.resolve(args).has(flag::READONLY);
-    let keys = only_reads.then(|| row.spec.keys_of(args)).unwrap_or_default();
+    let keys = if only_reads {
+        row.spec.keys_of(args)
+    } else {
+        SmallVec::default()
+    };
     keys.into_iter().map(|(at, _)| at)
 }
 

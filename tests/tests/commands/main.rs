@@ -19,6 +19,7 @@ mod huge_pages;
 mod introspection;
 mod large;
 mod long_replies;
+mod long_transactions;
 mod memory;
 mod native;
 mod notifications;
