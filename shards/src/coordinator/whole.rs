@@ -305,6 +305,8 @@ impl<X> Engine<X> {
     pub(super) fn go_on_whole(&mut self, mut run: WholeRun) {
         self.shard.borrowed_changes = Some(std::mem::take(&mut run.changed));
         let earlier = self.shard.take_happened();
+        // What a command of this turn has flushed is not the program's.
+        let earlier_stale = self.shard.take_stale();
         self.shard.run_for(run.program.tracker);
         let begun = self.meter.begin(true);
         self.shard.resume_unit(run.unit.take());
@@ -315,6 +317,7 @@ impl<X> Engine<X> {
             run.unit = self.shard.pause_unit();
         }
         run.flushes += self.shard.take_all_stale() / self.shards;
+        self.shard.stale_before(earlier_stale);
         run.changed = self.shard.borrowed_changes.take().unwrap_or_default();
         run.happened.extend(self.shard.take_happened());
         self.shard.happened_elsewhere(earlier);

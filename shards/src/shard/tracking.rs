@@ -224,6 +224,14 @@ impl Shard {
         before - self.tracking.stale.len()
     }
 
+    /// Puts back what had become stale before the rest.
+    pub(crate) fn stale_before(&mut self, mut earlier: Vec<Stale>) {
+        if !earlier.is_empty() {
+            earlier.append(&mut self.tracking.stale);
+            self.tracking.stale = earlier;
+        }
+    }
+
     /// Does something that nobody's command does: an expired key is news to everybody.
     pub(super) fn for_nobody<R>(&mut self, act: impl FnOnce(&mut Self) -> R) -> R {
         let by = self.tracking.by.take();
@@ -311,6 +319,20 @@ mod tests {
         assert_eq!(stale(&mut shard), [(7, "a".into()), (8, "a".into())]);
         shard.make_all_stale();
         assert_eq!((shard.tracked(), stale(&mut shard).len()), ((0, 0), 1));
+    }
+
+    #[test]
+    fn flushes_of_a_program_are_told_apart_from_earlier_ones() {
+        let mut shard = shard();
+        shard.note_reads(tracker(7, false), [&b"a"[..]].into_iter());
+        shard.make_all_stale();
+        let earlier = shard.take_stale();
+        shard.note_reads(tracker(8, false), [&b"b"[..]].into_iter());
+        set(&mut shard, b"b", ExpireChange::Clear);
+        shard.make_all_stale();
+        assert_eq!(shard.take_all_stale(), 1, "the program's");
+        shard.stale_before(earlier);
+        assert_eq!(stale(&mut shard), [(0, String::new()), (8, "b".into())]);
     }
 
     #[test]
