@@ -89,7 +89,7 @@ impl Listener {
     /// Whether it does no more in this epoch and has heard what it asked for.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        self.acts_at.is_none() && self.owed == 0
+        self.acts_at.is_none() && self.owed == 0 && self.reads
     }
 
     /// Reads what has come and does what it is time for.

@@ -375,6 +375,8 @@ impl Run {
             // Keys make the node tick for ever: those that expire, and old access times.
             if world.now() > heard_at + CALM_NS
                 && clients.iter().all(Client::is_done)
+                && listeners.iter().all(Listener::is_done)
+                && cachers.iter().all(Cacher::is_done)
                 && node.is_at_rest(world)
             {
                 break;
