@@ -1,10 +1,11 @@
 //! What jemalloc is told before `main` (the binary that uses it as its allocator finds these words under the name it looks for), and what it is
 //! asked later.
 //!
-//! `thp:never`: what no shard has asked for lies on small pages. The shards' own arenas get their memory from ranges of ours (`arena`), small pages first and
-//! later huge ones that are ready before they are needed (`ready`): these spare most of the page walks of look-ups in a large table (on a virtual
-//! machine a walk is up to 24 memory accesses). There is no fork, so the copy-on-write of whole huge pages, for which others turn them off,
-//! does not exist. Allocations above 2 MiB are used from one end to the other, and gain little.
+//! `thp:always`: large allocations (from 8 MiB on, which jemalloc keeps in an arena of their own) may lie on huge pages, which are quickly given back.
+//! Whether the kernel really gives them is switched at run time, by `prctl`; `server/src/huge_pages.rs` does. The arenas of the shards get their memory
+//! from ranges of ours (`arena`), small pages first and later huge ones that are ready before they are needed (`ready`): these spare most of the page
+//! walks of look-ups in a large table (on a virtual machine a walk is up to 24 memory accesses). There is no fork, so the copy-on-write of whole huge
+//! pages, for which others turn them off, does not exist.
 //!
 //! Its feature `disable_cache_oblivious`: large allocations begin at a page and need no further one. They are buffers, and blocks of small regions
 //! (`core/src/slab`), which lie at multiples of their size.
@@ -26,7 +27,7 @@ pub use sparseness::Sparseness;
 // SAFETY: the name is jemalloc's own, a weak `const char *` meant to be defined by the program, and the text is valid for ever.
 #[unsafe(export_name = "_rjem_malloc_conf")]
 #[used]
-pub static MALLOC_CONF: &[u8; 43] = b"thp:never,background_thread:true,narenas:1\0";
+pub static MALLOC_CONF: &[u8; 44] = b"thp:always,background_thread:true,narenas:1\0";
 
 /// Gives all unused pages back to the system. Says whether the allocator did.
 #[must_use]

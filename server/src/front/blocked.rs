@@ -323,6 +323,11 @@ fn timeout_ms(name: &str, args: &[&[u8]]) -> Option<u64> {
     (ms.is_finite() && ms >= 0.0).then_some(ms as u64)
 }
 
+/// Whether a blocking command waits if it finds nothing. A read of streams without BLOCK does not, and goes on in slices like any other long command.
+pub(super) fn may_wait(name: &str, args: &[&[u8]]) -> bool {
+    !matches!(name, "xread" | "xreadgroup") || block_option(args).is_some()
+}
+
 /// What follows the last BLOCK among the options of a read of streams.
 fn block_option<'a>(args: &[&'a [u8]]) -> Option<&'a [u8]> {
     let (mut at, mut found) = (1, None);
@@ -343,7 +348,7 @@ fn block_option<'a>(args: &[&'a [u8]]) -> Option<&'a [u8]> {
 
 #[cfg(test)]
 mod tests {
-    use super::timeout_ms;
+    use super::{may_wait, timeout_ms};
 
     #[test]
     fn where_each_says_how_long() {
@@ -357,6 +362,12 @@ mod tests {
         assert_eq!(ms("blmpop 2 1 a left"), Some(2000));
         assert_eq!(ms("xread count 1 block 70 streams s $"), Some(70));
         assert_eq!(ms("xread streams s $"), None);
+        assert!(may_wait("blpop", &[b"blpop", b"k", b"0"]));
+        assert!(!may_wait("xread", &[b"xread", b"streams", b"block", b"0"]));
+        assert!(may_wait(
+            "xread",
+            &[b"xread", b"block", b"0", b"streams", b"s", b"0"]
+        ));
         assert_eq!(ms("xread streams block 7"), None);
         assert_eq!(ms("xreadgroup group block 5 streams s >"), None);
         assert_eq!(

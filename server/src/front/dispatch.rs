@@ -8,7 +8,9 @@ use tessera_shards::command::spec::flag;
 use tessera_shards::command::{Command, Run, Spec, find_subcommand};
 use tessera_shards::coordinator::{Asker, Submitted};
 
+use crate::front::blocked::may_wait;
 use crate::front::client::Slot;
+use crate::front::exec::Exec;
 use crate::front::ledger::Admission;
 use crate::front::save::restriction;
 use crate::front::{Client, Front, ReplyMode};
@@ -185,7 +187,7 @@ impl Front {
                     self.dispatch_session(conn, &command, run, args);
                     return Taken::Yes;
                 }
-                if command.spec.has(flag::BLOCKING) {
+                if command.spec.has(flag::BLOCKING) && may_wait(command.spec.name, args) {
                     let number = command.number;
                     self.dispatch_blocking(conn, number, &asker, args);
                     return Taken::Yes;
@@ -323,6 +325,14 @@ impl Front {
                 await_reply(client, number, submitted, self.turn, is_muted);
                 self.engine.ask_all(&asker, &call, merge);
             }
+            Then::AskAllFirst(call, merge) => {
+                let asker = asker(client, self.id, None);
+                let submitted = Submitted::Batched(self.id);
+                await_reply(client, number, submitted, self.turn, is_muted);
+                client.is_waiting = true;
+                client.execs.push_back(Exec::of_answer(asker.seq));
+                self.engine.ask_all(&asker, &call, merge);
+            }
             then => {
                 if bytes.first() == Some(&b'-') {
                     self.counters.errors += 1;
@@ -340,6 +350,7 @@ impl Front {
                     Then::Reply
                     | Then::ReplyAnyway
                     | Then::AskAll(..)
+                    | Then::AskAllFirst(..)
                     | Then::Exec(_)
                     | Then::Wait(..)
                     | Then::WaitForDisk(..) => {}

@@ -51,6 +51,22 @@ pub(crate) struct Exec {
 }
 
 impl Exec {
+    /// No transaction: a reply that comes later, for which the client's next commands wait.
+    pub(super) fn of_answer(seq: u32) -> Self {
+        Exec {
+            seq,
+            parts: VecDeque::new(),
+            count: 0,
+            steps: Steps::default(),
+            plan: None,
+            replies: VecDeque::new(),
+            out: Chain::default(),
+            has_run: true,
+            watches: false,
+            holds: true,
+        }
+    }
+
     /// Whether the program has not come to the owners of watched keys yet, for all that is known.
     pub(super) fn asks_for_watched(&self) -> bool {
         self.watches && !self.has_run
@@ -341,7 +357,7 @@ impl Front {
             return PartRun::Done;
         };
         match then {
-            Then::AskAll(call, merge) => {
+            Then::AskAll(call, merge) | Then::AskAllFirst(call, merge) => {
                 let asker = Asker {
                     conn,
                     seq,

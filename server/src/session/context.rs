@@ -26,6 +26,8 @@ pub enum Then {
     Close,
     /// Every shard is asked, this one included; the reply is made of their answers.
     AskAll(Call, MergeCalls),
+    /// The same, and the client's next commands wait for the reply: not every shard has done all of it before it comes to them.
+    AskAllFirst(Call, MergeCalls),
     /// As `Wait`, but what ends it before is that all is on the disk.
     WaitForDisk(u64, &'static [u8]),
     /// The client's transaction runs; the reply comes when it has.

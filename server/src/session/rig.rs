@@ -118,7 +118,7 @@ impl Rig {
             Then::Shutdown => out.extend(b"<shutdown>"),
             Then::Exec(_) => out.extend(b"<exec>"),
             Then::Wait(..) | Then::WaitForDisk(..) => out.extend(b"<wait>"),
-            Then::AskAll(call, merge) => {
+            Then::AskAll(call, merge) | Then::AskAllFirst(call, merge) => {
                 let mut said = Vec::new();
                 for front in &mut self.fronts {
                     let mut part = Vec::new();

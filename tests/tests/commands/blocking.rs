@@ -2,6 +2,7 @@
 
 use std::thread::scope;
 
+use tessera_tests::command::words;
 use tessera_tests::deadline::wait_until;
 use tessera_tests::launch::Launch;
 use tessera_tests::reply::Reply;
@@ -353,6 +354,31 @@ fn unblocking_does_not_overtake_a_push() {
             assert_eq!(replies, [Reply::Int(1), Reply::Int(0)], "{key}");
             assert_eq!(waiter.read().elements()[1], Reply::bulk("x"));
             assert!(matches!(busy.read(), Reply::Int(_)));
+        }
+    }
+}
+
+/// Ending somebody's waiting, and giving him something, in one piece: the first comes first, although every shard has to hear of it.
+#[test]
+fn an_end_of_waiting_comes_before_what_its_client_does_next() {
+    for shards in [1, 2, 4] {
+        let server = Launch::tessera().shards(shards).start();
+        let (mut waiter, mut other) = (server.client(), server.client());
+        let id = waiter.say("CLIENT ID");
+        let Reply::Int(id) = id else { panic!("{id:?}") };
+        for round in 0..200 {
+            let key = format!("k{round}");
+            waiter.send(&["BLPOP", &key, "0"]);
+            wait_until("it waits", || {
+                let info = other.say("INFO clients").text();
+                info.contains("blocked_clients:1")
+            });
+            let replies = other.pipeline(&[
+                words(&format!("CLIENT UNBLOCK {id}")),
+                words(&format!("LPUSH {key} x")),
+            ]);
+            assert_eq!(replies, [Reply::Int(1), Reply::Int(1)], "round {round}");
+            assert_eq!(waiter.read(), Reply::Null, "round {round}");
         }
     }
 }

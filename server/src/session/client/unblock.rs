@@ -33,7 +33,8 @@ pub(super) fn cmd_unblock(session: &mut Session<'_>, args: &[&[u8]]) {
         left: AtomicUsize::new(session.front.shared.mesh.shards()),
         meant: Mutex::new(None),
     };
-    session.then = Then::AskAll(
+    // What the client does next could serve the one that is meant before the last shard has been asked.
+    session.then = Then::AskAllFirst(
         Arc::new(move |front, said| round.come_to(front, said)),
         Box::new(|parts, reply| {
             let is_done = parts.iter().any(|part| !part.is_empty());
